@@ -1,0 +1,270 @@
+"""One batch of facts while it is decided about, inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from bowtie.codec import Fact, content_hash, id_hash, state_of
+from bowtie.corrections import corrected, newest_version, retraction_of
+from bowtie.decoding import data_of, open_value, seal_fact
+from bowtie.errors import EventRejected, RuleViolation
+from bowtie.events import CATALOGUE
+from bowtie.journey import SEQUENCED
+from bowtie.memory import StreamMemory, ruled_topics
+from bowtie.reader import Reader
+from bowtie.sealing import SEALED_PREFIX, StoreKeys
+from bowtie.stores.contract import IdRow, Writing
+from bowtie.times import from_micros
+
+__all__ = ["Batch", "Mode", "Outcome", "Rejection"]
+
+_IDENTITY = frozenset({"identity_linked", "identity_unlinked"})
+_SPECIAL = SEQUENCED | _IDENTITY | {"retracted", "document_published"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How to take facts: as a command, with corrections, or as an export put back."""
+
+    command: bool = False
+    correct: bool = False
+    restore: bool = False
+
+
+@dataclass(slots=True)
+class Rejection:
+    """A fact that can't be taken; ``index`` is its place in the batch."""
+
+    index: int
+    error: EventRejected
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch; ``positions`` says where each fact taken (or its duplicate) is."""
+
+    positions: list[int] = field(default_factory=list)
+    appended: int = 0
+    duplicates: int = 0
+    corrected: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+    out_of_sequence: list[RuleViolation] = field(default_factory=list)
+
+
+class Batch:
+    """Decides about facts one by one, then writes what was taken."""
+
+    def __init__(
+        self, tx: Writing, memory: StreamMemory, secrets: StoreKeys, reader: Reader, mode: Mode
+    ) -> None:
+        self.outcome = Outcome()
+        self._tx, self._memory, self._secrets, self._reader = tx, memory, secrets, reader
+        self._mode = mode
+        self._start = self._position = tx.head
+        self._events: list[tuple[str, int, str, bytes]] = []
+        self._ids: list[tuple[bytes, int, bytes]] = []
+        self._new: dict[bytes, IdRow] = {}
+        self._taken: dict[bytes, IdRow] = {}
+        self._commits: list[tuple[int, int]] = []
+        self._recorded_at = tx.last_recorded_at if mode.restore else tx.recorded_at
+
+    def take_all(self, facts: Sequence[Fact], *, look_first: bool) -> None:
+        """Decide about each fact, in order.
+
+        Raises:
+            EventRejected, RuleViolation: a command is refused.
+        """
+        hashes = [id_hash(fact.source, fact.id) for fact in facts]
+        if look_first:
+            self._taken = self._tx.ids(hashes)
+        for index, (fact, hashed) in enumerate(zip(facts, hashes, strict=True)):
+            try:
+                self._take(fact, hashed)
+            except EventRejected as error:
+                if self._mode.command:
+                    raise
+                self.outcome.rejected.append(Rejection(index, error))
+
+    def _take(self, fact: Fact, hashed: bytes) -> None:
+        if not self._mode.restore:
+            fact.out_of_sequence = False  # decided here, whatever another store said
+        if fact.personal is not None:
+            self._open_sealed(fact)
+        content = content_hash(self._secrets.content, fact)
+        row = self._new.get(hashed) or self._taken.get(hashed)
+        if row is None:
+            self._place(fact, hashed, content)
+            return
+        number, name, newest = newest_version(fact.source, fact.id, row, self._look_up)
+        if newest.content == content:
+            self.outcome.duplicates += 1
+            self.outcome.positions.append(newest.position)
+        elif self._mode.correct:
+            self._correct(fact, number + 1, name, newest)
+        else:
+            raise EventRejected(
+                "id_reused",
+                f"id {fact.id!r} of source {fact.source!r} is taken by an event of other content;"
+                " ingest with --correct if this one is right, else give it an id of its own",
+            )
+
+    def _look_up(self, hashed: bytes) -> IdRow | None:
+        return self._new.get(hashed) or self._tx.ids([hashed]).get(hashed)
+
+    def _correct(self, fact: Fact, number: int, old_id: str, old: IdRow) -> None:
+        self.flush()
+        kind, _, subject = self._tx.state_at(old.position).stream.partition("/")
+        content = content_hash(self._secrets.content, fact)
+        right = corrected(fact, number)
+        retraction = retraction_of(old_id, right, (kind, subject))
+        self._check_special(right)  # before anything is written: both or none
+        self._place(
+            retraction,
+            id_hash(retraction.source, retraction.id),
+            content_hash(self._secrets.content, retraction),
+        )
+        self.outcome.positions.pop()
+        self._append(right, id_hash(right.source, right.id), content)
+        self.outcome.corrected += 1
+
+    def _place(self, fact: Fact, hashed: bytes, content: bytes) -> None:
+        """Take a fact that is new."""
+        if fact.type in _SPECIAL:
+            self._check_special(fact)
+        self._append(fact, hashed, content)
+
+    def _append(self, fact: Fact, hashed: bytes, content: bytes) -> None:
+        stream = fact.stream
+        sealed = alias = None
+        if fact.personal is not None:
+            sealed = seal_fact(self._memory.key(self._tx, stream), fact)
+            if fact.type in _IDENTITY:
+                alias = self._secrets.alias_hash(str(fact.personal["alias"]))
+        if self._mode.restore:
+            self._date(fact)
+        self._position += 1
+        version = self._memory.next_version(self._tx, stream)
+        self._events.append((stream, version, fact.type, state_of(fact, sealed, alias)))
+        self._ids.append((hashed, self._position, content))
+        self._new[hashed] = IdRow(self._position, content)
+        self.outcome.appended += 1
+        self.outcome.positions.append(self._position)
+
+    def _date(self, fact: Fact) -> None:
+        """Keep the time at which the restored event was recorded; it never falls."""
+        stored = self._tx.recorded_at if fact.stored is None else fact.stored
+        stored = max(stored, self._recorded_at)
+        if stored != self._recorded_at and self._position > self._start:
+            self._commits.append((self._position, self._recorded_at))
+        self._recorded_at = stored
+
+    def finish(self) -> None:
+        """Write what was taken."""
+        self.flush()
+        self._tx.insert_ids(self._ids)
+        if self._position > self._start:
+            self._commits.append((self._position, self._recorded_at))
+            self._tx.insert_commits(self._commits)
+
+    def flush(self) -> None:
+        """Write the events taken so far, so that this transaction can read them."""
+        self._tx.insert_events(self._events)
+        self._events = []
+
+    # -- events that rules look at ------------------------------------------------------------
+
+    def _check_special(self, fact: Fact) -> None:
+        if fact.type in SEQUENCED:
+            self._check_sequence(fact)
+        elif fact.type in _IDENTITY:
+            self._check_claim(fact)
+        elif fact.type == "retracted":
+            self._check_retraction(fact)
+        elif fact.type == "document_published":
+            self._check_document(fact)
+
+    def _check_sequence(self, fact: Fact) -> None:
+        stored = None
+        if not self._memory.follows(fact.stream) and not self._memory.is_new(fact.stream):
+            self.flush()
+            stored = self._tx.stream(fact.stream, ruled_topics())
+        data = CATALOGUE[fact.type].model_validate(data_of(fact))
+        violation = self._memory.follow(stored, fact, data, from_micros(fact.at))
+        if violation is None or self._mode.restore:
+            return
+        if self._mode.command:
+            raise violation
+        fact.out_of_sequence = True
+        self.outcome.out_of_sequence.append(violation)
+
+    def _check_claim(self, fact: Fact) -> None:
+        alias = self._secrets.alias_hash(str((fact.personal or {})["alias"]))
+        owner = self._tx.claim(alias)
+        if fact.type == "identity_unlinked":
+            if owner == fact.stream:
+                self._tx.set_claim(alias, None)
+        elif owner is None:
+            self._tx.set_claim(alias, fact.stream)
+        elif owner != fact.stream:
+            raise EventRejected(
+                "alias_claimed",
+                f"alias: it already belongs to {owner.partition('/')[2]!r}; unlink it there first",
+            )
+
+    def _check_retraction(self, fact: Fact) -> None:
+        target = msgspec.json.decode(fact.whole)
+        row = self._look_up(id_hash(target["of_source"], target["of_id"]))
+        if row is not None:
+            self.flush()
+            old = self._tx.state_at(row.position)
+            if old.topic == "retracted":
+                raise EventRejected(
+                    "invalid", "of_id: names a retraction; record the right event again instead"
+                )
+            if old.stream != fact.stream:
+                raise EventRejected(
+                    "wrong_subject",
+                    "subject: the event to retract is another customer's; write that subject",
+                )
+        self._memory.unfollow(fact.stream)
+
+    def _check_document(self, fact: Fact) -> None:
+        """The same name and version with another body is refused."""
+        self.flush()
+        data = data_of(fact)
+        for stored in self._tx.stream(fact.stream, ("document_published",)):
+            old = msgspec.json.decode(stored.state)
+            same = (old["name"], old["version"]) == (data["name"], data["version"])
+            if same and old["sha256"] != data["sha256"]:
+                raise EventRejected(
+                    "invalid",
+                    f"{data['name']}/{data['version']} is published with another body;"
+                    " give this one a new version",
+                )
+
+    def _open_sealed(self, fact: Fact) -> None:
+        """Open what this store sealed itself, so that an export sent back is recognised."""
+        personal = fact.personal or {}
+        tokens = [
+            name
+            for name, value in personal.items()
+            if isinstance(value, str) and value.startswith(SEALED_PREFIX)
+        ]
+        if not tokens:
+            return
+        key = self._memory.known_key(self._tx, fact.stream)
+        opened = {name: open_value(key, personal[name], fact.stream, name) for name in tokens}
+        data = data_of(fact)
+        for name, value in opened.items():
+            field_name, _, inner = name.partition(".")
+            if inner:
+                data[field_name][inner] = value
+            elif name != "actor":
+                data[name] = value
+        fact.personal = (
+            {"actor": opened.get("actor", personal["actor"])} if "actor" in personal else None
+        )
+        self._reader.fill(fact, CATALOGUE[fact.type].model_validate(data))

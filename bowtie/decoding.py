@@ -1,0 +1,132 @@
+"""From the store back to recorded events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+
+from bowtie.codec import Fact, codec_for
+from bowtie.envelope import Recorded
+from bowtie.errors import StoreNewer
+from bowtie.events import CATALOGUE
+from bowtie.sealing import SEALED_PREFIX, open_sealed, seal, unwrap, wrap
+from bowtie.stores.contract import StoredState
+from bowtie.times import from_micros
+
+__all__ = ["Decoder", "key_context", "seal_fact", "unwrap_key"]
+
+_MAPS = ("traits", "properties")
+
+
+def key_context(stream: str) -> str:
+    """What a stream's wrapped key is bound to."""
+    return f"key of {stream}"
+
+
+def wrap_key(master: bytes, key: bytes, stream: str) -> bytes:
+    """A stream's key, wrapped by the master key."""
+    return wrap(master, key, key_context(stream))
+
+
+def unwrap_key(master: bytes, wrapped: bytes, stream: str) -> bytes | None:
+    """A stream's key; None where the master key is another one."""
+    try:
+        return unwrap(master, wrapped, key_context(stream))
+    except InvalidTag:
+        return None
+
+
+def _context(stream: str, field: str) -> str:
+    return f"{stream}\0{field}"
+
+
+def seal_fact(key: bytes, fact: Fact) -> str:
+    """The personal fields of a fact, each sealed, as one JSON text."""
+    sealed = {}
+    for name, value in (fact.personal or {}).items():
+        if isinstance(value, str) and value.startswith(SEALED_PREFIX):
+            sealed[name] = value  # sealed elsewhere: kept unopened
+        else:
+            text = json.dumps(value, ensure_ascii=False)
+            sealed[name] = seal(key, text, _context(fact.stream, name))
+    return json.dumps(sealed, sort_keys=True)
+
+
+def open_value(key: bytes | None, token: str, stream: str, field: str) -> Any:
+    """The plain value of a sealed one, or the token itself where it can't be opened here."""
+    plain = None if key is None else open_sealed(key, token, _context(stream, field))
+    return token if plain is None else json.loads(plain)
+
+
+class Decoder:
+    """Turns stored states into :class:`~bowtie.envelope.Recorded` events.
+
+    Args:
+        keys: the customers' own keys, unwrapped, by stream; what they don't open stays sealed.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes] | None = None) -> None:
+        self._keys = keys or {}
+
+    def __call__(self, stored: StoredState) -> Recorded:
+        """The recorded event."""
+        state: dict[str, Any] = msgspec.json.decode(stored.state)
+        model = CATALOGUE[stored.topic]
+        version = state.pop("_v", 1)
+        if version > model.data_version:
+            raise StoreNewer(
+                f"{stored.topic} at position {stored.position} has data version {version};"
+                f" this version of bowtie knows {model.data_version}: upgrade it"
+            )
+        head = {name: state.pop(name) for name in list(state) if name.startswith("_")}
+        for name in _MAPS:
+            if name in state:
+                state[name] = json.loads(state[name])
+        kind = head.get("_kind", "customer")
+        actor = self._put_back(state, head.get("_sealed"), stored.stream)
+        known = head.get("_known")
+        return Recorded(
+            data=model.model_validate(state),
+            kind=kind,
+            subject=head["_key"],
+            version=stored.version,
+            position=stored.position,
+            source=head["_source"],
+            id=head["_id"],
+            occurred_at=from_micros(head["_at"]),
+            recorded_at=None if stored.recorded_at is None else from_micros(stored.recorded_at),
+            known_from=None if known is None else from_micros(known),
+            time_precision="day" if head.get("_day") else "exact",
+            correlation_id=head.get("_correlation"),
+            causation_id=head.get("_causation"),
+            actor=actor,
+            out_of_sequence=head.get("_oos", False),
+            extensions=json.loads(head["_ext"]) if "_ext" in head else {},
+        )
+
+    def _put_back(self, state: dict[str, Any], sealed: str | None, stream: str) -> str | None:
+        """Write the personal fields into the data; returns the actor."""
+        actor = None
+        for field, token in (json.loads(sealed) if sealed else {}).items():
+            value = open_value(self._keys.get(stream), token, stream, field)
+            name, _, inner = field.partition(".")
+            if field == "actor":
+                actor = str(value)
+            elif inner:
+                state.setdefault(name, {})[inner] = value
+            else:
+                state[name] = value
+        return actor
+
+
+def data_of(fact: Fact) -> dict[str, Any]:
+    """The whole data of a fact, maps as maps, as the wire has it."""
+    data: dict[str, Any] = msgspec.json.decode(fact.whole)
+    name = codec_for(fact.type).map
+    if name is not None and name in data:
+        data[name] = json.loads(data[name])
+    return data

@@ -1,0 +1,112 @@
+"""Where the lines of a demo log wait until the month in which they became known.
+
+The history is lived month by month, so only what is still to come is held: the lines of events
+known in later months, and the steps that customers take there. That is what keeps the memory
+bounded, whatever the number of customers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Protocol, TypeAlias
+
+from bowtie.demo.clock import DAY, HOUR, MINUTE, Clock
+from bowtie.demo.luck import Luck
+from bowtie.demo.truth import Tally
+
+__all__ = ["Ledger", "Line", "Subject"]
+
+#: When it became known (the order of the log), and the line itself.
+Line: TypeAlias = "tuple[int, bytes]"
+
+_SHARE_LATE = 0.015
+#: An event known more than this after it happened is called late.
+_LATE_AFTER = 3 * DAY
+
+
+class Subject(Protocol):
+    """Who an event is about; counts its events, so that each gets an id of its own."""
+
+    key: str
+    number: str
+    events: int
+
+
+class Ledger:
+    """Takes events as they happen and gives them back as they became known, month by month."""
+
+    def __init__(self, clock: Clock, dice: Random, tally: Tally) -> None:
+        self.clock = clock
+        self.random = dice.random
+        self.luck = Luck(dice)
+        self.tally = tally
+        self._lines: list[list[Line]] = [[] for _ in range(clock.months)]
+        self._steps: list[list[Callable[[], None]]] = [[] for _ in range(clock.months)]
+
+    def write(
+        self,
+        subject: Subject,
+        source: str,
+        kind: str,
+        data: str,
+        *,
+        at: int,
+        known: int,
+        extensions: str = "",
+    ) -> bool:
+        """Write an event, unless the log ends before it is known; says whether it did."""
+        clock = self.clock
+        if known >= clock.end:
+            return False
+        subject.events += 1
+        line = (
+            f'{{"specversion":"1.0","id":"{subject.number}-{subject.events}","source":"{source}",'
+            f'"type":"bowtie.{kind}","subject":"{subject.key}","time":"{clock.stamp(at)}",'
+            f'"recordedtime":"{clock.stamp(known)}",{extensions}"data":{data}}}\n'
+        )
+        self._lines[clock.month_of_day[known // DAY]].append((known, line.encode()))
+        self.tally.events_by_type[kind] += 1
+        if known - at > _LATE_AFTER:
+            self.tally.late += 1
+        return True
+
+    def web(self, subject: Subject, kind: str, at: int, data: str) -> bool:
+        """The web site and the campaign tools: known within a minute."""
+        known = at + 1 + int(self.random() * MINUTE)
+        return self.write(subject, "web", kind, data, at=at, known=known)
+
+    def crm(self, subject: Subject, kind: str, at: int, data: str) -> bool:
+        """People write into the CRM: known within hours, mostly soon."""
+        typed = self.random()
+        known = at + MINUTE + int(typed * typed * 4 * HOUR)
+        return self.write(subject, "crm", kind, data, at=at, known=known)
+
+    def nightly(self, source: str, subject: Subject, kind: str, at: int, data: str) -> bool:
+        """Systems that send once a night; sometimes they fail, and weeks go by."""
+        known = (at // DAY + 1) * DAY + 2 * HOUR + int(self.random() * HOUR)
+        if self.random() < _SHARE_LATE:
+            known += int((4 + self.random() * 50) * DAY)
+        return self.write(subject, source, kind, data, at=at, known=known)
+
+    def by_day(self, source: str, subject: Subject, kind: str, at: int, data: str) -> bool:
+        """A fact of which only the day is known; typed in that evening or the next morning."""
+        day = at - at % DAY
+        known = day + 18 * HOUR + int(self.random() * 16 * HOUR)
+        extensions = '"timeprecision":"day",'
+        return self.write(subject, source, kind, data, at=day, known=known, extensions=extensions)
+
+    def later(self, at: int, step: Callable[[], None]) -> None:
+        """Take a step in the month of ``at``, if the log lasts that long."""
+        if at < self.clock.end:
+            self._steps[self.clock.month(at)].append(step)
+
+    def live(self, month: int) -> list[Line]:
+        """Take the steps due in a month, and give up the lines known in it, in their order."""
+        steps = self._steps[month]
+        for step in steps:
+            step()
+        steps.clear()
+        lines, self._lines[month] = self._lines[month], []
+        lines.sort()
+        return lines

@@ -1,0 +1,352 @@
+"""The engine: open a store, record and ingest events, read a journey."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any, BinaryIO, Self
+from uuid import UUID
+
+from bowtie.appending import Appender
+from bowtie.codec import Fact
+from bowtie.deciding import Mode
+from bowtie.decoding import Decoder, unwrap_key
+from bowtie.envelope import Recorded
+from bowtie.errors import AliasClaimed, EventRejected, IdReused, UsageError
+from bowtie.events import PERSONAL_NAMES, Event
+from bowtie.ingest import Ingesting, IngestReport
+from bowtie.logs import Mapping
+from bowtie.logs.rows import Format
+from bowtie.parked import retry_parked
+from bowtie.reader import Reader
+from bowtie.records import JourneyRecord, journey_record
+from bowtie.restoring import restore_log
+from bowtie.sources import open_lines
+from bowtie.stages import Definition, load_definition
+from bowtie.stores import StoredState, open_store
+from bowtie.times import moment, now_micros
+
+__all__ = ["Bowtie"]
+
+_CONFLICTS = {"id_reused": IdReused, "alias_claimed": AliasClaimed}
+_DEFAULT_DEFINITION = "b2b/1"
+
+
+class Bowtie:
+    """A store of journeys, opened.
+
+    >>> from bowtie import Bowtie, Touched
+    >>> with Bowtie.open("memory://") as engine:
+    ...     recorded = engine.record("acme", Touched(channel="webinar", direction="inbound"))
+    ...     engine.journey("acme").stage
+    'awareness'
+    """
+
+    def __init__(self, url: str, *, create: bool) -> None:
+        self.store = open_store(url, create=create)
+        self._appender: Appender | None = None
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> Self:
+        """The store at a URL: ``sqlite:///FILE``, a file's path, or ``memory://``.
+
+        Args:
+            create: make the store where there is none (with the default stage definition).
+
+        Raises:
+            StoreMissing: there is none, and ``create`` is false.
+            StoreError: it can't be used; says why and what to do.
+        """
+        return cls(url, create=create)
+
+    def close(self) -> None:
+        """Release the store."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- setting up ---------------------------------------------------------------------------
+
+    def init(self, definition: str | None = None) -> None:
+        """Set the store's default stage definition: a built-in name or a TOML file's path.
+
+        Raises:
+            DefinitionError: the definition is wrong; names the line.
+        """
+        chosen = load_definition(definition or _DEFAULT_DEFINITION, self.personal_names)
+        with self.store.writing() as tx:
+            tx.set_meta("definition", chosen.text)
+
+    @property
+    def definition(self) -> Definition:
+        """The store's default stage definition."""
+        text = self.store.meta().get("definition")
+        if text is None:
+            return load_definition(_DEFAULT_DEFINITION)
+        return load_definition(str(text), self.personal_names)
+
+    @property
+    def personal_names(self) -> tuple[str, ...]:
+        """Traits and properties of these names are sealed."""
+        names = self.store.meta().get("personal_names")
+        return PERSONAL_NAMES if names is None else tuple(str(names).split("\n"))
+
+    def init_personal_names(self, names: tuple[str, ...]) -> None:
+        """Choose which traits and properties are sealed; only before the first event.
+
+        Raises:
+            UsageError: there are events already, which keep the fields they have in plain.
+        """
+        with self.store.writing() as tx:
+            if tx.head:
+                raise UsageError("personal names can be chosen only while the store is empty")
+            tx.set_meta("personal_names", "\n".join(names))
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def record(
+        self,
+        customer: str,
+        *events: Event,
+        occurred_at: datetime | None = None,
+        source: str | None = None,
+        id: str | None = None,
+        known_from: datetime | None = None,
+        day_only: bool = False,
+        actor: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        kind: str | None = None,
+    ) -> list[Recorded]:
+        """Append events to one stream, all or nothing, and return them as recorded.
+
+        Args:
+            customer: the stream's key, a pseudonym; for events of another kind of stream, its key.
+            events: facts of the catalogue.
+            occurred_at: when they happened (now unless said).
+            source: the system that says so (``bowtie`` unless said).
+            id: for one event only; recording the same id and content again changes nothing.
+            known_from: when the source knew.
+            day_only: ``occurred_at`` is precise to the day.
+            actor: who did it; sealed.
+            correlation_id, causation_id: what the events belong to, what caused them.
+            kind: the kind of stream, where the event may live in several.
+
+        Raises:
+            RuleViolation: a rule of sequence would be broken.
+            EventRejected: an event is wrong in itself.
+            IdReused, AliasClaimed: what it names is taken.
+        """
+        if not events:
+            raise UsageError("name at least one event to record")
+        if id is not None and len(events) > 1:
+            raise UsageError("an id is for one event: record them one by one, or leave it out")
+        facts = [
+            self._reader().event(
+                {
+                    "specversion": "1.0",
+                    "id": id or _new_id(),
+                    "source": source or "bowtie",
+                    "subject": customer,
+                    "time": (occurred_at or datetime.now(UTC)).isoformat(),
+                    "recordedtime": known_from.isoformat() if known_from else None,
+                    "streamkind": kind,
+                    "timeprecision": "day" if day_only else None,
+                    "correlationid": correlation_id,
+                    "causationid": causation_id,
+                    "authid": actor,
+                },
+                event,
+            )
+            for event in events
+        ]
+        return self._command(facts)
+
+    def _command(self, facts: list[Fact]) -> list[Recorded]:
+        try:
+            outcome = self._append().append(facts, Mode(command=True))
+        except EventRejected as error:
+            conflict = _CONFLICTS.get(error.reason)
+            if conflict is None:
+                raise
+            raise conflict(error.problem) from None
+        decode = self._decoder({fact.stream for fact in facts})
+        return [decode(self.store.state_at(position)) for position in outcome.positions]
+
+    def ingest(
+        self,
+        log: str | os.PathLike[str] | BinaryIO,
+        *,
+        mapping: Mapping | None = None,
+        format: Format | None = None,
+        correct: bool = False,
+        progress: Callable[[IngestReport], None] | None = None,
+    ) -> IngestReport:
+        """Append an event log: JSON lines, CSV or Parquet, plain, .gz or .zst; ``-`` is stdin.
+
+        What is in the log already is counted and skipped; what is wrong in itself is parked with
+        its reason; what breaks a rule of sequence is recorded and marked.
+
+        Args:
+            log: a path, ``-``, or a binary stream.
+            mapping: turns the rows of a foreign file into events.
+            format: where neither the name nor the first bytes tell it.
+            correct: an id that is taken by other content corrects that event, instead of being
+                parked as ``id_reused``.
+            progress: called after each batch with the report so far.
+
+        Raises:
+            FileError: the file can't be read (to its end: what was good is kept, see ``report``).
+            MappingError: the mapping doesn't fit the file.
+        """
+        with open_lines(log, mapping, format) as lines:
+            ingesting = self._ingesting(lines.name, Mode(correct=correct))
+            report = ingesting.run(lines.chunks(), progress)
+        report.unused_rows = lines.unused
+        report.position = self.store.head()
+        return report
+
+    def restore(
+        self,
+        log: str | os.PathLike[str] | BinaryIO,
+        *,
+        progress: Callable[[IngestReport], None] | None = None,
+    ) -> IngestReport:
+        """Put an export back into an empty store, times of recording and all.
+
+        A restore that was killed goes on where it stopped when it is called again with the same
+        export. Events are validated, but not decided about: they were, when they were recorded.
+
+        Raises:
+            UsageError: the store isn't empty, or the file is no export.
+            FileError: the file is damaged, or holds fewer events than it says.
+        """
+        with open_lines(log, None, None) as lines:
+            ingesting = self._ingesting(lines.name, Mode(restore=True))
+            report = restore_log(self.store, ingesting, lines, progress)
+        report.position = self.store.head()
+        return report
+
+    def retry_parked(
+        self, *, mapping: Mapping | None = None, correct: bool = False
+    ) -> IngestReport:
+        """Try the parked lines again; those that are taken now are recorded now, and unparked.
+
+        Args:
+            mapping: for rows of a foreign file that it could not turn into events before.
+            correct: as for :meth:`ingest`.
+        """
+        report = retry_parked(
+            self.store, self._append(), self._reader(), Mode(correct=correct), mapping
+        )
+        report.position = self.store.head()
+        return report
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def journey(
+        self,
+        customer: str,
+        *,
+        as_of: str | date | datetime | None = None,
+        known_at: str | date | datetime | None = None,
+        definition: Definition | None = None,
+    ) -> JourneyRecord:
+        """What is known of one customer, now or then.
+
+        Args:
+            customer: the key.
+            as_of: the world as it was then: what happened later is left out.
+            known_at: what this store had been told by then.
+            definition: of the stages; the store's default unless given.
+
+        Raises:
+            UnknownName: the store has no event of that customer.
+        """
+        stream = f"customer/{unicodedata.normalize('NFC', customer)}"
+        decode = self._decoder({stream})
+        return journey_record(
+            customer,
+            [decode(stored) for stored in self.store.stream(stream)],
+            definition or self.definition,
+            None if as_of is None else moment(as_of, end_of_day=True),
+            None if known_at is None else moment(known_at, end_of_day=True),
+        )
+
+    def events(
+        self, customer: str | None = None, *, after: int = 0, upto: int | None = None
+    ) -> Iterator[Recorded]:
+        """The events of the log, or of one customer, in the order of their recording.
+
+        Args:
+            customer: only this customer's.
+            after, upto: positions: after the first, through the second.
+        """
+        if customer is not None:
+            stream = f"customer/{unicodedata.normalize('NFC', customer)}"
+            stored: Iterator[StoredState] = (
+                one
+                for one in self.store.stream(stream)
+                if one.position > after and (upto is None or one.position <= upto)
+            )
+            decode = self._decoder({stream})
+        else:
+            stored, decode = self.store.states(after, upto), self._decoder(None)
+        yield from map(decode, stored)
+
+    def export(self, *, reveal: bool = False) -> Iterator[dict[str, Any]]:
+        """The whole log as CloudEvents objects, after a header line that says what it is.
+
+        Args:
+            reveal: open the personal fields; without, they leave as ``sealed:1:...``.
+        """
+        upto = self.store.head()
+        yield {
+            "bowtie_export": 1,
+            "store_id": self.store.store_id,
+            "count": self.store.count(upto),
+            "definition": self.definition.label,
+        }
+        decode = self._decoder(None) if reveal else Decoder()
+        for stored in self.store.states(0, upto):
+            yield decode(stored).to_cloudevent()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _reader(self) -> Reader:
+        return Reader(self.personal_names)
+
+    def _append(self) -> Appender:
+        if self._appender is None:
+            self._appender = Appender(self.store, self._reader())
+        return self._appender
+
+    def _ingesting(self, origin: str, mode: Mode) -> Ingesting:
+        return Ingesting(self._append(), self._reader(), self.store.secrets, origin, mode)
+
+    def _decoder(self, streams: set[str] | None) -> Decoder:
+        """A decoder that opens what this store's keys open."""
+        wrapped = self.store.keys(streams)
+        if not wrapped:
+            return Decoder()
+        master = self.store.master_key
+        keys = {stream: unwrap_key(master, key, stream) for stream, key in wrapped.items()}
+        return Decoder({stream: key for stream, key in keys.items() if key is not None})
+
+
+def _new_id() -> str:
+    """A random id that grows with time (uuid7)."""
+    millis = now_micros() // 1000
+    raw = (
+        (millis << 80)
+        | (0x7 << 76)
+        | (int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0x3 << 62))
+        | (0x2 << 62)
+    )
+    return str(UUID(int=raw))

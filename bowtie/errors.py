@@ -1,0 +1,219 @@
+"""Every error that bowtie raises on purpose, and the exit code each has on the command line.
+
+::
+
+    BowtieError                      1   something went wrong
+      UsageError                     2   the question can't be answered; says what to ask instead
+        UnknownName                  2   a name (stage, trait, definition, ...) that is not there
+      FileError                      1   a file can't be read or written
+      StoreError                     1   the store can't be opened or used
+        StoreMissing                 1   there is no store where one was named
+        NotAStore                    1   the file is another program's
+        StoreNewer                   1   written by a newer version of bowtie
+        StoreReadOnly                1   the store or its folder can't be written
+        SealedKeyMissing             1   the master key that opens personal data is not at hand
+      EventRejected                  1   an event is wrong in itself; `reason` says in which way
+      RuleViolation                  1   a command breaks a rule of sequence
+      Conflict                       4   the stream, or the name asked for, changed or is taken
+        StreamConflict               4   the stream is not at the expected version
+        AliasClaimed                 4   the alias belongs to another customer
+        IdReused                     4   (source, id) is taken by an event of other content
+      DefinitionError                1   a stage definition is wrong; names the line
+      MappingError                   1   a mapping file is wrong; names the line
+      TablesError                    1   the read tables can't be used
+        TablesForeign                1   they belong to another store
+        TablesHeld                   4   another process holds the file
+      Refused                        1   a view would mislead; says why, and what to ask instead
+      ProblemsFound                  3   the command worked and found problems
+
+Catch :class:`BowtieError` to catch them all.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "AliasClaimed",
+    "BowtieError",
+    "Conflict",
+    "DefinitionError",
+    "EventRejected",
+    "FileError",
+    "IdReused",
+    "MappingError",
+    "NotAStore",
+    "ProblemsFound",
+    "Refused",
+    "RuleViolation",
+    "SealedKeyMissing",
+    "StoreError",
+    "StoreMissing",
+    "StoreNewer",
+    "StoreReadOnly",
+    "StreamConflict",
+    "TablesError",
+    "TablesForeign",
+    "TablesHeld",
+    "UnknownName",
+    "UsageError",
+]
+
+
+class BowtieError(Exception):
+    """Something bowtie was asked to do did not work; the message says what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(BowtieError, ValueError):
+    """The question can't be answered as it was asked."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError, LookupError):
+    """A name that is not there; the message lists near or known ones."""
+
+
+class FileError(BowtieError, OSError):
+    """A file can't be read or written.
+
+    Args:
+        path: the file, as the user named it.
+        problem: what is wrong and what to do.
+        line: the line it concerns, if one does.
+    """
+
+    def __init__(self, path: str, problem: str, line: int | None = None) -> None:
+        self.path, self.problem, self.line = path, problem, line
+        #: what an ingest did before it met the damage, if that is what it was doing
+        self.report: Any = None
+        where = path if line is None else f"{path}:{line}"
+        super().__init__(f"{where}: {problem}")
+
+
+class StoreError(BowtieError):
+    """The store can't be opened or used."""
+
+
+class StoreMissing(StoreError, FileNotFoundError):
+    """There is no store where one was named."""
+
+
+class NotAStore(StoreError):
+    """The file or database belongs to another program."""
+
+
+class StoreNewer(StoreError):
+    """A newer version of bowtie wrote this store; this version can't read it safely."""
+
+
+class StoreReadOnly(StoreError, PermissionError):
+    """The store, or the folder it would be made in, can't be written."""
+
+
+class SealedKeyMissing(StoreError):
+    """The master key that opens sealed personal data is not at hand."""
+
+
+class EventRejected(BowtieError, ValueError):
+    """An event is wrong in itself.
+
+    A line that raises this is parked under ``reason``; a command that does is refused.
+
+    Args:
+        reason: one word, stable: ``unreadable``, ``invalid``, ``unknown_type``, ``naive_time``,
+            ``future_time``, ``no_customer``, ``id_reused``, ``alias_claimed``, ``wrong_subject``,
+            ``customer_forgotten``.
+        problem: what is wrong, for a person; never holds the value of a personal field.
+    """
+
+    def __init__(self, reason: str, problem: str) -> None:
+        self.reason, self.problem = reason, problem
+        super().__init__(problem)
+
+
+class RuleViolation(BowtieError, ValueError):
+    """A command that breaks a rule of sequence, such as changing a contract never signed.
+
+    Args:
+        rule: one word, stable, such as ``not_signed``.
+        problem: what is wrong and what to do.
+    """
+
+    def __init__(self, rule: str, problem: str) -> None:
+        self.rule, self.problem = rule, problem
+        super().__init__(problem)
+
+
+class Conflict(BowtieError):
+    """What was asked for changed meanwhile, or is taken."""
+
+    exit_code = 4
+
+
+class StreamConflict(Conflict):
+    """The stream is not at the version the caller expected."""
+
+    def __init__(self, stream: str, expected: object, actual: int) -> None:
+        self.stream, self.expected, self.actual = stream, expected, actual
+        super().__init__(
+            f"{stream} is at version {actual}, not at {expected}: read it again, then repeat"
+        )
+
+
+class AliasClaimed(Conflict):
+    """The alias already belongs to another customer."""
+
+
+class IdReused(Conflict):
+    """(source, id) already names an event with other content."""
+
+
+class DefinitionError(BowtieError, ValueError):
+    """A stage definition is wrong.
+
+    Args:
+        name: the file or document.
+        problem: what is wrong and what to write instead.
+        line: where, counted from 1.
+    """
+
+    def __init__(self, name: str, problem: str, line: int | None = None) -> None:
+        self.name, self.problem, self.line = name, problem, line
+        where = name if line is None else f"{name}:{line}"
+        super().__init__(f"{where}: {problem}")
+
+
+class MappingError(BowtieError, ValueError):
+    """A mapping file is wrong; fields as for :class:`DefinitionError`."""
+
+    def __init__(self, name: str, problem: str, line: int | None = None) -> None:
+        self.name, self.problem, self.line = name, problem, line
+        where = name if line is None else f"{name}:{line}"
+        super().__init__(f"{where}: {problem}")
+
+
+class TablesError(BowtieError):
+    """The read tables can't be used."""
+
+
+class TablesForeign(TablesError):
+    """The read tables were built from another store."""
+
+
+class TablesHeld(TablesError):
+    """Another process holds the read tables' file."""
+
+    exit_code = 4
+
+
+class Refused(BowtieError):
+    """The figure asked for would mislead; the message says why and what to ask instead."""
+
+
+class ProblemsFound(BowtieError):
+    """The command did its work and found problems, which were reported."""
+
+    exit_code = 3

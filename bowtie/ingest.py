@@ -1,0 +1,299 @@
+"""Ingesting a log: read, check, decide, append, a batch at a time; nothing lost, nothing silent.
+
+The next batch is read and checked in a second thread while SQLite writes the one before; what is
+decided is decided in order, in one thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from bowtie.appending import Appender
+from bowtie.codec import Fact
+from bowtie.deciding import Mode, Outcome
+from bowtie.errors import EventRejected, FileError
+from bowtie.reader import Reader
+from bowtie.sealing import StoreKeys, wrap
+from bowtie.stores.contract import Writing
+
+__all__ = ["IngestReport", "Ingesting", "Line", "Prepared", "prefetched", "prepare"]
+
+_EXAMPLES = 20
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Line:
+    """One event as it came: its line or row number, and its JSON (or what stood in its place).
+
+    ``rejected`` is set where it could not even be made an event.
+    """
+
+    number: int
+    raw: bytes
+    rejected: EventRejected | None = None
+
+
+@dataclass(slots=True)
+class ParkedExample:
+    """One of the first lines that were parked."""
+
+    origin: str
+    line: int
+    reason: str
+    problem: str
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What an ingest did.
+
+    Attributes:
+        read: events read (with a mapping: events that the rows became).
+        appended: events now in the log that were not before; a correction appends two.
+        duplicates: events that were there already, with the same content.
+        corrected: events that replaced one of other content.
+        parked: events refused, kept aside with their reason.
+        out_of_sequence: events recorded although they break a rule of sequence.
+        position: the newest position of the store.
+        parked_by_reason, parked_amounts: the parked by reason, and their sums by currency.
+        unused_rows: rows of a foreign file for which the mapping makes no event.
+        keys_like_addresses: customers' keys with an ``@`` in them, which should be pseudonyms.
+        examples: the first parked lines.
+        violations: the first broken rules.
+
+    ``read = appended - corrected + duplicates + parked`` always holds.
+    """
+
+    read: int = 0
+    appended: int = 0
+    duplicates: int = 0
+    corrected: int = 0
+    parked: int = 0
+    out_of_sequence: int = 0
+    position: int = 0
+    seconds: float = 0.0
+    parked_by_reason: Counter[str] = field(default_factory=Counter)
+    parked_amounts: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    unused_rows: int = 0
+    keys_like_addresses: int = 0
+    examples: list[ParkedExample] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as one JSON object."""
+        amounts: dict[str, dict[str, str]] = {}
+        for (reason, currency), amount in sorted(self.parked_amounts.items()):
+            amounts.setdefault(reason, {})[currency] = format(amount, "f")
+        return {
+            "read": self.read,
+            "appended": self.appended,
+            "duplicates": self.duplicates,
+            "corrected": self.corrected,
+            "parked": self.parked,
+            "out_of_sequence": self.out_of_sequence,
+            "position": self.position,
+            "parked_by_reason": dict(sorted(self.parked_by_reason.items())),
+            "parked_amounts": amounts,
+            "unused_rows": self.unused_rows,
+            "keys_like_addresses": self.keys_like_addresses,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A chunk checked: the facts with their lines, and the lines that are wrong in themselves."""
+
+    facts: list[Fact]
+    lines: list[Line]
+    rejected: list[tuple[Line, EventRejected]]
+
+
+def prepare(reader: Reader, lines: Iterable[Line]) -> Prepared:
+    """Check a chunk of lines."""
+    prepared = Prepared([], [], [])
+    for line in lines:
+        if line.rejected is not None:
+            prepared.rejected.append((line, line.rejected))
+            continue
+        try:
+            prepared.facts.append(reader.line(line.raw))
+        except EventRejected as error:
+            prepared.rejected.append((line, error))
+        else:
+            prepared.lines.append(line)
+    return prepared
+
+
+def prefetched(items: Iterator[T]) -> Iterator[T]:
+    """The items, each made in a second thread while the one before is used."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="bowtie-read") as pool:
+        pending = pool.submit(next, items, end)
+        while (item := pending.result()) is not end:
+            pending = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]  # not the end
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Batches make many objects and no cycles: the collector would only walk them."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class Ingesting:
+    """One ingest of one log.
+
+    Args:
+        appender: where the events go.
+        reader: what checks the lines.
+        keys: what parked lines are sealed with.
+        origin: the log's name, for parked lines.
+        mode: how facts are taken.
+    """
+
+    def __init__(
+        self, appender: Appender, reader: Reader, keys: StoreKeys, origin: str, mode: Mode
+    ) -> None:
+        self.report = IngestReport()
+        self._appender, self._reader, self._keys = appender, reader, keys
+        self._origin, self._mode = origin, mode
+        self._addresses: set[str] = set()
+
+    def run(
+        self, chunks: Iterator[list[Line]], progress: Callable[[IngestReport], None] | None = None
+    ) -> IngestReport:
+        """Append all chunks.
+
+        Raises:
+            FileError: the log is damaged; what was good before is kept, and is in ``report``.
+        """
+        started = time.perf_counter()
+        checked = (prepare(self._reader, chunk) for chunk in chunks)
+        with _collector_off():
+            try:
+                for prepared in prefetched(checked):
+                    self._append(prepared)
+                    if progress is not None:
+                        progress(self.report)
+            except FileError as error:
+                error.report = self.report
+                raise
+            finally:
+                self.report.seconds = time.perf_counter() - started
+        return self.report
+
+    def _append(self, prepared: Prepared) -> None:
+        def park(tx: Writing, outcome: Outcome) -> None:
+            refused = [
+                *prepared.rejected,
+                *((prepared.lines[one.index], one.error) for one in outcome.rejected),
+            ]
+            tx.park([self._parked_row(tx, line, error) for line, error in refused])
+            self._count_parked(refused)
+
+        outcome = self._appender.append(prepared.facts, self._mode, park)
+        report = self.report
+        report.read += len(prepared.facts) + len(prepared.rejected)
+        report.appended += outcome.appended
+        report.duplicates += outcome.duplicates
+        report.corrected += outcome.corrected
+        report.out_of_sequence += len(outcome.out_of_sequence)
+        report.violations += [
+            str(one) for one in outcome.out_of_sequence[: _EXAMPLES - len(report.violations)]
+        ]
+        self._note_addresses(prepared.facts)
+
+    def _note_addresses(self, facts: Iterable[Fact]) -> None:
+        self._addresses.update(fact.subject for fact in facts if "@" in fact.subject)
+        self.report.keys_like_addresses = len(self._addresses)
+
+    def _parked_row(self, tx: Writing, line: Line, error: EventRejected) -> tuple[object, ...]:
+        key = self._keys.parked
+        digest = hashlib.blake2b(line.raw, key=key, digest_size=16).digest()
+        subject = subject_of(line.raw)
+        hashed = None if subject is None else self._keys.alias_hash(subject)
+        sealed = wrap(key, line.raw, "parked")
+        return (
+            digest,
+            error.reason,
+            error.problem,
+            self._origin,
+            line.number,
+            tx.recorded_at,
+            hashed,
+            sealed,
+        )
+
+    def _count_parked(self, refused: list[tuple[Line, EventRejected]]) -> None:
+        report = self.report
+        for line, error in refused:
+            report.parked += 1
+            report.parked_by_reason[error.reason] += 1
+            amount = _amount_of(line.raw) if error.reason == "no_customer" else None
+            if amount is not None:
+                kept = (error.reason, amount[0])
+                report.parked_amounts[kept] = (
+                    report.parked_amounts.get(kept, Decimal(0)) + amount[1]
+                )
+            if len(report.examples) < _EXAMPLES:
+                report.examples.append(
+                    ParkedExample(self._origin, line.number, error.reason, error.problem)
+                )
+
+
+class _Subject(msgspec.Struct):
+    subject: str | None = None
+
+
+_DECODE_SUBJECT = msgspec.json.Decoder(_Subject).decode
+
+
+def subject_of(raw: bytes) -> str | None:
+    """The subject of a line, where it can be read."""
+    try:
+        return _DECODE_SUBJECT(raw).subject
+    except msgspec.MsgspecError:
+        return None
+
+
+class _Amounts(msgspec.Struct):
+    amount: str
+    currency: str
+    kind: str = ""
+
+
+class _Amounted(msgspec.Struct):
+    data: _Amounts
+
+
+_DECODE_AMOUNT = msgspec.json.Decoder(_Amounted).decode
+
+
+def _amount_of(raw: bytes) -> tuple[str, Decimal] | None:
+    """Currency and signed amount of a line; a return's is subtracted."""
+    try:
+        data = _DECODE_AMOUNT(raw).data
+        amount = Decimal(data.amount)
+    except (msgspec.MsgspecError, ArithmeticError):
+        return None
+    return data.currency, -amount if data.kind == "return" else amount

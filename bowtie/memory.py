@@ -1,0 +1,154 @@
+"""What is remembered of streams between the batches of one writer, so as not to read it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bowtie.codec import Fact
+from bowtie.decoding import Decoder, unwrap_key, wrap_key
+from bowtie.errors import RuleViolation
+from bowtie.events import Event, Retracted
+from bowtie.journey import SEQUENCED, Journey, decide, evolve, fold
+from bowtie.sealing import new_key
+from bowtie.stores.contract import StoredState, Writing
+
+__all__ = ["StreamMemory"]
+
+_MAX_STREAMS = 1_000_000
+_MAX_JOURNEYS = 100_000
+_MAX_KEYS = 200_000
+_RULED = (*sorted(SEQUENCED), "retracted")
+
+
+@dataclass(slots=True)
+class _Ruled:
+    """What the rules of sequence know of one stream: its journey, and the ids retracted in it."""
+
+    journey: Journey
+    retracted: set[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Occurred:
+    data: Event
+    occurred_at: datetime
+    position: int
+
+
+class StreamMemory:
+    """Versions, keys and contracts of the streams that were written lately.
+
+    It holds only while nobody else appends: the head that was left must be the head that is found.
+    """
+
+    def __init__(self, master_key: bytes) -> None:
+        self._master_key = master_key
+        self._versions: dict[str, int] = {}
+        self._ruled: dict[str, _Ruled] = {}
+        self._keys: dict[str, bytes] = {}
+        self._head = -1
+        #: every stream of the store is in _versions
+        self._complete = False
+
+    def forget(self) -> None:
+        """Trust nothing of it: a transaction failed."""
+        self._versions.clear()
+        self._ruled.clear()
+        self._keys.clear()
+        self._complete = False
+        self._head = -1
+
+    def begin(self, tx: Writing, facts: Sequence[Fact]) -> None:
+        """Get ready for a batch."""
+        if tx.head != self._head:
+            self.forget()
+            self._complete = tx.head == 0
+        if len(self._versions) > _MAX_STREAMS:
+            self._versions.clear()
+            self._complete = False
+        if len(self._ruled) > _MAX_JOURNEYS:
+            self._ruled.clear()
+        if len(self._keys) > _MAX_KEYS:
+            self._keys.clear()
+        if not self._complete:
+            unknown = {fact.stream for fact in facts}.difference(self._versions)
+            if unknown:
+                found = tx.versions(sorted(unknown))
+                self._versions |= {stream: found.get(stream, 0) for stream in unknown}
+
+    def committed(self, head: int) -> None:
+        """The batch is in the store."""
+        self._head = head
+
+    def next_version(self, tx: Writing, stream: str) -> int:
+        """The version of the stream's next event, counted up."""
+        version = self._versions.get(stream)
+        if version is None:
+            version = 0 if self._complete else tx.versions([stream]).get(stream, 0)
+        self._versions[stream] = version + 1
+        return version + 1
+
+    def key(self, tx: Writing, stream: str) -> bytes:
+        """The stream's own key, made when first needed."""
+        key = self._keys.get(stream)
+        if key is None:
+            wrapped = tx.key(stream)
+            key = unwrap_key(self._master_key, wrapped, stream) if wrapped else None
+            if key is None:
+                key = new_key()
+                tx.add_key(stream, wrap_key(self._master_key, key, stream))
+            self._keys[stream] = key
+        return key
+
+    def known_key(self, tx: Writing, stream: str) -> bytes | None:
+        """The stream's own key, if it has one."""
+        wrapped = tx.key(stream)
+        return unwrap_key(self._master_key, wrapped, stream) if wrapped else None
+
+    def follow(
+        self, stored: Sequence[StoredState] | None, fact: Fact, data: Event, when: datetime
+    ) -> RuleViolation | None:
+        """Which rule the fact breaks; the journey then goes on with it.
+
+        ``stored`` are the stream's ruled events, needed only where :meth:`follows` is false.
+        """
+        ruled = self._ruled.get(fact.stream)
+        if ruled is None:
+            ruled = self._ruled[fact.stream] = _ruled_from(stored or [])
+        violation = decide(ruled.journey, data, when)
+        if (fact.source, fact.id) not in ruled.retracted:
+            position = self._versions.get(fact.stream, 0) + 1  # grows as positions in a stream do
+            ruled.journey = evolve(ruled.journey, _Occurred(data, when, position))
+        return violation
+
+    def follows(self, stream: str) -> bool:
+        """Whether the stream's rules can be applied without reading it."""
+        return stream in self._ruled
+
+    def is_new(self, stream: str) -> bool:
+        """Whether the stream has no event yet."""
+        return self._versions.get(stream, 0) == 0
+
+    def unfollow(self, stream: str) -> None:
+        """Something in the stream was retracted: its rules must be read again."""
+        self._ruled.pop(stream, None)
+
+
+def ruled_topics() -> tuple[str, ...]:
+    """The types that must be read to apply the rules."""
+    return _RULED
+
+
+def _ruled_from(stored: Sequence[StoredState]) -> _Ruled:
+    decode = Decoder()
+    events = [decode(state) for state in stored]
+    retracted = {
+        (event.data.of_source, event.data.of_id)
+        for event in events
+        if isinstance(event.data, Retracted)
+    }
+    return _Ruled(
+        fold(event for event in events if (event.source, event.id) not in retracted), retracted
+    )

@@ -1,0 +1,102 @@
+"""Parked lines: what was refused, kept sealed, and tried again when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from bowtie.appending import Appender
+from bowtie.codec import Fact
+from bowtie.deciding import Mode, Outcome
+from bowtie.errors import EventRejected
+from bowtie.ingest import IngestReport, ParkedExample
+from bowtie.logs import Mapping, Unmapped
+from bowtie.reader import Reader
+from bowtie.sealing import unwrap
+from bowtie.stores.contract import ParkedLine, Store, Writing
+from bowtie.times import from_micros
+
+__all__ = ["Parked", "list_parked", "retry_parked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A line that was refused: where it stood, why it was refused, and its text."""
+
+    parked_id: int
+    reason: str
+    problem: str
+    origin: str
+    line: int
+    parked_at: datetime
+    raw: bytes
+
+
+def list_parked(store: Store) -> Iterator[Parked]:
+    """The parked lines, oldest first, opened."""
+    for line in store.parked():
+        yield Parked(
+            line.parked_id,
+            line.reason,
+            line.problem,
+            line.origin,
+            line.line,
+            from_micros(line.parked_at),
+            unwrap(store.secrets.parked, line.sealed, "parked"),
+        )
+
+
+def retry_parked(
+    store: Store, appender: Appender, reader: Reader, mode: Mode, mapping: Mapping | None
+) -> IngestReport:
+    """Try each parked line again; see :meth:`bowtie.engine.Bowtie.retry_parked`."""
+    report = IngestReport()
+    for line in list(store.parked()):
+        raw = unwrap(store.secrets.parked, line.sealed, "parked")
+        try:
+            facts = [reader.line(one) for one in _events_of(raw, mapping)]
+            _take(appender, facts, mode, line, report)
+        except EventRejected as error:
+            report.read += 1
+            report.parked += 1
+            report.parked_by_reason[error.reason] += 1
+            report.examples.append(
+                ParkedExample(line.origin, line.line, error.reason, error.problem)
+            )
+    return report
+
+
+def _take(
+    appender: Appender, facts: list[Fact], mode: Mode, line: ParkedLine, report: IngestReport
+) -> None:
+    def unpark(tx: Writing, outcome: Outcome) -> None:
+        if outcome.rejected:  # the transaction must not commit half a line
+            raise outcome.rejected[0].error
+        tx.unpark(line.parked_id)
+
+    outcome = appender.append(facts, mode, unpark)
+    report.read += len(facts)
+    report.appended += outcome.appended
+    report.duplicates += outcome.duplicates
+    report.corrected += outcome.corrected
+    report.out_of_sequence += len(outcome.out_of_sequence)
+
+
+def _events_of(raw: bytes, mapping: Mapping | None) -> list[bytes]:
+    """The line itself, or what a mapping now makes of a foreign row."""
+    if mapping is None:
+        return [raw]
+    try:
+        row = msgspec.json.decode(raw, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return [raw]
+    if "specversion" in row:
+        return [raw]
+    made = mapping.begin().wire(row)
+    for one in made:
+        if isinstance(one, Unmapped):
+            raise EventRejected(one.reason, one.problem)
+    return [msgspec.json.encode(one) for one in made]

@@ -1,0 +1,225 @@
+"""Lines of a log, checked: each becomes a fact, or is rejected with its reason.
+
+Two lanes give the same result. The fast one checks a line with structs that are generated from the
+pydantic models; whatever it doesn't take, for any cause, goes to the slow one, where pydantic
+decides and words the error. So the fast lane can only be stricter, never laxer.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Collection
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from pydantic import ValidationError
+
+from bowtie.codec import Fact, TypeCodec, codec_for
+from bowtie.envelope import Envelope, data_to_wire, parse_line, read_envelope
+from bowtie.errors import EventRejected
+from bowtie.events import CATALOGUE, PERSONAL_NAMES, Event
+from bowtie.times import SKEW, iso, now_micros, to_micros
+
+__all__ = ["Reader", "explain"]
+
+_SKEW_MICROS = int(SKEW.total_seconds()) * 1_000_000
+_AWARE = Annotated[datetime, Meta(tz=True)]
+_TEXT = Annotated[str, Meta(min_length=1)]
+
+
+class _Line(Struct, gc=False, forbid_unknown_fields=True):
+    """A line without surprises; anything else is the slow lane's."""
+
+    specversion: Literal["1.0"]
+    id: _TEXT
+    source: _TEXT
+    type: str
+    subject: _TEXT
+    time: _AWARE
+    data: Raw
+    recordedtime: _AWARE | UnsetType = UNSET
+    streamkind: str | UnsetType = UNSET
+    correlationid: _TEXT | UnsetType = UNSET
+    causationid: _TEXT | UnsetType = UNSET
+    timeprecision: Literal["day"] | UnsetType = UNSET
+    storedtime: _AWARE | UnsetType = UNSET
+    outofsequence: bool | UnsetType = UNSET
+    sequence: str | UnsetType = UNSET
+
+
+@cache
+def _wire_types() -> dict[str, TypeCodec]:
+    return {f"bowtie.{name}": codec_for(name) for name in CATALOGUE}
+
+
+class Reader:
+    """Turns wire lines and catalogue events into facts.
+
+    Args:
+        personal_names: traits and properties of these names are sealed.
+        now: the clock, in microseconds; what lies more than the skew beyond it is refused.
+    """
+
+    def __init__(
+        self, personal_names: Collection[str] = PERSONAL_NAMES, now: int | None = None
+    ) -> None:
+        self.personal_names = frozenset(personal_names)
+        self.latest = (now_micros() if now is None else now) + _SKEW_MICROS
+        self._types = _wire_types()
+
+    def line(self, raw: bytes) -> Fact:
+        """The fact a line states.
+
+        Raises:
+            EventRejected: the line is wrong in itself; its ``reason`` says in which way.
+        """
+        if b"\\u0000" in raw:
+            return self._slow(raw)
+        try:
+            line = _DECODE_LINE(raw)
+            codec = self._types[line.type]
+            data = codec.decode(line.data)
+        except (msgspec.MsgspecError, KeyError):
+            return self._slow(raw)
+        kind = codec.default_kind if line.streamkind is UNSET else line.streamkind
+        at = to_micros(line.time)
+        known = None if line.recordedtime is UNSET else to_micros(line.recordedtime)
+        latest = self.latest
+        if (
+            kind not in codec.kinds
+            or not codec.check(data)
+            or at > latest
+            or (known is not None and known > latest)
+        ):
+            return self._slow(raw)
+        subject = line.subject
+        if not subject.isascii():
+            subject = unicodedata.normalize("NFC", subject)
+        fact = Fact(codec.name, kind, subject, line.source, line.id, at, b"", b"", known)
+        if line.correlationid is not UNSET:
+            fact.correlation = line.correlationid
+        if line.causationid is not UNSET:
+            fact.causation = line.causationid
+        if line.timeprecision is not UNSET:
+            fact.day = True
+        if line.storedtime is not UNSET:
+            fact.stored = to_micros(line.storedtime)
+        if line.outofsequence is True:
+            fact.out_of_sequence = True
+        codec.fill(fact, data, self.personal_names)
+        return fact
+
+    def _slow(self, raw: bytes) -> Fact:
+        return self.wire(parse_line(raw))
+
+    def wire(self, wire: dict[str, Any]) -> Fact:
+        """The fact a CloudEvents object states; raises as :meth:`line` does."""
+        codec = self._codec_of(wire)
+        fact = self._head(wire, codec)
+        data = {} if wire.get("data") is None else wire["data"]
+        self.fill(fact, _validate(codec.model, data))
+        return fact
+
+    def event(self, wire: dict[str, Any], event: Event) -> Fact:
+        """The fact of an event at hand, with an envelope as on the wire."""
+        fact = self._head(wire, codec_for(event.type_name))
+        self.fill(fact, event)
+        return fact
+
+    def _head(self, wire: dict[str, Any], codec: TypeCodec) -> Fact:
+        envelope = read_envelope(wire)
+        self._check_times(envelope)
+        kind = envelope.streamkind or codec.default_kind
+        if kind not in codec.kinds:
+            raise EventRejected(
+                "invalid",
+                f"{codec.name} belongs to a stream of kind {' or '.join(sorted(codec.kinds))},"
+                f" not {kind}",
+            )
+        if not envelope.subject:
+            raise EventRejected("no_customer", "subject: it names no customer")
+        return Fact(
+            codec.name,
+            kind,
+            unicodedata.normalize("NFC", envelope.subject),
+            envelope.source,
+            envelope.id,
+            to_micros(envelope.time),
+            b"",
+            b"",
+            known=to_micros(envelope.recordedtime) if envelope.recordedtime else None,
+            day=envelope.timeprecision == "day",
+            correlation=envelope.correlationid,
+            causation=envelope.causationid,
+            extensions=envelope.extensions_text(),
+            personal={"actor": envelope.authid} if envelope.authid else None,
+            stored=to_micros(envelope.storedtime) if envelope.storedtime else None,
+            out_of_sequence=envelope.outofsequence,
+        )
+
+    def fill(self, fact: Fact, data: Event) -> None:
+        """Write the data of a fact that was made without it."""
+        codec = codec_for(data.type_name)
+        struct = msgspec.convert(data_to_wire(data), codec.struct)
+        codec.fill(fact, struct, self.personal_names)
+
+    def _codec_of(self, wire: dict[str, Any]) -> TypeCodec:
+        name = wire.get("type")
+        if not isinstance(name, str) or not name:
+            raise EventRejected("invalid", 'type: missing; write such as "bowtie.touched"')
+        if name not in self._types:
+            near = difflib.get_close_matches(name, self._types, 1)
+            hint = f"; did you mean {near[0]}?" if near else ": see the event catalogue"
+            raise EventRejected(
+                "unknown_type", f"type: {name[:60]!r} is not in the catalogue{hint}"
+            )
+        codec = self._types[name]
+        version = wire.get("dataversion", 1)
+        if not str(version).isdigit() or int(version) > codec.model.data_version:
+            raise EventRejected(
+                "invalid",
+                f"dataversion: {str(version)[:20]!r} of {codec.name} is newer than this version of"
+                f" bowtie knows ({codec.model.data_version}); upgrade it",
+            )
+        return codec
+
+    def _check_times(self, envelope: Envelope) -> None:
+        for name in ("time", "recordedtime"):
+            when = getattr(envelope, name)
+            if when is not None and to_micros(when) > self.latest:
+                raise EventRejected(
+                    "future_time", f"{name}: {iso(when)} lies in the future; check that clock"
+                )
+
+
+def _validate(model: type[Event], data: Any) -> Event:
+    if not isinstance(data, dict):
+        raise EventRejected("invalid", "data: must be a JSON object")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise EventRejected("invalid", explain(error, model)) from None
+
+
+def explain(error: ValidationError, model: type[Event]) -> str:
+    """What is wrong with the data, field by field, without the values (they may be personal)."""
+    problems = []
+    for item in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in item["loc"][:2])
+        if item["type"] == "missing":
+            problems.append(f"{where}: missing")
+        elif item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(where, model.model_fields, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            problems.append(f"{where}: {model.type_name} has no such field{hint}")
+        else:
+            message = item["msg"]
+            problems.append(f"{where}: {message}" if where else message)
+    return "; ".join(dict.fromkeys(problems))
+
+
+_DECODE_LINE = msgspec.json.Decoder(_Line).decode

@@ -1,0 +1,154 @@
+"""Personal fields, sealed one by one under a key of the customer's own.
+
+Three keys stand behind each other. The *master key* comes from the environment or from a key file
+beside the store, and never enters the store. The *store key* (one a store) and the *customer keys*
+(one a stream, made when the first personal field arrives) lie in the store, wrapped by the master
+key. Destroying a customer's key makes every sealed field of that customer unreadable for ever.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bowtie.errors import SealedKeyMissing, StoreReadOnly
+
+__all__ = [
+    "MASTER_KEY_VARIABLE",
+    "SEALED_PREFIX",
+    "StoreKeys",
+    "load_master_key",
+    "make_master_key",
+    "open_sealed",
+    "seal",
+]
+
+#: The environment variable that may hold the master key: 32 bytes as base64.
+MASTER_KEY_VARIABLE = "BOWTIE_MASTER_KEY"
+#: What a sealed value begins with wherever it leaves the store unopened.
+SEALED_PREFIX = "sealed:1:"
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+def seal(key: bytes, plain: str, context: str) -> str:
+    """Seal one value; the same context must be given to open it.
+
+    >>> key = bytes(32)
+    >>> open_sealed(key, seal(key, "ada@example.org", "acme/email"), "acme/email")
+    'ada@example.org'
+    """
+    return SEALED_PREFIX + base64.b64encode(wrap(key, plain.encode(), context)).decode()
+
+
+def open_sealed(key: bytes, token: str, context: str) -> str | None:
+    """The value that was sealed, or None when this key or context did not seal it."""
+    try:
+        raw = base64.b64decode(token.removeprefix(SEALED_PREFIX), validate=True)
+        return unwrap(key, raw, context).decode()
+    except (InvalidTag, ValueError, binascii.Error):
+        return None
+
+
+def wrap(key: bytes, plain: bytes, context: str) -> bytes:
+    """AES-GCM under a fresh nonce, which comes first in the result."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
+
+
+def unwrap(key: bytes, wrapped: bytes, context: str) -> bytes:
+    """The reverse of :func:`wrap`; raises ``InvalidTag`` for a wrong key or context."""
+    return AESGCM(key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context.encode())
+
+
+def new_key() -> bytes:
+    """A fresh random key."""
+    return secrets.token_bytes(_KEY_BYTES)
+
+
+class StoreKeys:
+    """The keys derived from one store's own key: for content, aliases and parked lines."""
+
+    def __init__(self, store_key: bytes) -> None:
+        self.content = self._derive(store_key, b"content")
+        self.aliases = self._derive(store_key, b"aliases")
+        self.parked = self._derive(store_key, b"parked")
+
+    @staticmethod
+    def _derive(store_key: bytes, use: bytes) -> bytes:
+        return hashlib.blake2b(use, key=store_key, digest_size=_KEY_BYTES).digest()
+
+    def alias_hash(self, alias: str) -> str:
+        """What stands for an alias where the alias itself must not (hex of a keyed hash)."""
+        return hashlib.blake2b(alias.encode(), key=self.aliases, digest_size=16).hexdigest()
+
+
+def key_file(store_path: Path) -> Path:
+    """Where the master key of a store lies unless the environment holds it."""
+    return store_path.with_name(store_path.name + ".key")
+
+
+def load_master_key(store_path: Path | None) -> bytes:
+    """The master key, from the environment or the key file.
+
+    Raises:
+        SealedKeyMissing: neither is there, or what is there is no key.
+    """
+    text = os.environ.get(MASTER_KEY_VARIABLE)
+    where = f"the environment variable {MASTER_KEY_VARIABLE}"
+    if text is None and store_path is not None:
+        path = key_file(store_path)
+        where = str(path)
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise SealedKeyMissing(
+                f"the store's master key is neither in {MASTER_KEY_VARIABLE} nor in {path}:"
+                " restore that file from its backup (personal fields can't be read or written"
+                " without it)"
+            ) from error
+    try:
+        key = base64.b64decode((text or "").strip(), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise SealedKeyMissing(f"{where} holds no master key: it must be 32 bytes in base64")
+    return key
+
+
+def make_master_key(store_path: Path | None) -> bytes:
+    """The master key for a new store: the environment's, else a new one in the key file.
+
+    A key file that is already there is used, so that a store can be made anew beside it.
+    """
+    if store_path is None:
+        return load_master_key(None) if MASTER_KEY_VARIABLE in os.environ else new_key()
+    path = key_file(store_path)
+    if MASTER_KEY_VARIABLE in os.environ or path.exists():
+        return load_master_key(store_path)
+    key = new_key()
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IRUSR | stat.S_IWUSR)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(base64.b64encode(key) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)  # all or nothing, and only one process wins
+        finally:
+            draft.unlink()
+    except FileExistsError:
+        return load_master_key(store_path)
+    except OSError as error:
+        raise StoreReadOnly(f"can't write the key file {path}: {error.strerror}") from error
+    return key

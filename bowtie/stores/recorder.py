@@ -1,0 +1,101 @@
+"""The SQLite recorder: the eventsourcing library's, with bulk appends and bowtie's own tables.
+
+One transaction under the writer's lock writes the events, their ids and the commit that dates
+them. All reads and writes go through the ``sqlite3`` module: a second copy of SQLite in the same
+process would break its locks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+
+__all__ = ["SCHEMA_VERSION", "Recorder"]
+
+#: The version of the tables below; written to ``user_version``.
+SCHEMA_VERSION = 1
+#: "bowt": tells a bowtie store from other programs' databases.
+APPLICATION_ID = 0x626F7774
+
+#: SQLite's limit is 32,766.
+_PARAMETERS_PER_STATEMENT = 20_000
+_CACHE_KIB = 256 * 1024
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS bowtie_meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+
+-- (source, id) as 16 bytes, where that event is, and what it says as 16 bytes
+CREATE TABLE IF NOT EXISTS bowtie_ids (
+    hash BLOB PRIMARY KEY, position INTEGER NOT NULL, content BLOB
+) WITHOUT ROWID;
+
+-- recorded_at of all events after the commit before, up to last_position
+CREATE TABLE IF NOT EXISTS bowtie_commits (
+    last_position INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS bowtie_keys (stream TEXT PRIMARY KEY, wrapped BLOB NOT NULL)
+WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS bowtie_claims (alias TEXT PRIMARY KEY, stream TEXT NOT NULL)
+WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS bowtie_parked (
+    parked_id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, reason TEXT NOT NULL,
+    problem TEXT NOT NULL, origin TEXT NOT NULL, line INTEGER NOT NULL,
+    parked_at INTEGER NOT NULL, subject TEXT, sealed BLOB NOT NULL
+);
+"""
+
+
+class Recorder(SQLiteApplicationRecorder):
+    """Streams of events in SQLite, appended in bulk."""
+
+    def __init__(self, datastore: SQLiteDatastore) -> None:
+        super().__init__(datastore)
+        self.create_table_statements += _TABLES.strip().split("\n\n")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Cursor]:
+        """A transaction that holds the writer's lock; rolled back when the block raises."""
+        with (
+            self.datastore.get_connection(commit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Cursor]:
+        """A transaction that sees one state of the store."""
+        with self.datastore.transaction(commit=False) as cursor, cursor as raw:
+            yield raw
+
+
+def insert_many(cursor: sqlite3.Cursor, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, thousands a statement.
+
+    One step for many rows leaves the interpreter lock free while SQLite works, so that the next
+    batch is validated meanwhile.
+    """
+    if not rows:
+        return
+    width = len(rows[0])
+    row = f"({','.join('?' * width)})"
+    step = _PARAMETERS_PER_STATEMENT // width
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        values = ",".join([row] * len(part))
+        cursor.execute(
+            f"INSERT INTO {table} VALUES {values}", [value for one in part for value in one]
+        )

@@ -1,0 +1,310 @@
+"""A store in one SQLite file, or in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from cryptography.exceptions import InvalidTag
+from eventsourcing.persistence import PersistenceError
+from eventsourcing.sqlite import SQLiteDatastore
+
+from bowtie.errors import (
+    NotAStore,
+    SealedKeyMissing,
+    StoreError,
+    StoreMissing,
+    StoreNewer,
+    StoreReadOnly,
+)
+from bowtie.sealing import StoreKeys, load_master_key, make_master_key, new_key, unwrap, wrap
+from bowtie.stores.contract import ParkedLine, StateBatch, StoredState
+from bowtie.stores.recorder import APPLICATION_ID, SCHEMA_VERSION, Recorder
+from bowtie.stores.sqlite_writing import STATE, SqliteWriting, head_of, read_stream
+
+__all__ = ["SqliteStore"]
+
+_LOCK_TIMEOUT = 30
+_STORE_KEY = "store key"
+
+
+class SqliteStore:
+    """A store in the SQLite file at ``path``, or in memory where ``path`` is None."""
+
+    def __init__(self, path: Path | None, url: str, *, create: bool) -> None:
+        self.url, self.path = url, path
+        if path is not None:
+            _check_file(path, create=create)
+        name = f"file:{uuid4().hex}?mode=memory&cache=shared" if path is None else str(path)
+        self._datastore = SQLiteDatastore(
+            name, lock_timeout=_LOCK_TIMEOUT, originator_id_type="text"
+        )
+        self._recorder = Recorder(self._datastore)
+        self._secrets: StoreKeys | None = None
+        self._master: bytes | None = None
+        try:
+            self._make_or_check()
+        except (PersistenceError, sqlite3.Error) as error:
+            self.close()
+            raise _explained(error, url) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Release the file; the store can't be used after."""
+        self._datastore.close()
+
+    def _make_or_check(self) -> None:
+        with self._recorder.reading() as cursor:
+            (found,) = cursor.execute("PRAGMA application_id").fetchone()
+            (version,) = cursor.execute("PRAGMA user_version").fetchone()
+            (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables == 0:
+            self._make()
+        elif found != APPLICATION_ID:
+            raise NotAStore(
+                f"{self.url} is another program's database: name another file with --store"
+            )
+        elif version > SCHEMA_VERSION:
+            raise StoreNewer(
+                f"{self.url} was written by a newer version of bowtie (store version {version},"
+                f" this one knows {SCHEMA_VERSION}): upgrade bowtie-journeys"
+            )
+        self.store_id = str(self.meta()["store_id"])
+
+    def _make(self) -> None:
+        self._master = make_master_key(self.path)
+        with self._recorder.writing() as cursor:
+            (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if tables:  # another process made it meanwhile
+                return
+            for statement in self._recorder.create_table_statements:
+                cursor.execute(statement)
+            cursor.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            cursor.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            meta = {"store_id": uuid4().hex, "store_key": wrap(self._master, new_key(), _STORE_KEY)}
+            cursor.executemany("INSERT INTO bowtie_meta VALUES (?,?)", list(meta.items()))
+
+    # -- keys ---------------------------------------------------------------------------------
+
+    @property
+    def master_key(self) -> bytes:
+        """The key that wraps the others; from the environment or the key file."""
+        if self._master is None:
+            self._master = load_master_key(self.path)
+        return self._master
+
+    @property
+    def secrets(self) -> StoreKeys:
+        """The keys derived from the store's own key.
+
+        Raises:
+            SealedKeyMissing: the master key is not at hand, or is another store's.
+        """
+        if self._secrets is None:
+            wrapped = self.meta()["store_key"]
+            if not isinstance(wrapped, bytes):
+                raise StoreError(f"{self.url}: the store's key is damaged; restore from a backup")
+            try:
+                self._secrets = StoreKeys(unwrap(self.master_key, wrapped, _STORE_KEY))
+            except InvalidTag:
+                raise SealedKeyMissing(
+                    f"the master key at hand is not the one of {self.url}: restore its key file"
+                ) from None
+        return self._secrets
+
+    def keys(self, streams: Iterable[str] | None = None) -> dict[str, bytes]:
+        """The wrapped keys of the streams named, or of all."""
+        with self._recorder.reading() as cursor:
+            if streams is None:
+                rows = cursor.execute("SELECT stream, wrapped FROM bowtie_keys")
+            else:
+                rows = cursor.execute(
+                    "SELECT stream, wrapped FROM bowtie_keys"
+                    " WHERE stream IN (SELECT value FROM json_each(?))",
+                    (json.dumps(list(streams)),),
+                )
+            return {row[0]: row[1] for row in rows}
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def meta(self) -> Mapping[str, bytes | str]:
+        """What the store knows of itself."""
+        with self._recorder.reading() as cursor:
+            return {row[0]: row[1] for row in cursor.execute("SELECT name, value FROM bowtie_meta")}
+
+    def head(self) -> int:
+        """The newest position; 0 when the store is empty."""
+        with self._recorder.reading() as cursor:
+            return head_of(cursor)
+
+    def count(self, upto: int) -> int:
+        """How many events there are through a position."""
+        with self._recorder.reading() as cursor:
+            row = cursor.execute("SELECT count(*) FROM stored_events WHERE rowid <= ?", (upto,))
+            return int(row.fetchone()[0])
+
+    def state_at(self, position: int) -> StoredState:
+        """The event at a position that is known to exist."""
+        with self._recorder.reading() as cursor:
+            row = cursor.execute(f"{STATE} WHERE e.rowid = ?", (position,)).fetchone()
+        return StoredState(*row)
+
+    def hash_at(self, position: int) -> str:
+        """A hash of the event at a position, to recognise it by; "" where there is none."""
+        with self._recorder.reading() as cursor:
+            row = cursor.execute(
+                "SELECT originator_id, originator_version, topic, state FROM stored_events"
+                " WHERE rowid = ?",
+                (position,),
+            ).fetchone()
+        if row is None:
+            return ""
+        head = f"{row[0]}\0{row[1]}\0{row[2]}\0".encode()
+        return hashlib.blake2b(head + row[3], digest_size=16).hexdigest()
+
+    def batches(self, after: int, upto: int, size: int) -> Iterator[StateBatch]:
+        """The events of positions (after, upto] in runs of at most ``size``."""
+        while after < upto:
+            with self._recorder.reading() as cursor:
+                batch = _read_batch(cursor, after, upto, size)
+            if batch is None:
+                return
+            yield batch
+            after = batch.positions[-1]
+
+    def states(self, after: int = 0, upto: int | None = None) -> Iterator[StoredState]:
+        """Each event of positions (after, upto], in order."""
+        end = self.head() if upto is None else upto
+        while after < end:
+            with self._recorder.reading() as cursor:
+                rows = cursor.execute(
+                    f"{STATE} WHERE e.rowid > ? AND e.rowid <= ? ORDER BY e.rowid LIMIT 5000",
+                    (after, end),
+                ).fetchall()
+            for row in rows:
+                yield StoredState(*row)
+            if not rows:
+                return
+            after = rows[-1][0]
+
+    def stream(self, stream: str) -> list[StoredState]:
+        """All events of a stream, in the order of its versions."""
+        with self._recorder.reading() as cursor:
+            return read_stream(cursor, stream)
+
+    def position_recorded_by(self, micros: int) -> int:
+        """The last position recorded at or before a moment; 0 when none was."""
+        with self._recorder.reading() as cursor:
+            row = cursor.execute(
+                "SELECT max(last_position) FROM bowtie_commits WHERE recorded_at <= ?", (micros,)
+            ).fetchone()
+        return row[0] or 0
+
+    def parked(self) -> Iterator[ParkedLine]:
+        """The parked lines, oldest first."""
+        after = 0
+        while True:
+            with self._recorder.reading() as cursor:
+                rows = cursor.execute(
+                    "SELECT * FROM bowtie_parked WHERE parked_id > ? ORDER BY parked_id LIMIT 1000",
+                    (after,),
+                ).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                yield ParkedLine(*row)
+            after = rows[-1][0]
+
+    def parked_counts(self) -> dict[str, int]:
+        """How many lines are parked, by reason."""
+        with self._recorder.reading() as cursor:
+            rows = cursor.execute(
+                "SELECT reason, count(*) FROM bowtie_parked GROUP BY reason ORDER BY reason"
+            )
+            return {row[0]: row[1] for row in rows}
+
+    # -- writing ------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteWriting]:
+        """A transaction under the writer's lock."""
+        try:
+            with self._recorder.writing() as cursor:
+                yield SqliteWriting(cursor)
+        except (PersistenceError, sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.IntegrityError):
+                raise
+            raise _explained(error, self.url) from error
+
+
+def _read_batch(cursor: sqlite3.Cursor, after: int, upto: int, size: int) -> StateBatch | None:
+    """States concatenated in SQL: one value instead of one row an event."""
+    rows = "SELECT rowid AS position, topic, state FROM stored_events"
+    within = "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
+    bounds = (after, upto, size)
+    count, first, last, topics, states = cursor.execute(
+        "SELECT count(*), min(position), max(position),"
+        " CAST(group_concat(topic, char(10)) AS BLOB), CAST(group_concat(state, '') AS BLOB)"
+        f" FROM ({rows} {within})",
+        bounds,
+    ).fetchone()
+    if not count:
+        return None
+    positions: Sequence[int] = range(first, last + 1)
+    if len(positions) != count:
+        found = cursor.execute(f"SELECT rowid FROM stored_events {within}", bounds)
+        positions = [row[0] for row in found]
+    commits = cursor.execute(
+        "SELECT last_position, recorded_at FROM bowtie_commits WHERE last_position >= ?"
+        " AND last_position <= coalesce("
+        "  (SELECT min(last_position) FROM bowtie_commits WHERE last_position >= ?), ?)"
+        " ORDER BY last_position",
+        (first, last, last),
+    )
+    return StateBatch(positions, topics + b"\n", states, [(row[0], row[1]) for row in commits])
+
+
+def _check_file(path: Path, *, create: bool) -> None:
+    """Word what SQLite would say badly."""
+    if path.is_dir():
+        raise NotAStore(f"{path} is a folder: name a file in it")
+    if path.exists():
+        with path.open("rb") as file:
+            if file.read(16) not in (b"", b"SQLite format 3\0"):
+                raise NotAStore(f"{path} is not a bowtie store: name another file with --store")
+        return
+    if not create:
+        raise StoreMissing(
+            f"there is no store at {path}: make one with bowtie init, or ingest a log"
+        )
+    if not path.parent.is_dir():
+        raise StoreMissing(f"{path}: the folder {path.parent} is not there: make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise StoreReadOnly(f"{path}: the folder {path.parent} can't be written")
+
+
+def _explained(error: Exception, url: str) -> StoreError:
+    text = str(error)
+    if "readonly" in text or "unable to open" in text:
+        return StoreReadOnly(
+            f"{url} can't be written: check the permissions of the file and of its folder"
+        )
+    if "not a database" in text or "malformed" in text:
+        return NotAStore(f"{url} is no SQLite database, or a damaged one: {text}")
+    if "full" in text:
+        return StoreError(
+            f"{url}: the disk is full; free some space and repeat (what was reported is kept)"
+        )
+    if "locked" in text:
+        return StoreError(
+            f"{url}: another process has been writing for {_LOCK_TIMEOUT} seconds; try again"
+        )
+    return StoreError(f"{url}: {text}")

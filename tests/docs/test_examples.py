@@ -1,0 +1,48 @@
+"""Every `python` and `console` block of the README, the docs and the walk-throughs runs.
+
+The blocks of a page run in order, in a folder of their own that holds `examples` (and `data`, the
+test data, for a page that says `<!-- needs: shared data -->`). What a console command prints is
+compared with the page, white space aside; `...` stands for anything; no output means that it does
+not matter. A comment `# exit code 3` in a command says how it ends.
+`<!-- not run: REASON -->` before a block leaves it out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, find_shared_data
+from tests.docs.pages import NEEDS_DATA, PageRun, blocks
+
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
+#: Fewer blocks than this, and the search for them is broken.
+FEWEST_BLOCKS = 6
+
+
+def runnable(page: Path) -> list:
+    return [block for block in blocks(page.read_text("utf-8")) if not block.not_run]
+
+
+def test_the_examples_are_found():
+    assert ROOT / "README.md" in PAGES
+    assert sum(len(runnable(page)) for page in PAGES) >= FEWEST_BLOCKS
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, id=p.relative_to(ROOT).as_posix()) for p in PAGES if runnable(p)],
+)
+def test_the_examples_of(page, tmp_path, monkeypatch):
+    data = find_shared_data() if NEEDS_DATA in page.read_text("utf-8") else None
+    if NEEDS_DATA in page.read_text("utf-8") and data is None:
+        pytest.skip("the test data is not here: name its folder in BOWTIE_TEST_DATA")
+    monkeypatch.chdir(tmp_path)
+    reader = PageRun(page, tmp_path, ROOT, data)
+    for block in runnable(page):
+        reader.run(block)
