@@ -115,8 +115,7 @@ class Batch:
         return self._new.get(hashed) or self._tx.ids([hashed]).get(hashed)
 
     def _correct(self, fact: Fact, number: int, old_id: str, old: IdRow) -> None:
-        self.flush()
-        kind, _, subject = self._tx.state_at(old.position).stream.partition("/")
+        kind, _, subject = self._where(old.position)[0].partition("/")
         content = content_hash(self._secrets.content, fact)
         right = corrected(fact, number)
         retraction = retraction_of(old_id, right, (kind, subject))
@@ -140,7 +139,7 @@ class Batch:
         stream = fact.stream
         sealed = alias = None
         if fact.personal is not None:
-            sealed = seal_fact(self._memory.key(self._tx, stream), fact)
+            sealed = seal_fact(self._memory.key(stream), fact)
             if fact.type in _IDENTITY:
                 alias = self._secrets.alias_hash(str(fact.personal["alias"]))
         if self._mode.restore:
@@ -165,6 +164,7 @@ class Batch:
         """Write what was taken."""
         self.flush()
         self._tx.insert_ids(self._ids)
+        self._tx.insert_keys(self._memory.new_keys())
         if self._position > self._start:
             self._commits.append((self._position, self._recorded_at))
             self._tx.insert_commits(self._commits)
@@ -188,9 +188,9 @@ class Batch:
 
     def _check_sequence(self, fact: Fact) -> None:
         stored = None
-        if not self._memory.follows(fact.stream) and not self._memory.is_new(fact.stream):
+        if not self._memory.follows(fact.stream):  # a retraction in this batch unfollowed it
             self.flush()
-            stored = self._tx.stream(fact.stream, ruled_topics())
+            stored = self._tx.streams([fact.stream], ruled_topics())
         data = CATALOGUE[fact.type].model_validate(data_of(fact))
         violation = self._memory.follow(stored, fact, data, from_micros(fact.at))
         if violation is None or self._mode.restore:
@@ -216,26 +216,38 @@ class Batch:
 
     def _check_retraction(self, fact: Fact) -> None:
         target = msgspec.json.decode(fact.whole)
-        row = self._look_up(id_hash(target["of_source"], target["of_id"]))
-        if row is not None:
-            self.flush()
-            old = self._tx.state_at(row.position)
-            if old.topic == "retracted":
-                raise EventRejected(
-                    "invalid", "of_id: names a retraction; record the right event again instead"
-                )
-            if old.stream != fact.stream:
-                raise EventRejected(
-                    "wrong_subject",
-                    "subject: the event to retract is another customer's; write that subject",
-                )
-        self._memory.unfollow(fact.stream)
+        source, event_id = target["of_source"], target["of_id"]
+        row = self._look_up(id_hash(source, event_id))
+        if row is None:
+            self._memory.retract(fact.stream, (source, event_id))
+            return
+        stream, topic = self._where(row.position)
+        if topic == "retracted":
+            raise EventRejected(
+                "invalid", "of_id: names a retraction; record the right event again instead"
+            )
+        if stream != fact.stream:
+            raise EventRejected(
+                "wrong_subject",
+                "subject: the event to retract is another customer's; write that subject",
+            )
+        if topic in SEQUENCED:
+            self._memory.unfollow(stream)
+
+    def _where(self, position: int) -> tuple[str, str]:
+        """Stream and topic of an event, whether it is written yet or not."""
+        waiting = position - (self._position - len(self._events)) - 1
+        if waiting >= 0:
+            stream, _, topic, _ = self._events[waiting]
+            return stream, topic
+        stored = self._tx.state_at(position)
+        return stored.stream, stored.topic
 
     def _check_document(self, fact: Fact) -> None:
         """The same name and version with another body is refused."""
         self.flush()
         data = data_of(fact)
-        for stored in self._tx.stream(fact.stream, ("document_published",)):
+        for stored in self._tx.streams([fact.stream], ["document_published"]):
             old = msgspec.json.decode(stored.state)
             same = (old["name"], old["version"]) == (data["name"], data["version"])
             if same and old["sha256"] != data["sha256"]:
@@ -255,7 +267,7 @@ class Batch:
         ]
         if not tokens:
             return
-        key = self._memory.known_key(self._tx, fact.stream)
+        key = self._memory.known_key(fact.stream)
         opened = {name: open_value(key, personal[name], fact.stream, name) for name in tokens}
         data = data_of(fact)
         for name, value in opened.items():

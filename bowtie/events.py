@@ -471,7 +471,7 @@ class RiskSignalled(Event):
 
 
 class Referred(_Costed):
-    """This customer was brought by another (``referrer``)."""
+    """The customer brought another; ``referrer`` is who did it: its own key, or a person's."""
 
     referrer: Text
     reward: Money | None = None

@@ -70,6 +70,7 @@ class IngestReport:
         parked_by_reason, parked_amounts: the parked by reason, and their sums by currency.
         unused_rows: rows of a foreign file for which the mapping makes no event.
         keys_like_addresses: customers' keys with an ``@`` in them, which should be pseudonyms.
+        undated: events that don't say when a store recorded them.
         examples: the first parked lines.
         violations: the first broken rules.
 
@@ -88,6 +89,7 @@ class IngestReport:
     parked_amounts: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     unused_rows: int = 0
     keys_like_addresses: int = 0
+    undated: int = 0
     examples: list[ParkedExample] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
@@ -169,12 +171,19 @@ class Ingesting:
         keys: what parked lines are sealed with.
         origin: the log's name, for parked lines.
         mode: how facts are taken.
+        report: what to count in, where several logs are one.
     """
 
     def __init__(
-        self, appender: Appender, reader: Reader, keys: StoreKeys, origin: str, mode: Mode
+        self,
+        appender: Appender,
+        reader: Reader,
+        keys: StoreKeys,
+        origin: str,
+        mode: Mode,
+        report: IngestReport | None = None,
     ) -> None:
-        self.report = IngestReport()
+        self.report = IngestReport() if report is None else report
         self._appender, self._reader, self._keys = appender, reader, keys
         self._origin, self._mode = origin, mode
         self._addresses: set[str] = set()
@@ -199,19 +208,19 @@ class Ingesting:
                 error.report = self.report
                 raise
             finally:
-                self.report.seconds = time.perf_counter() - started
+                self.report.seconds += time.perf_counter() - started
         return self.report
 
     def _append(self, prepared: Prepared) -> None:
+        refused: list[tuple[Line, EventRejected]] = []
+
         def park(tx: Writing, outcome: Outcome) -> None:
-            refused = [
-                *prepared.rejected,
-                *((prepared.lines[one.index], one.error) for one in outcome.rejected),
-            ]
+            late = ((prepared.lines[one.index], one.error) for one in outcome.rejected)
+            refused[:] = [*prepared.rejected, *late]
             tx.park([self._parked_row(tx, line, error) for line, error in refused])
-            self._count_parked(refused)
 
         outcome = self._appender.append(prepared.facts, self._mode, park)
+        self._count_parked(refused)
         report = self.report
         report.read += len(prepared.facts) + len(prepared.rejected)
         report.appended += outcome.appended
@@ -221,6 +230,7 @@ class Ingesting:
         report.violations += [
             str(one) for one in outcome.out_of_sequence[: _EXAMPLES - len(report.violations)]
         ]
+        report.undated += sum(fact.stored is None for fact in prepared.facts)
         self._note_addresses(prepared.facts)
 
     def _note_addresses(self, facts: Iterable[Fact]) -> None:

@@ -48,6 +48,7 @@ class StreamMemory:
         self._versions: dict[str, int] = {}
         self._ruled: dict[str, _Ruled] = {}
         self._keys: dict[str, bytes] = {}
+        self._new_keys: dict[str, bytes] = {}
         self._head = -1
         #: every stream of the store is in _versions
         self._complete = False
@@ -57,6 +58,7 @@ class StreamMemory:
         self._versions.clear()
         self._ruled.clear()
         self._keys.clear()
+        self._new_keys.clear()
         self._complete = False
         self._head = -1
 
@@ -77,6 +79,25 @@ class StreamMemory:
             if unknown:
                 found = tx.versions(sorted(unknown))
                 self._versions |= {stream: found.get(stream, 0) for stream in unknown}
+        self._learn_keys(tx, facts)
+        self._learn_rules(tx, facts)
+
+    def _learn_keys(self, tx: Writing, facts: Sequence[Fact]) -> None:
+        streams = {fact.stream for fact in facts if fact.personal is not None}
+        unknown = [stream for stream in streams.difference(self._keys) if not self.is_new(stream)]
+        for stream, wrapped in tx.keys(sorted(unknown)).items() if unknown else ():
+            key = unwrap_key(self._master_key, wrapped, stream)
+            if key is not None:
+                self._keys[stream] = key
+
+    def _learn_rules(self, tx: Writing, facts: Sequence[Fact]) -> None:
+        """Read, at once, what the rules need of the streams they are about in this batch."""
+        streams = {fact.stream for fact in facts if fact.type in SEQUENCED}.difference(self._ruled)
+        known = [stream for stream in streams if not self.is_new(stream)]
+        stored: dict[str, list[StoredState]] = {stream: [] for stream in streams}
+        for state in tx.streams(sorted(known), ruled_topics()) if known else ():
+            stored[state.stream].append(state)
+        self._ruled |= {stream: _ruled_from(states) for stream, states in stored.items()}
 
     def committed(self, head: int) -> None:
         """The batch is in the store."""
@@ -90,22 +111,22 @@ class StreamMemory:
         self._versions[stream] = version + 1
         return version + 1
 
-    def key(self, tx: Writing, stream: str) -> bytes:
-        """The stream's own key, made when first needed."""
+    def key(self, stream: str) -> bytes:
+        """The stream's own key; a new one must be kept with :meth:`new_keys`."""
         key = self._keys.get(stream)
         if key is None:
-            wrapped = tx.key(stream)
-            key = unwrap_key(self._master_key, wrapped, stream) if wrapped else None
-            if key is None:
-                key = new_key()
-                tx.add_key(stream, wrap_key(self._master_key, key, stream))
-            self._keys[stream] = key
+            key = self._keys[stream] = new_key()
+            self._new_keys[stream] = key
         return key
 
-    def known_key(self, tx: Writing, stream: str) -> bytes | None:
+    def known_key(self, stream: str) -> bytes | None:
         """The stream's own key, if it has one."""
-        wrapped = tx.key(stream)
-        return unwrap_key(self._master_key, wrapped, stream) if wrapped else None
+        return self._keys.get(stream)
+
+    def new_keys(self) -> list[tuple[str, bytes]]:
+        """The keys made since this was last asked, wrapped."""
+        made, self._new_keys = self._new_keys, {}
+        return [(stream, wrap_key(self._master_key, key, stream)) for stream, key in made.items()]
 
     def follow(
         self, stored: Sequence[StoredState] | None, fact: Fact, data: Event, when: datetime
@@ -130,6 +151,11 @@ class StreamMemory:
     def is_new(self, stream: str) -> bool:
         """Whether the stream has no event yet."""
         return self._versions.get(stream, 0) == 0
+
+    def retract(self, stream: str, named: tuple[str, str]) -> None:
+        """An event of the stream that is not there yet will never count."""
+        if stream in self._ruled:
+            self._ruled[stream].retracted.add(named)
 
     def unfollow(self, stream: str) -> None:
         """Something in the stream was retracted: its rules must be read again."""

@@ -54,7 +54,7 @@ def _onboard(ledger: Ledger, account: Account) -> None:
     random, starts = ledger.random, account.starts + 9 * HOUR
     if random() < 0.4:
         allowed = facts.entitlement_set(account.contract, account.seats)
-        ledger.nightly("product", account, "entitlement_set", starts, allowed)
+        ledger.nightly("product", account, "entitlement_set", starts + 30 * DAY, allowed)
     kickoff = starts + int((1 + random() * 20) * DAY)
     if random() < 0.9:  # the others begin by themselves: usage shows it
         ledger.crm(account, "noted", kickoff, facts.noted("kickoff_held", '"format":"remote"'))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bowtie.errors import FileError
 from bowtie.logs.rows import Row
@@ -31,9 +31,11 @@ class ParquetRows:
         import pyarrow.parquet as pq
 
         self._source = source
+        self._spool: IO[bytes] | None = None
         try:
             self._file = pq.ParquetFile(self._seekable())
         except (pa.ArrowException, OSError, ValueError) as error:
+            self.close()
             raise self._damaged(error) from None
         self.columns: list[str] = self._file.schema_arrow.names
         self.rows: int = self._file.metadata.num_rows
@@ -43,11 +45,17 @@ class ParquetRows:
         if source.owned and source.compression is None:
             source.raw.seek(0)
             return source.raw
-        spool = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # lives as long as the file
+        # a pipe, or packed again: Parquet is read from its end
+        self._spool = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed with the log
         for block in source.blocks():
-            spool.write(block)
-        spool.seek(0)
-        return spool
+            self._spool.write(block)
+        self._spool.seek(0)
+        return self._spool
+
+    def close(self) -> None:
+        """Let go of the copy that a pipe or a packed file needs."""
+        if self._spool is not None:
+            self._spool.close()
 
     def _damaged(self, error: Exception) -> FileError:
         if isinstance(error, FileError):

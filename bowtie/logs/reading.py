@@ -160,6 +160,8 @@ class LogFile:
 
     def close(self) -> None:
         """Close the file; a stream of the caller's stays open."""
+        if isinstance(self._table, ParquetRows):
+            self._table.close()
         self._source.close()
 
     def __enter__(self) -> Self:

@@ -30,7 +30,7 @@ class RowIds:
     >>> ids = RowIds()
     >>> first, second = ids.take({"user": "u1"}), ids.take({"user": "u1"})
     >>> first, second == f"{first}-2"
-    ('2a1ba3a41ceba5e0a54d12b1a0bd6b33', True)
+    ('3b421da68dab0dc9df7df13c804cc3e7', True)
     """
 
     def __init__(self) -> None:

@@ -179,8 +179,8 @@ def _unzstd(read: Read, name: str) -> Iterator[bytes]:
                     out = unzip.decompress(rest)
                 except zstandard.ZstdError as error:
                     raise FileError(name, f"is damaged zstandard data ({error})") from None
-                if out:
-                    yield out
+                for begin in range(0, len(out), _OUTPUT):
+                    yield out[begin : begin + _OUTPUT]
                 if not unzip.eof:
                     break
                 rest, unzip = unzip.unused_data, zstandard.ZstdDecompressor().decompressobj()

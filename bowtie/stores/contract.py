@@ -86,8 +86,8 @@ class Writing(Protocol):
     def state_at(self, position: int) -> StoredState:
         """The event at a position that is known to exist."""
 
-    def stream(self, stream: str, topics: Sequence[str] = ()) -> list[StoredState]:
-        """The events of a stream, of some topics or of all."""
+    def streams(self, streams: Sequence[str], topics: Sequence[str]) -> list[StoredState]:
+        """The events of some topics in some streams, each stream's in the order of versions."""
 
     def insert_events(self, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
         """Append (stream, version, topic, state) rows; positions follow the head without gaps."""
@@ -104,11 +104,11 @@ class Writing(Protocol):
     def set_claim(self, alias: str, stream: str | None) -> None:
         """Give an alias to a stream, or to none."""
 
-    def key(self, stream: str) -> bytes | None:
-        """The wrapped key of a stream."""
+    def keys(self, streams: Sequence[str]) -> dict[str, bytes]:
+        """The wrapped keys of those streams that have one."""
 
-    def add_key(self, stream: str, wrapped: bytes) -> None:
-        """Keep a stream's wrapped key."""
+    def insert_keys(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Keep streams' wrapped keys."""
 
     def park(self, rows: Sequence[tuple[object, ...]]) -> None:
         """Keep refused lines; one that is parked already stays as it is."""

@@ -26,7 +26,7 @@ from bowtie.errors import (
 from bowtie.sealing import StoreKeys, load_master_key, make_master_key, new_key, unwrap, wrap
 from bowtie.stores.contract import ParkedLine, StateBatch, StoredState
 from bowtie.stores.recorder import APPLICATION_ID, SCHEMA_VERSION, Recorder
-from bowtie.stores.sqlite_writing import STATE, SqliteWriting, head_of, read_stream
+from bowtie.stores.sqlite_writing import STATE, SqliteWriting, head_of
 
 __all__ = ["SqliteStore"]
 
@@ -198,7 +198,10 @@ class SqliteStore:
     def stream(self, stream: str) -> list[StoredState]:
         """All events of a stream, in the order of its versions."""
         with self._recorder.reading() as cursor:
-            return read_stream(cursor, stream)
+            rows = cursor.execute(
+                f"{STATE} WHERE e.originator_id = ? ORDER BY e.originator_version", (stream,)
+            )
+            return [StoredState(*row) for row in rows]
 
     def position_recorded_by(self, micros: int) -> int:
         """The last position recorded at or before a moment; 0 when none was."""

@@ -10,7 +10,7 @@ from bowtie.stores.contract import IdRow, StoredState
 from bowtie.stores.recorder import insert_many
 from bowtie.times import now_micros
 
-__all__ = ["STATE", "SqliteWriting", "head_of", "read_stream"]
+__all__ = ["STATE", "SqliteWriting", "head_of"]
 
 #: Selects the columns of a StoredState.
 STATE = (
@@ -60,9 +60,15 @@ class SqliteWriting:
         row = self._cursor.execute(f"{STATE} WHERE e.rowid = ?", (position,)).fetchone()
         return self._dated(StoredState(*row))
 
-    def stream(self, stream: str, topics: Sequence[str] = ()) -> list[StoredState]:
-        """The events of a stream, of some topics or of all."""
-        return [self._dated(state) for state in read_stream(self._cursor, stream, topics)]
+    def streams(self, streams: Sequence[str], topics: Sequence[str]) -> list[StoredState]:
+        """The events of some topics in some streams, each stream's in the order of versions."""
+        rows = self._cursor.execute(
+            f"{STATE} WHERE e.originator_id IN (SELECT value FROM json_each(?))"
+            f" AND e.topic IN ({','.join('?' * len(topics))})"
+            " ORDER BY e.originator_id, e.originator_version",
+            (json.dumps(streams, ensure_ascii=False), *topics),
+        )
+        return [self._dated(StoredState(*row)) for row in rows]
 
     def _dated(self, state: StoredState) -> StoredState:
         """Events of this transaction are dated when it ends."""
@@ -98,16 +104,18 @@ class SqliteWriting:
         else:
             self._cursor.execute("REPLACE INTO bowtie_claims VALUES (?, ?)", (alias, stream))
 
-    def key(self, stream: str) -> bytes | None:
-        """The wrapped key of a stream."""
-        row = self._cursor.execute(
-            "SELECT wrapped FROM bowtie_keys WHERE stream = ?", (stream,)
-        ).fetchone()
-        return row[0] if row else None
+    def keys(self, streams: Sequence[str]) -> dict[str, bytes]:
+        """The wrapped keys of those streams that have one."""
+        rows = self._cursor.execute(
+            "SELECT stream, wrapped FROM bowtie_keys"
+            " WHERE stream IN (SELECT value FROM json_each(?))",
+            (json.dumps(streams, ensure_ascii=False),),
+        )
+        return {row[0]: row[1] for row in rows}
 
-    def add_key(self, stream: str, wrapped: bytes) -> None:
-        """Keep a stream's wrapped key."""
-        self._cursor.execute("INSERT INTO bowtie_keys VALUES (?, ?)", (stream, wrapped))
+    def insert_keys(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Keep streams' wrapped keys."""
+        insert_many(self._cursor, "bowtie_keys", rows)
 
     def park(self, rows: Sequence[tuple[object, ...]]) -> None:
         """Keep refused lines; one that is parked already stays as it is."""
@@ -137,15 +145,3 @@ class SqliteWriting:
 def head_of(cursor: sqlite3.Cursor) -> int:
     """The newest position; 0 when the store is empty."""
     return cursor.execute("SELECT max(rowid) FROM stored_events").fetchone()[0] or 0
-
-
-def read_stream(
-    cursor: sqlite3.Cursor, stream: str, topics: Sequence[str] = ()
-) -> list[StoredState]:
-    """The events of a stream, of some topics or of all, in the order of its versions."""
-    some = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
-    rows = cursor.execute(
-        f"{STATE} WHERE e.originator_id = ?{some} ORDER BY e.originator_version",
-        (stream, *topics),
-    )
-    return [StoredState(*row) for row in rows]

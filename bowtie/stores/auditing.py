@@ -1,0 +1,71 @@
+"""What a check of a store reads, beyond what its work needs.
+
+Each question is one short read, so that writers are never kept waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bowtie.stores.contract import IdRow
+from bowtie.stores.sqlite import SqliteStore
+
+__all__ = ["Audit"]
+
+_STEP = 10_000
+
+
+class Audit:
+    """The tables of a store as they lie, through a position.
+
+    Args:
+        store: the store.
+        upto: what was recorded later is left out.
+    """
+
+    def __init__(self, store: SqliteStore, upto: int) -> None:
+        self._recorder = store._recorder  # noqa: SLF001 - a part of the store, kept out of its daily face
+        self.upto = upto
+
+    def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        with self._recorder.reading() as cursor:
+            return list(cursor.execute(sql, values))
+
+    def broken_streams(self) -> list[tuple[str, int, int, int]]:
+        """Streams whose versions are not 1, 2, 3, ...: stream, events, first and last version."""
+        return self._rows(
+            "SELECT originator_id, count(*), min(originator_version), max(originator_version)"
+            " FROM stored_events WHERE rowid <= ? GROUP BY originator_id"
+            " HAVING min(originator_version) <> 1 OR max(originator_version) <> count(*)",
+            (self.upto,),
+        )
+
+    def ids(self) -> int:
+        """How many ids are taken."""
+        return int(
+            self._rows("SELECT count(*) FROM bowtie_ids WHERE position <= ?", (self.upto,))[0][0]
+        )
+
+    def places(self, hashes: Sequence[bytes]) -> dict[bytes, IdRow]:
+        """Where the events of these ids are said to be, and what they are said to say."""
+        rows = self._rows(
+            f"SELECT hash, position, content FROM bowtie_ids"
+            f" WHERE hash IN ({','.join('?' * len(hashes))})",
+            hashes,
+        )
+        return {row[0]: IdRow(row[1], row[2]) for row in rows}
+
+    def commits(self) -> Iterator[tuple[int, int]]:
+        """(last position, recorded_at) of each commit, by position."""
+        after = -1
+        while True:
+            rows = self._rows(
+                "SELECT last_position, recorded_at FROM bowtie_commits"
+                " WHERE last_position > ? ORDER BY last_position LIMIT ?",
+                (after, _STEP),
+            )
+            yield from rows
+            if not rows or after >= self.upto:
+                return
+            after = rows[-1][0]
