@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bowtie.envelope import Recorded, data_to_wire
@@ -144,7 +144,8 @@ def journey_record(
     }
     seen = [event for event in known if as_of is None or event.occurred_at <= as_of]
     counting = [event for event in seen if (event.source, event.id) not in retracted]
-    cycles = tuple(evaluate(definition, counting, as_of))
+    # a contract's last day may lie ahead: without a cut, the world is as it is now
+    cycles = tuple(evaluate(definition, counting, as_of or datetime.now(UTC)))
     entered: dict[int, tuple[str, ...]] = {}
     for cycle in cycles:
         for stage, position in cycle.caused_by.items():

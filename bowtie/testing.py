@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bowtie.errors import RuleViolation
 from bowtie.events import Event
@@ -62,9 +62,9 @@ class Given:
     def then_stage(
         self, expected: str | None, definition: str | Definition = "b2b/1", as_of: str | None = None
     ) -> None:
-        """Assert where the customer stands."""
+        """Assert where the customer stands, now unless said."""
         chosen = load_definition(definition) if isinstance(definition, str) else definition
-        cut = None if as_of is None else moment(as_of, end_of_day=True)
+        cut = datetime.now(UTC) if as_of is None else moment(as_of, end_of_day=True)
         actual = current_stage(evaluate(chosen, self.events, cut))
         if actual != expected:
             raise AssertionError(f"the customer is in {actual}, not in {expected}")

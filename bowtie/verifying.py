@@ -20,12 +20,11 @@ from bowtie.codec import content_hash, id_hash
 from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import BowtieError, EventRejected, SealedKeyMissing
-from bowtie.reader import Reader, explain
 from bowtie.events import CATALOGUE
+from bowtie.reader import Reader, explain
 from bowtie.sealing import StoreKeys
 from bowtie.stores.auditing import Audit
-from bowtie.stores.contract import IdRow, StoredState
-from bowtie.stores.sqlite import SqliteStore
+from bowtie.stores.contract import IdRow, Store, StoredState
 
 __all__ = ["Problem", "verify_log"]
 
@@ -53,7 +52,7 @@ class Problem:
 
 
 def verify_log(
-    store: SqliteStore, progress: Callable[[int, int], None] | None = None
+    store: Store, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Problem]:
     """What is wrong with a log; nothing, if all is well.
 
@@ -86,7 +85,7 @@ def verify_log(
         yield Problem("id", f"{events} events, but {ids} ids are taken")
 
 
-def _tools(store: SqliteStore) -> tuple[Decoder, Reader, StoreKeys | None]:
+def _tools(store: Store) -> tuple[Decoder, Reader, StoreKeys | None]:
     """What opens events and what reads them anew; without keys where the master key is missing."""
     names = store.meta().get("personal_names")
     personal = None if names is None else str(names).split("\n")

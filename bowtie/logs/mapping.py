@@ -6,7 +6,7 @@ The format is described in docs/mapping-files.md. A mapping is compiled once, to
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -68,12 +68,14 @@ class Unmapped:
         problem: what is wrong, for a person: event, field, column.
         row: the row; its text, where it can't be read as one.
         row_id: the id of the row, on which its events' ids stand; empty where it has none.
+        subject: the customer's key; empty where it can't be said.
     """
 
     reason: str
     problem: str
     row: dict[str, Any] | bytes
     row_id: str = ""
+    subject: str = ""
 
     @property
     def raw(self) -> bytes:
@@ -171,7 +173,8 @@ class Mapping:
             row = _decode_parked(parked)
         except msgspec.MsgspecError:
             raise EventRejected("unreadable", "it is no row that a mapping reads") from None
-        return Mapper(self, lambda _row, _ids: row.row_id).wire(row.bowtie_row)
+        take_id = (lambda _row, _ids: row.row_id) if row.row_id else self._id
+        return Mapper(self, take_id).wire(row.bowtie_row)
 
     def check_columns(self, log: LogFile) -> None:
         """See that the file has the columns that the mapping reads; nested JSON may have any.
@@ -233,27 +236,46 @@ class Mapper:
                     continue
                 used = True
                 row_id = row_id or self._take_id(row, self._ids)
-                data = plan.data(row)
-                if data is None:
-                    self.unchanged += 1
-                    continue
-                subject = plan.customer(row)
-                if plan.only_changes:
-                    said = _encode(data)
-                    if last.get(subject) == said:
-                        self.unchanged += 1
-                        continue
-                event = plan.wire(row, row_id, self._mapping.source, subject, data)
-                if plan.only_changes:
-                    last[subject] = said
-                made.append(event)
+                event = self._event(plan, row, row_id, last)
             except EventRejected as error:
                 used = True
+                row_id = row_id or _or_empty(self._take_id, row, self._ids)
+                subject = _or_empty(plan.customer, row)
                 problem = f"{plan.type.removeprefix('bowtie.')}.{error.problem}"
-                made.append(Unmapped(error.reason, problem, row, row_id))
+                made.append(Unmapped(error.reason, problem, row, row_id, subject))
+                continue
+            if event is None:
+                self.unchanged += 1
+            else:
+                made.append(event)
         if not used:
             self.unused += 1
         return made
+
+    def _event(
+        self, plan: EventPlan, row: dict[str, Any], row_id: str, last: dict[str | None, bytes]
+    ) -> Wire | None:
+        """The event, or None where it says nothing, or nothing new."""
+        data = plan.data(row)
+        if data is None:
+            return None
+        subject = plan.customer(row)
+        if not plan.only_changes:
+            return plan.wire(row, row_id, self._mapping.source, subject, data)
+        said = _encode(data)
+        if last.get(subject) == said:
+            return None
+        event = plan.wire(row, row_id, self._mapping.source, subject, data)
+        last[subject] = said
+        return event
+
+
+def _or_empty(take: Callable[..., str | None], *arguments: object) -> str:
+    """What can be taken of a row that is refused for another reason."""
+    try:
+        return take(*arguments) or ""
+    except EventRejected:
+        return ""
 
 
 def _version(document: Table) -> int:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, BinaryIO, Self, get_args
 
 import msgspec
 
-from bowtie.errors import UsageError
+from bowtie.errors import FileError, UsageError
 from bowtie.logs.csv_rows import CsvRows
 from bowtie.logs.lines import Chunk, line_chunks
 from bowtie.logs.parquet_rows import ParquetRows
 from bowtie.logs.rows import BadRow, Format, FormatOptions, Row
 from bowtie.logs.streams import Source, open_source, text_blocks
-from bowtie.logs.wire_rows import check_columns, wire_chunks
+from bowtie.logs.wire_rows import REQUIRED, check_columns, wire_chunks
 
 __all__ = ["LogFile", "format_of_name", "open_log"]
 
@@ -53,12 +54,11 @@ def open_log(
     Raises:
         FileError: it can't be opened; says what to do.
     """
-    options = options or FormatOptions()
     if format is not None and format not in get_args(Format):
         raise UsageError(f"format {format!r} is not known: jsonl, csv or parquet")
     opened = open_source(source)
     try:
-        return LogFile(opened, format or options.type or _told(opened, options), options)
+        return LogFile(opened, format, options)
     except BaseException:
         opened.close()
         raise
@@ -76,21 +76,32 @@ def format_of_name(name: str) -> Format | None:
     return _SUFFIXES.get(path.suffix)
 
 
-def _told(source: Source, options: FormatOptions) -> Format:
-    """The format by the first bytes, then by the name; a stream without either is JSON lines.
-
-    With options that speak of CSV a nameless stream is CSV, unless it opens with an object.
-    """
+def _told(source: Source) -> Format | None:
+    """The format by the first bytes, then by the name; None where neither tells it."""
     head = source.peek()
     if not head:
         return "jsonl"  # an empty file has no lines, whatever it is called
-    if head.startswith(_PARQUET):
-        return "parquet"
-    named = format_of_name(source.name)
-    if named is not None:
-        return named
-    starts = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    return "csv" if options.delimiter and starts != b"{" else "jsonl"
+    return "parquet" if head.startswith(_PARQUET) else format_of_name(source.name)
+
+
+def _sniffed(blocks: Iterator[bytes], *, foreign: bool) -> tuple[Format, Iterator[bytes]]:
+    """The format of a text without a name that says it, and the text whole again.
+
+    It is CSV when its header is a log's, or when a mapping is to read it and it opens with no
+    object; else it is JSON lines.
+    """
+    try:
+        first = next(blocks, b"")
+    except FileError as error:
+        return "jsonl", map(_fail, [error])  # when it is read, not before
+    header = first.split(b"\n", 1)[0].strip()
+    is_log = set(header.decode(errors="replace").split(",")) >= REQUIRED
+    is_csv = is_log or (foreign and not first.lstrip().startswith(b"{"))
+    return "csv" if is_csv else "jsonl", chain([first], blocks)
+
+
+def _fail(error: FileError) -> bytes:
+    raise error
 
 
 class LogFile:
@@ -102,16 +113,22 @@ class LogFile:
         columns: the columns of a CSV or Parquet file; None for JSON lines.
     """
 
-    def __init__(self, source: Source, format: Format, options: FormatOptions) -> None:
+    def __init__(
+        self, source: Source, format: Format | None, options: FormatOptions | None
+    ) -> None:
+        written = options or FormatOptions()
         self._source = source
-        self.name, self.format = source.name, format
+        self.name = source.name
         self._table: CsvRows | ParquetRows | None = None
-        if format == "parquet":
+        self._blocks = text_blocks(source, written.encoding)
+        told = format or written.type or _told(source)
+        if told is None:
+            told, self._blocks = _sniffed(self._blocks, foreign=options is not None)
+        self.format: Format = told
+        if told == "parquet":
             self._table = ParquetRows(source)
-        elif format == "csv":
-            self._table = CsvRows(text_blocks(source, options.encoding), self.name, options)
-        else:
-            self._blocks = text_blocks(source, options.encoding)
+        elif told == "csv":
+            self._table = CsvRows(self._blocks, self.name, written)
         self.columns = self._table.columns if self._table is not None else None
 
     @property

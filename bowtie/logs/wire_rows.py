@@ -18,7 +18,7 @@ from bowtie.logs.row_ids import RowIds
 from bowtie.logs.rows import BadRow, Row
 from bowtie.times import iso
 
-__all__ = ["COLUMNS", "check_columns", "row_of_wire", "wire_chunks"]
+__all__ = ["COLUMNS", "REQUIRED", "check_columns", "row_of_wire", "wire_chunks"]
 
 #: The columns of a log, in their order.
 COLUMNS = (
@@ -41,7 +41,8 @@ COLUMNS = (
     "extensions",
     "data",
 )
-_REQUIRED = ("source", "type", "subject", "time")
+#: The columns without which a file is no log.
+REQUIRED = frozenset({"source", "type", "subject", "time"})
 _EXTENSION = re.compile(r"^[a-z0-9]{1,20}$")
 _HEADER = "bowtie_export"
 _encode = msgspec.json.encode
@@ -55,12 +56,12 @@ def check_columns(columns: list[str], name: str, hint: str = "") -> None:
     """
     if not columns:
         return
-    missing = [column for column in _REQUIRED if column not in columns]
+    missing = [column for column in COLUMNS if column in REQUIRED and column not in columns]
     if missing:
         raise FileError(
             name,
-            f"has no column {', '.join(missing)}{hint}: an event log has {', '.join(_REQUIRED)},"
-            " id and data; other files need a mapping (--map)",
+            f"has no column {', '.join(missing)}{hint}: an event log has source, type, subject,"
+            " time, id and data; other files need a mapping (--map)",
             1,
         )
     strange = [name for name in columns if name not in COLUMNS and not _EXTENSION.match(name)]

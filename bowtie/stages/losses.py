@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from bowtie.stages.history import History, Moment, value_at
 from bowtie.stages.paid import Close, right_closes
@@ -29,8 +30,8 @@ def standing_closes(
         as_of: an end that can't be known by then is none yet.
     """
     right = {
-        close.at: close
-        for close in right_closes(history)
+        close.at: close  # of several at one moment, the one seen last
+        for close in sorted(right_closes(history), key=attrgetter("seen_at", "position"))
         if as_of is None or close.seen_at <= as_of
     }
     ends = sorted(right)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bowtie.stores.contract import IdRow
+from bowtie.stores.contract import IdRow, Store
 from bowtie.stores.sqlite import SqliteStore
 
 __all__ = ["Audit"]
@@ -24,7 +24,9 @@ class Audit:
         upto: what was recorded later is left out.
     """
 
-    def __init__(self, store: SqliteStore, upto: int) -> None:
+    def __init__(self, store: Store, upto: int) -> None:
+        if not isinstance(store, SqliteStore):
+            raise TypeError(f"{type(store).__name__} has no audit")
         self._recorder = store._recorder  # noqa: SLF001 - a part of the store, kept out of its daily face
         self.upto = upto
 
