@@ -120,7 +120,7 @@ def _rows(batch: list[Line]) -> list[dict[str, str | None]]:
 
 def _write_csv(lines: Iterable[Line], out: BinaryIO) -> int:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # its line end is CR LF, so a cell that holds either is quoted
     writer.writerow(COLUMNS)
     count = 0
     for batch in _batches(lines):

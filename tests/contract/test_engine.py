@@ -13,6 +13,7 @@ from bowtie import (
     ContractSigned,
     IdentityLinked,
     IdentityUnlinked,
+    Mapping,
     Noted,
     Retracted,
     ScoreGiven,
@@ -380,3 +381,37 @@ class TestExport:
         """It has no header."""
         with pytest.raises(UsageError, match="no export"):
             engine.restore(BytesIO(log(wire("1"))))
+
+
+class TestMapping:
+    """Foreign rows."""
+
+    _TEXT = """
+name = "visits"
+version = 1
+source = "shop"
+customer = "who"
+time = {{ column = "day", zone = "UTC" }}
+id = "nr"
+[[events]]
+type = "order_placed"
+const = {{ kind = "order", currency = "{currency}" }}
+columns = {{ order = "nr", amount = "sum" }}
+"""
+
+    def test_rows_become_events_and_what_cannot_is_parked(self, engine: Bowtie) -> None:
+        """And a mended mapping takes the parked rows in, under the ids they had."""
+        rows = BytesIO(b"nr,who,day,sum\n1,a,2026-01-05,10.50\n2,b,2026-01-06,x\n3,,2026-01-06,5\n")
+        mapping = Mapping.load(self._TEXT.format(currency="EUR"))
+
+        report = engine.ingest(rows, mapping=mapping, format="csv")
+
+        assert (report.read, report.appended) == (3, 1)
+        assert report.parked_by_reason == {"invalid": 1, "no_customer": 1}
+        assert report.as_dict()["parked_amounts"] == {"no_customer": {"EUR": "5"}}
+
+        text = self._TEXT.format(currency="EUR")
+        mended = Mapping.load(text.replace('amount = "sum"', 'amount = "nr"'))
+        again = engine.retry_parked(mapping=mended)
+        assert (again.appended, again.parked) == (1, 1)
+        assert ["2:order_placed"] == _ids(engine, "b")
