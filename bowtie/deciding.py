@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bowtie.codec import Fact, content_hash, id_hash, state_of
+from bowtie.codec import Fact, content_hasher, id_hash, state_of
 from bowtie.corrections import corrected, newest_version, retraction_of
 from bowtie.decoding import data_of, open_value, seal_fact
 from bowtie.errors import EventRejected, RuleViolation
@@ -63,10 +63,10 @@ class Batch:
         self.outcome = Outcome()
         self._tx, self._memory, self._secrets, self._reader = tx, memory, secrets, reader
         self._mode = mode
+        self._content_hash = content_hasher(secrets.content)
         self._start = self._position = tx.head
         self._events: list[tuple[str, int, str, bytes]] = []
-        self._ids: list[tuple[bytes, int, bytes]] = []
-        self._new: dict[bytes, IdRow] = {}
+        self._new: dict[bytes, tuple[int, bytes]] = {}
         self._taken: dict[bytes, IdRow] = {}
         self._commits: list[tuple[int, int]] = []
         self._recorded_at = tx.last_recorded_at if mode.restore else tx.recorded_at
@@ -93,11 +93,17 @@ class Batch:
             fact.out_of_sequence = False  # decided here, whatever another store said
         if fact.personal is not None:
             self._open_sealed(fact)
-        content = content_hash(self._secrets.content, fact)
+        content = self._content_hash(fact)
         row = self._new.get(hashed) or self._taken.get(hashed)
         if row is None:
-            self._place(fact, hashed, content)
-            return
+            if fact.type in _SPECIAL:
+                self._check_special(fact)
+            self._append(fact, hashed, content)
+        else:
+            self._take_again(fact, content, IdRow(*row))
+
+    def _take_again(self, fact: Fact, content: bytes, row: IdRow) -> None:
+        """Decide about a fact whose id is taken."""
         number, name, newest = newest_version(fact.source, fact.id, row, self._look_up)
         if newest.content == content:
             self.outcome.duplicates += 1
@@ -112,28 +118,24 @@ class Batch:
             )
 
     def _look_up(self, hashed: bytes) -> IdRow | None:
-        return self._new.get(hashed) or self._tx.ids([hashed]).get(hashed)
+        new = self._new.get(hashed)
+        return IdRow(*new) if new else self._tx.ids([hashed]).get(hashed)
 
     def _correct(self, fact: Fact, number: int, old_id: str, old: IdRow) -> None:
         kind, _, subject = self._where(old.position)[0].partition("/")
-        content = content_hash(self._secrets.content, fact)
+        content = self._content_hash(fact)
         right = corrected(fact, number)
         retraction = retraction_of(old_id, right, (kind, subject))
         self._check_special(right)  # before anything is written: both or none
-        self._place(
+        self._check_special(retraction)
+        self._append(
             retraction,
             id_hash(retraction.source, retraction.id),
-            content_hash(self._secrets.content, retraction),
+            self._content_hash(retraction),
         )
         self.outcome.positions.pop()
         self._append(right, id_hash(right.source, right.id), content)
         self.outcome.corrected += 1
-
-    def _place(self, fact: Fact, hashed: bytes, content: bytes) -> None:
-        """Take a fact that is new."""
-        if fact.type in _SPECIAL:
-            self._check_special(fact)
-        self._append(fact, hashed, content)
 
     def _append(self, fact: Fact, hashed: bytes, content: bytes) -> None:
         stream = fact.stream
@@ -147,9 +149,7 @@ class Batch:
         self._position += 1
         version = self._memory.next_version(self._tx, stream)
         self._events.append((stream, version, fact.type, state_of(fact, sealed, alias)))
-        self._ids.append((hashed, self._position, content))
-        self._new[hashed] = IdRow(self._position, content)
-        self.outcome.appended += 1
+        self._new[hashed] = (self._position, content)
         self.outcome.positions.append(self._position)
 
     def _date(self, fact: Fact) -> None:
@@ -163,7 +163,8 @@ class Batch:
     def finish(self) -> None:
         """Write what was taken."""
         self.flush()
-        self._tx.insert_ids(self._ids)
+        self._tx.insert_ids(self._new)
+        self.outcome.appended = self._position - self._start
         self._tx.insert_keys(self._memory.new_keys())
         if self._position > self._start:
             self._commits.append((self._position, self._recorded_at))

@@ -16,7 +16,7 @@ from itertools import islice
 import msgspec
 from pydantic import ValidationError
 
-from bowtie.codec import content_hash, id_hash
+from bowtie.codec import content_hasher, id_hash
 from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import BowtieError, EventRejected, SealedKeyMissing
@@ -182,5 +182,5 @@ def _content(
     except EventRejected as error:
         yield Problem("payload", error.problem, event.position)
         return
-    if content_hash(secrets.content, fact) != content:
+    if content_hasher(secrets.content)(fact) != content:
         yield Problem("content", "is not what was recorded: it was changed", event.position)

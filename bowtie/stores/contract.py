@@ -92,8 +92,8 @@ class Writing(Protocol):
     def insert_events(self, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
         """Append (stream, version, topic, state) rows; positions follow the head without gaps."""
 
-    def insert_ids(self, rows: Sequence[tuple[bytes, int, bytes]]) -> None:
-        """Take (hash, position, content) rows; an integrity error where one is taken."""
+    def insert_ids(self, rows: Mapping[bytes, tuple[int, bytes]]) -> None:
+        """Take ids: position and content by hash; an integrity error where one is taken."""
 
     def insert_commits(self, rows: Sequence[tuple[int, int]]) -> None:
         """Date events: (last position, recorded_at) rows."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
@@ -96,6 +97,4 @@ def insert_many(cursor: sqlite3.Cursor, table: str, rows: Sequence[tuple[Any, ..
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
         values = ",".join([row] * len(part))
-        cursor.execute(
-            f"INSERT INTO {table} VALUES {values}", [value for one in part for value in one]
-        )
+        cursor.execute(f"INSERT INTO {table} VALUES {values}", list(chain.from_iterable(part)))

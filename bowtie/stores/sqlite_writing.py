@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bowtie.stores.contract import IdRow, StoredState
 from bowtie.stores.recorder import insert_many
@@ -81,10 +81,10 @@ class SqliteWriting:
         insert_many(self._cursor, "stored_events", rows)
         self.head += len(rows)
 
-    def insert_ids(self, rows: Sequence[tuple[bytes, int, bytes]]) -> None:
-        """Take (hash, position, content) rows; ``sqlite3.IntegrityError`` where one is taken."""
+    def insert_ids(self, rows: Mapping[bytes, tuple[int, bytes]]) -> None:
+        """Take ids: position and content by hash; ``IntegrityError`` where one is taken."""
         # sorted: neighbours in the tree are written together
-        insert_many(self._cursor, "bowtie_ids", sorted(rows))
+        insert_many(self._cursor, "bowtie_ids", [(one, *rows[one]) for one in sorted(rows)])
 
     def insert_commits(self, rows: Sequence[tuple[int, int]]) -> None:
         """Date events: (last position, recorded_at) rows."""

@@ -51,11 +51,11 @@ def test_a_version_can_be_taken_once(engine: Bowtie) -> None:
 def test_an_id_can_be_taken_once(engine: Bowtie) -> None:
     """The whole transaction is rolled back where an id is taken."""
     with engine.store.writing() as tx:
-        tx.insert_ids([(b"1" * 16, 1, b"c" * 16)])
+        tx.insert_ids({b"1" * 16: (1, b"c" * 16)})
 
     with pytest.raises(sqlite3.IntegrityError), engine.store.writing() as tx:
         tx.insert_events([("customer/a", 1, "touched", b"{}\n")])
-        tx.insert_ids([(b"1" * 16, 2, b"d" * 16)])
+        tx.insert_ids({b"1" * 16: (2, b"d" * 16)})
 
     assert engine.store.head() == 0
 
