@@ -16,17 +16,18 @@ from itertools import islice
 import msgspec
 from pydantic import ValidationError
 
-from bowtie.codec import content_hasher, id_hash
+from bowtie.codec import Fact, content_hasher, id_hash
 from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import BowtieError, EventRejected, SealedKeyMissing
 from bowtie.events import CATALOGUE
 from bowtie.reader import Reader, explain
-from bowtie.sealing import StoreKeys
 from bowtie.stores.auditing import Audit
 from bowtie.stores.contract import IdRow, Store, StoredState
 
 __all__ = ["Problem", "verify_log"]
+
+ContentOf = Callable[[Fact], bytes]
 
 _CHUNK = 5_000
 #: Later than any time in a store, so that none is refused as future.
@@ -69,15 +70,15 @@ def verify_log(
     for stream, count, first, last in audit.broken_streams():
         yield Problem("stream", f"{stream} has {count} events, of versions {first} to {last}")
     yield from _commits(audit)
-    decode, reader, secrets = _tools(store)
-    if secrets is None:
+    decode, reader, content_of = _tools(store)
+    if content_of is None:
         yield Problem(
             "key", "the master key is not at hand: what events say was not compared", note=True
         )
     events, total = 0, store.count(head)
     states = store.states(0, head)
     while chunk := list(islice(states, _CHUNK)):
-        yield from _events(chunk, audit, decode, reader, secrets)
+        yield from _events(chunk, audit, decode, reader, content_of)
         events += len(chunk)
         if progress is not None:
             progress(events, total)
@@ -85,8 +86,8 @@ def verify_log(
         yield Problem("id", f"{events} events, but {ids} ids are taken")
 
 
-def _tools(store: Store) -> tuple[Decoder, Reader, StoreKeys | None]:
-    """What opens events and what reads them anew; without keys where the master key is missing."""
+def _tools(store: Store) -> tuple[Decoder, Reader, ContentOf | None]:
+    """What opens events, reads them anew and hashes what they say (not without the master key)."""
     names = store.meta().get("personal_names")
     personal = None if names is None else str(names).split("\n")
     reader = Reader(now=_NO_FUTURE) if personal is None else Reader(personal, _NO_FUTURE)
@@ -95,7 +96,8 @@ def _tools(store: Store) -> tuple[Decoder, Reader, StoreKeys | None]:
     except SealedKeyMissing:
         return Decoder(), reader, None
     keys = {name: unwrap_key(master, key, name) for name, key in store.keys().items()}
-    return Decoder({name: key for name, key in keys.items() if key is not None}), reader, secrets
+    decode = Decoder({name: key for name, key in keys.items() if key is not None})
+    return decode, reader, content_hasher(secrets.content)
 
 
 def _commits(audit: Audit) -> Iterator[Problem]:
@@ -114,7 +116,7 @@ def _events(
     audit: Audit,
     decode: Decoder,
     reader: Reader,
-    secrets: StoreKeys | None,
+    content_of: ContentOf | None,
 ) -> Iterator[Problem]:
     """Each event can be read and says what it said; its id is its own."""
     readable: list[tuple[bytes, Recorded]] = []
@@ -134,8 +136,8 @@ def _events(
     for hashed, event in readable:
         yield from _identity(event, places.get(hashed))
         row = places.get(hashed)
-        if secrets is not None and row is not None and row.content is not None:
-            yield from _content(event, row.content, reader, secrets)
+        if content_of is not None and row is not None and row.content is not None:
+            yield from _content(event, row.content, reader, content_of)
 
 
 def _decoded(stored: StoredState, decode: Decoder) -> Recorded:
@@ -174,7 +176,7 @@ def _identity(event: Recorded, row: IdRow | None) -> Iterator[Problem]:
 
 
 def _content(
-    event: Recorded, content: bytes, reader: Reader, secrets: StoreKeys
+    event: Recorded, content: bytes, reader: Reader, content_of: ContentOf
 ) -> Iterator[Problem]:
     """What it says is what was recorded."""
     try:
@@ -182,5 +184,5 @@ def _content(
     except EventRejected as error:
         yield Problem("payload", error.problem, event.position)
         return
-    if content_hasher(secrets.content)(fact) != content:
+    if content_of(fact) != content:
         yield Problem("content", "is not what was recorded: it was changed", event.position)

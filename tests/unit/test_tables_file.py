@@ -138,7 +138,7 @@ def test_a_build_is_put_in_place_under_readers(on_disk):
 
 
 def test_one_builder_at_a_time(on_disk):
-    with on_disk.building() as connection:
+    with on_disk.building(copy=True) as connection:
         connection.execute("SELECT 1")
         script = (
             "from bowtie_projections.file import TablesFile\n"

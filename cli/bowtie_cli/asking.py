@@ -1,0 +1,69 @@
+"""What the views' commands share: the options of every question, and the way it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bowtie_cli.session import Session
+    from bowtie_projections import Result
+
+__all__ = ["ask", "cut_options", "given", "refresh_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
+    """The answer of a view; what was not asked for is left to its defaults."""
+    parameters = given(asked)
+    refresh = not parameters.pop("no_refresh", False)
+    with session.answers(refresh=refresh, wait=parameters.pop("wait", None)) as views:
+        result: Result = getattr(views, view)(**parameters)
+    if session.verbose:
+        for statement in result.sql:
+            session.say(f"{statement};\n")
+    return result
+
+
+def given(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asked.items()
+        if value is not None and value is not False and value != ()
+    }
+
+
+def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+#: Whether and how long to wait for the read tables.
+refresh_options = _stack(
+    click.option("--no-refresh", is_flag=True, help="Answer from the tables as they stand."),
+    click.option(
+        "--wait", type=click.FloatRange(0), metavar="SECONDS", help="For another process (30)."
+    ),
+)
+
+#: At which point of both clocks, and over which data, a view is asked.
+cut_options = _stack(
+    click.option("--as-of", metavar="T", help="The world as it was then."),
+    click.option("--known-at", metavar="T", help="What this store had been told by then."),
+    click.option(
+        "--position", type=click.IntRange(0), metavar="N", help="The log up to a position."
+    ),
+    click.option("--definition", metavar="NAME|FILE", help="If not the store's own."),
+    click.option("--data-from", metavar="DAY", help="Where the data begins."),
+    click.option("--data-through", metavar="DAY", help="Up to when the data is complete."),
+    click.option("--tz", metavar="ZONE", help="The zone of days and months (UTC)."),
+    refresh_options,
+)

@@ -1,0 +1,170 @@
+"""Values as a person reads them in a table, and as a machine reads them elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["cell", "plain", "table_text", "text"]
+
+#: Columns that hold a share of one; a table shows them in per cent.
+_RATE = re.compile(r"^(conversion|conversion_.*|.*_rate|share_of_.*|share|.*_share|coverage)$")
+_BOUNDS = ("low", "high")
+#: What would move the cursor or hide text, were it printed as it is.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_WIDEST = 100_000
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: decimals as strings, times in ISO 8601, durations in days."""
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+            return moment.isoformat() + "Z"
+        case date():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds() / 86400
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {str(name): plain(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [plain(inner) for inner in value]
+    return value
+
+
+def text(value: Any) -> str:
+    """A value in CSV: nothing for null, numbers in full."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Mapping() | list() | tuple():
+            import json
+
+            return json.dumps(plain(value), ensure_ascii=False)
+    return str(plain(value))
+
+
+def cell(name: str, value: Any) -> str:
+    """A value in a table for a person; ``name`` is its column.
+
+    >>> cell("conversion", 0.4567), cell("entered", 1234), cell("days_p50", None)
+    ('45.7%', '1,234', '\u2013')
+    """
+    match value:
+        case None:
+            return "\u2013"  # a dash, so that nothing is seen to be nothing
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return _number(name, value)
+        case Decimal():
+            return _amount(value)
+        case datetime():
+            return _moment(value)
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text(value))
+
+
+def _number(name: str, value: float) -> str:
+    if _RATE.match(name):
+        return f"{value:.1%}"
+    if name in {"p", "q"}:
+        return f"{value:.3f}" if value >= 0.001 else "<0.001"
+    return f"{value:,.1f}" if name.startswith("days") else f"{value:,.2f}"
+
+
+def _amount(value: Decimal) -> str:
+    """At least two decimals, more only where there are more."""
+    digits = f"{value:,.6f}".rstrip("0")
+    whole, _, rest = digits.partition(".")
+    return f"{whole}.{rest:0<2}" if rest or value.as_tuple().exponent else whole
+
+
+def _moment(value: datetime) -> str:
+    """ISO 8601 in UTC, without the fraction of a second."""
+    moment = value if value.tzinfo is None else value.astimezone(UTC)
+    return moment.replace(tzinfo=None, microsecond=0).isoformat() + "Z"
+
+
+def table_text(
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, terminal: bool = False
+) -> str:
+    """Rows as an aligned table.
+
+    Bounds stand in the column of their rate, and columns without any value are left out.
+
+    Args:
+        terminal: fit it to the terminal, with its colours; else it is as wide as it must be.
+    """
+    if not rows:
+        return "(no rows)"
+    shown = _joined(columns, rows)
+    table = _rich_table(shown)
+    return _rendered(table, terminal=terminal)
+
+
+def _joined(
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[list[str], bool]]:
+    """The cells of each column to show, and whether they are numbers."""
+    filled = {name for name in columns if any(row[name] is not None for row in rows)}
+    bounds = {f"{name}_{end}" for name in columns for end in _BOUNDS}
+    shown = {}
+    for name in columns:
+        if name in bounds or (name not in filled and len(filled) > 0):
+            continue
+        low, high = (f"{name}_{end}" for end in _BOUNDS)
+        cells = [cell(name, row[name]) for row in rows]
+        if {low, high} <= filled:
+            pairs = zip(cells, rows, strict=True)
+            cells = [_with_bounds(name, one, row[low], row[high]) for one, row in pairs]
+        number = all(isinstance(row[name], int | float | Decimal | None) for row in rows)
+        shown[name] = (cells, number and name in filled)
+    return shown
+
+
+def _with_bounds(name: str, shown: str, low: Any, high: Any) -> str:
+    if low is None or high is None:
+        return shown
+    ends = f"{cell(name, low)}..{cell(name, high)}".replace("%", "")
+    return f"{shown} ({ends})"
+
+
+def _rich_table(shown: Mapping[str, tuple[list[str], bool]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, (_, number) in shown.items():
+        table.add_column(
+            Text(name.replace("_", " ")), justify="right" if number else "left", overflow="fold"
+        )
+    for row in zip(*(cells for cells, _ in shown.values()), strict=True):
+        table.add_row(*(Text(one) for one in row))
+    return table
+
+
+def _rendered(table: Table, *, terminal: bool) -> str:
+    from rich.console import Console
+
+    console = (
+        Console()
+        if terminal
+        else Console(width=_WIDEST, color_system=None, force_terminal=False, legacy_windows=False)
+    )
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))

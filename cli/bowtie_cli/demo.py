@@ -1,0 +1,75 @@
+"""``bowtie demo``: a believable business to try everything on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from bowtie_cli.groups import Command
+from bowtie_cli.output import Output, open_output
+from bowtie_cli.session import Session, pass_session
+
+__all__ = ["demo"]
+
+
+@click.command(cls=Command)
+@click.option("--customers", type=click.IntRange(1), default=5_000, show_default=True, metavar="N")
+@click.option("--seed", type=int, default=7, show_default=True, metavar="S", help="Which history.")
+@click.option("-o", "--output", "file", metavar="FILE", help="Write the log here; .gz, .zst too.")
+@click.option("--truth", is_flag=True, help="Print what was built into the log.")
+@click.option(
+    "--check", "loop", metavar="FILE", help="Hold a loop's --json against the truth; - is stdin."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print truth or check as one JSON object.")
+@pass_session
+@click.pass_context
+def demo(
+    context: click.Context,
+    session: Session,
+    *,
+    customers: int,
+    seed: int,
+    file: str | None,
+    loop: str | None,
+    truth: bool,
+    as_json: bool,
+) -> None:
+    r"""Write a believable event log with known truths in it.
+
+    The same customers and seed make the same log. Some of its lines are wrong on purpose.
+
+    \b
+    Example:
+      bowtie demo --customers 1000 -o log.jsonl
+      bowtie demo --customers 1000 --truth
+      bowtie loop --json | bowtie demo --customers 1000 --check -
+    """
+    from bowtie.demo import Demo
+
+    business = Demo(customers=customers, seed=seed)
+    output = Output(session, "json" if as_json else "table")
+    if loop is not None:
+        from bowtie_cli.demo_checks import check_loop
+
+        answer = check_loop(loop, business.truth())
+        output.show(answer)
+        context.exit(0 if answer.whole["ok"] else 3)
+    if file is not None or not truth:
+        _write(session, business, file)
+    if truth:
+        built_in = business.truth()
+        text = json.dumps(built_in.as_dict(), indent=2) + "\n" if as_json else built_in.text()
+        output.write_text(text)
+
+
+def _write(session: Session, business: Any, file: str | None) -> None:
+    from bowtie.logs import write_log
+
+    if file in (None, "-"):
+        with open_output(None) as stream:
+            stream.writelines(business.lines())
+        return
+    count = write_log(business.lines(), file)
+    session.say(f"{count:,} lines written to {file}")

@@ -1,0 +1,93 @@
+"""What a loop found in a demo log, against what was built into it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bowtie_cli.output import Answer
+
+if TYPE_CHECKING:
+    from bowtie.demo import Truth
+
+__all__ = ["check_loop"]
+
+_FINDINGS = ("mark", "anti-mark")
+
+
+def check_loop(source: str, truth: Truth) -> Answer:
+    """Hold the JSON of a loop against the truth.
+
+    Args:
+        source: the file with the answer of ``bowtie loop --json``, or ``-``.
+        truth: of the log that was asked.
+
+    Raises:
+        FileError: the file can't be read, or is no such answer.
+    """
+    verdicts = _verdicts(source)
+    rows = [_row(verdicts, level, "mark") for level in truth.marks]
+    rows += [_row(verdicts, level, "anti-mark") for level in truth.anti_marks]
+    rows += [_trait_row(verdicts, truth.leak_trait, "leak")]
+    for trait in (truth.older_trait, truth.missing_trait, *truth.neutral_traits):
+        rows.append(_trait_row(verdicts, trait, "no finding"))
+    right = sum(row["right"] for row in rows)
+    known = {*truth.marks, *truth.anti_marks, *truth.mirrors}
+    others = [
+        f"beside these the loop calls {trait} = {level} {verdict}"
+        for (trait, level), verdict in verdicts.items()
+        if verdict in _FINDINGS
+        and (trait, level) not in known
+        and trait not in {row["trait"] for row in rows if row["level"] is None}
+    ]
+    sentence = f"The loop is right about {right} of {len(rows)} truths built into the log."
+    whole = {"ok": right == len(rows), "right": right, "of": len(rows), "truths": rows}
+    return Answer(list(rows[0]), rows, whole, sentence, others)
+
+
+def _verdicts(source: str) -> dict[tuple[str, str | None], str]:
+    """What the loop said of each level."""
+    from bowtie.errors import FileError
+
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
+        answer = json.loads(text)
+        rows = answer["rows"] if answer["view"] == "loop" else None
+    except OSError as error:
+        raise FileError(source, f"can't be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        rows = None
+    if rows is None:
+        raise FileError(source, "is no answer of the loop: write one with bowtie loop --json")
+    return {(row["trait"], row["level"]): row["verdict"] for row in rows}
+
+
+def _row(
+    verdicts: dict[tuple[str, str | None], str], level: tuple[str, str], expected: str
+) -> dict[str, Any]:
+    found = verdicts.get(level, "not in the answer")
+    return {
+        "trait": level[0],
+        "level": level[1],
+        "built_in": expected,
+        "found": found,
+        "right": found == expected,
+    }
+
+
+def _trait_row(
+    verdicts: dict[tuple[str, str | None], str], trait: str, expected: str
+) -> dict[str, Any]:
+    """A trait all of whose levels must come to the same: nothing, or a leak."""
+    found = {verdict for (name, _), verdict in verdicts.items() if name == trait}
+    wrong = found & {*_FINDINGS} if expected == "no finding" else found - {expected}
+    verdict = ", ".join(sorted(wrong or found)) or "not in the answer"
+    return {
+        "trait": trait,
+        "level": None,
+        "built_in": expected,
+        "found": verdict,
+        "right": bool(found) and not wrong,
+    }

@@ -1,0 +1,52 @@
+"""``bowtie funnel``: how customers move from stage to stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.groups import Command
+from bowtie_cli.output import Output, output_options
+from bowtie_cli.session import Session, pass_session
+
+__all__ = ["funnel"]
+
+PERIODS = click.Choice(["day", "week", "month", "quarter", "year"])
+
+
+@click.command(cls=Command)
+@click.option(
+    "--by",
+    metavar="NAME",
+    multiple=True,
+    help="Break down by channel, campaign, ... or a trait; repeat it for several at once.",
+)
+@click.option("--within", metavar="TIME", help="How long a step may take (90d; right of it 180d).")
+@click.option("--cohort", type=PERIODS, help="A row for each period of entry.")
+@click.option("--cohort-stage", metavar="STAGE", help="Count who entered this stage in the period.")
+@click.option("--from", "from_", metavar="PERIOD", help="Entries from then: 2026, 2026-Q1, a day.")
+@click.option("--to", metavar="PERIOD", help="Entries through the end of this period.")
+@click.option(
+    "--customers",
+    metavar="STAGE:WHAT",
+    help="Who is behind a cell: pending, lost, expired or reached.",
+)
+@click.option("--skipped", type=click.Choice(["absent", "impute"]), help="A stage without entry.")
+@click.option("--cycles", is_flag=True, help="Count each cycle, not each customer's first alone.")
+@click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
+@click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@cut_options
+@output_options
+@pass_session
+def funnel(session: Session, output: Output, **asked: Any) -> None:
+    r"""Count how customers move from stage to stage.
+
+    \b
+    Example:
+      bowtie funnel --by channel --within 90d
+      bowtie funnel --customers selection:pending --format csv
+    """
+    output.show(ask(session, "funnel", asked))

@@ -1,0 +1,54 @@
+"""``bowtie init``: a store, its stage definition, and what is personal in it."""
+
+from __future__ import annotations
+
+import click
+
+from bowtie_cli.groups import Command
+from bowtie_cli.output import Answer, Output, output_options
+from bowtie_cli.session import Session, pass_session
+
+__all__ = ["init"]
+
+
+@click.command(cls=Command)
+@click.option("--definition", metavar="NAME|FILE", help="The stage definition (b2b/1).")
+@click.option(
+    "--personal",
+    metavar="NAME",
+    multiple=True,
+    help="A trait or property to seal; repeat it. Replaces email, phone, name and the like.",
+)
+@output_options
+@pass_session
+def init(
+    session: Session, definition: str | None, personal: tuple[str, ...], output: Output
+) -> None:
+    r"""Create a store, or set what a store goes by.
+
+    \b
+    Example:
+      bowtie init --definition shop
+    """
+    from bowtie import load_definition
+
+    if definition is not None:  # a wrong one must not leave a store behind
+        load_definition(definition)
+    with session.engine(create=True) as engine:
+        if personal:
+            engine.init_personal_names(personal)
+        if definition is not None:
+            engine.init(definition)
+        whole = {
+            "store": engine.store.url,
+            "store_id": engine.store.store_id,
+            "definition": engine.definition.label,
+            "personal_names": list(engine.personal_names),
+            "position": engine.store.head(),
+        }
+    rows = [{"setting": name.replace("_", " "), "value": _shown(whole[name])} for name in whole]
+    output.show(Answer(["setting", "value"], rows, whole, f"{whole['store']} is ready."))
+
+
+def _shown(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,82 @@
+"""``bowtie journey``: one customer, now or then."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bowtie_cli.groups import Command
+from bowtie_cli.output import Answer, Output, output_options_with_parts
+from bowtie_cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from bowtie import JourneyRecord
+
+__all__ = ["journey"]
+
+
+@click.command(cls=Command)
+@click.argument("customer")
+@click.option("--as-of", metavar="T", help="The world as it was then.")
+@click.option("--known-at", metavar="T", help="What this store had been told by then.")
+@click.option("--definition", metavar="NAME|FILE", help="Of the stages, if not the store's own.")
+@output_options_with_parts
+@pass_session
+def journey(
+    session: Session,
+    *,
+    customer: str,
+    as_of: str | None,
+    known_at: str | None,
+    definition: str | None,
+    output: Output,
+) -> None:
+    r"""Show what is known of one customer.
+
+    \b
+    Example:
+      bowtie journey acme --as-of 2026-03-31
+    """
+    from bowtie import load_definition
+
+    with session.engine() as engine:
+        chosen = load_definition(definition, engine.personal_names) if definition else None
+        record = engine.journey(customer, as_of=as_of, known_at=known_at, definition=chosen)
+    output.show(_answer(record))
+
+
+def _answer(record: JourneyRecord) -> Answer:
+    """The timeline, and before it where the customer stands."""
+    whole = record.as_dict()
+    where = f"stands in {record.stage}" if record.stage else "stands in no stage"
+    rows = [_timeline_row(event) for event in whole["events"]]
+    cycles = [
+        {"cycle": cycle["cycle"], **cycle["entered"], "lost": cycle["lost_at"]}
+        for cycle in whole["cycles"]
+    ]
+    traits = [{"trait": name, "value": value} for name, value in whole["traits"].items()]
+    parts = {}
+    if cycles:
+        columns = list(dict.fromkeys(key for row in cycles for key in row))
+        columns.append(columns.pop(columns.index("lost")))
+        parts["cycles"] = Answer(columns, cycles, {})
+    if traits:
+        parts["traits"] = Answer(["trait", "value"], traits, {})
+    sentence = f"{record.customer} {where} ({record.definition}); {len(rows):,} events."
+    columns = ["time", "event", "data", "entered", "source", "id", "remark"]
+    return Answer(columns, rows, whole, sentence, parts=parts)
+
+
+def _timeline_row(event: dict[str, Any]) -> dict[str, Any]:
+    remarks = [word for word in ("retracted", "out_of_sequence") if event[word]]
+    return {
+        "time": event["time"],
+        "event": event["type"],
+        "data": json.dumps(event["data"], ensure_ascii=False) if event["data"] else None,
+        "entered": ", ".join(event["entered"]) or None,
+        "source": event["source"],
+        "id": event["id"],
+        "remark": ", ".join(remarks).replace("_", " ") or None,
+    }

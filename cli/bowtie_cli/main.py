@@ -1,0 +1,63 @@
+"""The command ``bowtie``: what it is called with, and which module answers.
+
+Nothing of the engine is imported here: ``bowtie --help`` prints from the table below.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bowtie_cli.groups import LazyCommand, Root
+from bowtie_cli.session import Session, session_options
+
+__all__ = ["main"]
+
+#: Each command, where it is, and what it does in one line (the first line of its own help).
+COMMANDS = (
+    LazyCommand("init", "init", "Create a store, or set what a store goes by."),
+    LazyCommand("ingest", "ingest", "Append event logs to the store."),
+    LazyCommand("record", "record", "Append one event to the store."),
+    LazyCommand("journey", "journey", "Show what is known of one customer."),
+    LazyCommand("replay", "replay", "Bring the read tables up to date."),
+    LazyCommand("status", "status", "Show what is in the log and what can be answered."),
+    LazyCommand("funnel", "funnel", "Count how customers move from stage to stage."),
+    LazyCommand("stock", "stock", "Count the customers that stand in each stage."),
+    LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
+    LazyCommand("sql", "sql", "Ask the read tables in SQL."),
+    LazyCommand("export", "export", "Write the log or the read tables to files."),
+    LazyCommand("definition", "definition", "Show, copy, check and compare stage definitions."),
+    LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
+    LazyCommand("parked", "parked", "List what was refused, and try it again."),
+    LazyCommand("verify", "verify", "Check the log, and the read tables against it."),
+    LazyCommand("demo", "demo", "Write a believable event log with known truths in it."),
+)
+
+
+@click.group(
+    "bowtie",
+    cls=Root,
+    lazy=COMMANDS,
+    params=session_options(),
+    context_settings={
+        "auto_envvar_prefix": "BOWTIE",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+    epilog="The options above may follow the command too. What is not given is taken from"
+    " BOWTIE_STORE and the like, then from bowtie.toml or [tool.bowtie] in pyproject.toml."
+    " Exit codes: 0 done, 1 an error, 2 wrong usage, 3 problems found, 4 a conflict.",
+)
+@click.version_option(package_name="bowtie-journeys", prog_name="bowtie")
+@click.pass_context
+def main(context: click.Context, /, **options: Any) -> None:
+    r"""Customer journeys from one event log: the funnel over both halves, and the loop.
+
+    \b
+    Example:
+      bowtie demo -o log.jsonl
+      bowtie ingest log.jsonl
+      bowtie funnel --by channel
+    """
+    context.obj = Session.of(**options)

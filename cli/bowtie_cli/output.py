@@ -1,0 +1,307 @@
+"""One printer for all commands: a table to read, or the same figures in a machine's form.
+
+Data goes to standard output (or ``-o FILE``), all else to standard error. In a form that has no
+place for the sentence and the notes (CSV, JSON lines, Parquet), they go to standard error too.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+
+import click
+
+from bowtie_cli.cells import plain, table_text, text
+from bowtie_cli.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "Answer",
+    "Answers",
+    "Output",
+    "open_output",
+    "output_options",
+    "output_options_with_parts",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown", "parquet")
+_SUFFIXES = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".md": "markdown",
+    ".parquet": "parquet",
+}
+
+
+class Answers(Protocol):
+    """What can be printed; the results of the views can."""
+
+    sentence: str
+    notes: list[str]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+
+    @property
+    def parts(self) -> Mapping[str, Answers]:
+        """Further tables."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as one JSON object."""
+
+    def to_arrow(self) -> pa.Table:
+        """The rows, as Arrow."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """Rows that no view made.
+
+    Args:
+        columns: their names.
+        data: the rows; what a row lacks is null.
+        whole: what stands for all of it as one JSON object.
+        sentence: what to read first.
+        notes: what to read after.
+        parts: further tables.
+    """
+
+    columns: list[str]
+    data: list[dict[str, Any]]
+    whole: dict[str, Any]
+    sentence: str = ""
+    notes: list[str] = field(default_factory=list)
+    parts: Mapping[str, Answers] = field(default_factory=dict)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows."""
+        return [{name: row.get(name) for name in self.columns} for row in self.data]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as one JSON object."""
+        return self.whole
+
+    def to_arrow(self) -> pa.Table:
+        """The rows, as Arrow."""
+        import pyarrow as pa
+
+        rows = self.rows()
+        return pa.table({name: [row[name] for row in rows] for name in self.columns})
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How and where to print."""
+
+    session: Session
+    format: str = "table"
+    file: Path | None = None
+    part: str | None = None
+
+    def show(self, answer: Answers) -> None:
+        """Print an answer, or the part of it that was asked for."""
+        if self.part is not None:
+            if self.part not in answer.parts:
+                known = ", ".join(answer.parts) or "none"
+                raise click.UsageError(f"the answer has no part {self.part!r}; it has: {known}")
+            answer = answer.parts[self.part]
+        _WRITERS[self.format](self, answer)
+
+    def write(self, content: bytes) -> None:
+        """Write data where the user wants it."""
+        with open_output(self.file) as stream:
+            stream.write(content)
+
+    def write_text(self, content: str) -> None:
+        """Write text for a person; what a terminal can't show becomes a question mark."""
+        encoding = (sys.stdout.encoding if self.file is None else None) or "utf-8"
+        self.write(content.encode(encoding, "replace"))
+
+    def tell(self, answer: Answers) -> None:
+        """Sentence and notes, beside the data."""
+        for line in filter(None, [answer.sentence, *answer.notes]):
+            self.session.say(line)
+        if answer.parts:
+            names = ", ".join(answer.parts)
+            self.session.say(f"This form holds the main table only; by --part: {names}")
+
+
+def _table(output: Output, answer: Answers) -> None:
+    colour = output.file is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    blocks = [answer.sentence] if answer.sentence else []
+    if answer.columns:
+        blocks.append(table_text(answer.columns, answer.rows(), terminal=colour))
+    for name, part in answer.parts.items():
+        title = name.replace("_", " ").capitalize()
+        sentence = f" {part.sentence}" if part.sentence else ""
+        blocks.append(f"{title}:{sentence}")
+        blocks.append(table_text(part.columns, part.rows(), terminal=colour))
+    if answer.notes:
+        blocks.append("\n".join(f"Note: {note}" for note in answer.notes))
+    output.write_text("\n\n".join(blocks) + "\n")
+
+
+def _markdown(output: Output, answer: Answers) -> None:
+    blocks = [answer.sentence] if answer.sentence else []
+    blocks.append(_markdown_table(answer.columns, answer.rows()))
+    for name, part in answer.parts.items():
+        blocks += [f"**{name.replace('_', ' ')}**", _markdown_table(part.columns, part.rows())]
+    blocks += list(answer.notes)
+    output.write_text("\n\n".join(blocks) + "\n")
+
+
+def _markdown_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        inside = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+        return f"| {' | '.join(inside)} |"
+
+    body = [line([text(row[name]) for name in columns]) for row in rows]
+    return "\n".join([line(columns), line(["---"] * len(columns)), *body])
+
+
+def _json(output: Output, answer: Answers) -> None:
+    output.write((json.dumps(answer.to_dict(), ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def _json_lines(output: Output, answer: Answers) -> None:
+    output.tell(answer)
+    lines = (
+        json.dumps({name: plain(value) for name, value in row.items()}, ensure_ascii=False)
+        for row in answer.rows()
+    )
+    output.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def _delimited(delimiter: str) -> Callable[[Output, Answers], None]:
+    def write(output: Output, answer: Answers) -> None:
+        output.tell(answer)
+        lines = io.StringIO(newline="")
+        writer = csv.writer(lines, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(answer.columns)
+        writer.writerows([text(value) for value in row.values()] for row in answer.rows())
+        output.write(lines.getvalue().encode())
+
+    return write
+
+
+def _parquet(output: Output, answer: Answers) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if output.file is None and sys.stdout.isatty():
+        raise click.UsageError("Parquet is no text: name a file with -o FILE, or use a pipe")
+    output.tell(answer)
+    sink = pa.BufferOutputStream()
+    pq.write_table(answer.to_arrow(), sink, compression="zstd")
+    output.write(sink.getvalue().to_pybytes())
+
+
+_WRITERS: dict[str, Callable[[Output, Answers], None]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _delimited(","),
+    "tsv": _delimited("\t"),
+    "markdown": _markdown,
+    "parquet": _parquet,
+}
+
+
+@contextmanager
+def open_output(file: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that is put in place when it is complete.
+
+    Raises:
+        FileError: the file can't be written; what stood there before still does.
+    """
+    from bowtie.errors import FileError
+
+    if file is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        if file.is_dir():
+            raise FileError(str(file), "is a folder: name a file in it")
+        if file.exists() and not file.is_file():
+            with file.open("wb") as device:  # such as /dev/null: nothing to replace
+                yield device
+            return
+        with temporary.open("xb") as stream:
+            yield stream
+        temporary.replace(file.resolve())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, FileError):
+            raise
+        raise FileError(str(file), f"can't be written: {error.strerror or error}") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def output_options(command: F) -> F:
+    """Give a command ``--format``, ``--json`` and ``-o``, and hand it an :class:`Output`.
+
+    The command is called with the keyword ``output`` instead of the three.
+    """
+
+    @click.option(
+        "--format",
+        type=click.Choice(FORMATS),
+        help="The form of the data (table; with -o, as the file is called).",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+    @click.option(
+        "-o",
+        "--output",
+        "output_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Write the data to a file.",
+    )
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        format: str | None,
+        as_json: bool,
+        output_file: Path | None,
+        part: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        session = click.get_current_context().find_object(Session) or Session.of(None)
+        if as_json and format not in (None, "json"):
+            raise click.UsageError(f"--json and --format {format} are two different forms")
+        named = _SUFFIXES.get(output_file.suffix.lower()) if output_file is not None else None
+        chosen = "json" if as_json else format or named or "table"
+        target = None if str(output_file) == "-" else output_file
+        return command(*args, output=Output(session, chosen, target, part), **kwargs)
+
+    return wrapped  # type: ignore[return-value]  # the same command, called with less
+
+
+def output_options_with_parts(command: F) -> F:
+    """The same, for an answer of several tables: ``--part`` prints one of them."""
+    option = click.option("--part", metavar="NAME", help="Only this table of the answer.")
+    return option(output_options(command))

@@ -1,0 +1,113 @@
+"""What all commands of one call share: where the store and the tables are, and how much to say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bowtie import Bowtie
+    from bowtie_projections import Views
+    from bowtie_projections.file import TablesFile
+
+__all__ = ["Session", "pass_session", "repeated_options", "session_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_STORE = "sqlite:///bowtie.db"
+
+
+@dataclass(slots=True)
+class Session:
+    """The options that go with every command."""
+
+    store: str
+    views: str | None = None
+    silent: bool = False
+    verbose: int = 0
+    debug: bool = False
+
+    @classmethod
+    def of(cls, store: str | None, **options: Any) -> Session:
+        """A session as the options say."""
+        return cls(store or DEFAULT_STORE, **options)
+
+    @contextmanager
+    def engine(self, *, create: bool = False) -> Iterator[Bowtie]:
+        """The store, opened; made where it isn't there only if ``create``."""
+        from bowtie import Bowtie
+
+        with Bowtie.open(self.store, create=create) as engine:
+            yield engine
+
+    @contextmanager
+    def answers(self, *, refresh: bool = True, wait: float | None = None) -> Iterator[Views]:
+        """The views of the store, brought up to date first."""
+        from bowtie_cli.progress import positions
+
+        with self.engine() as engine, positions("Replaying", self) as progress:
+            from bowtie_projections import Views
+
+            with Views.open(
+                engine, self.views, refresh=refresh, wait=wait, progress=progress
+            ) as views:
+                yield views
+
+    def tables(self, engine: Bowtie | None) -> TablesFile:
+        """Where the read tables are: as named, or beside the store."""
+        from bowtie_projections.file import TablesFile
+
+        if self.views is not None:
+            return TablesFile.of(self.views)
+        path = None if engine is None else engine.store.path
+        return TablesFile.of(path.with_suffix(".duckdb") if path else "memory://")
+
+    def say(self, text: str = "") -> None:
+        """Tell the user something that is no data: on standard error, unless silent."""
+        if not self.silent:
+            click.echo(text, err=True)
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether someone is there to watch."""
+        return not self.silent and sys.stderr.isatty()
+
+
+def pass_session(command: F) -> F:
+    """Give the session to a command as its first argument."""
+    return click.make_pass_decorator(Session)(command)  # type: ignore[return-value]  # the same command, called with less
+
+
+def session_options() -> list[click.Parameter]:
+    """The options of the session, for the command ``bowtie`` itself."""
+    return [
+        click.Option(
+            ["--store"], metavar="URL", help="The store: a file or sqlite:///FILE (bowtie.db)."
+        ),
+        click.Option(
+            ["--views"], metavar="URL", help="The read tables (beside the store, as .duckdb)."
+        ),
+        click.Option(["--silent"], is_flag=True, help="Say nothing but data and errors."),
+        click.Option(["-v", "--verbose"], count=True, help="Say more: the SQL that ran."),
+        click.Option(["--debug"], is_flag=True, help="Show where in the code an error arose."),
+    ]
+
+
+def repeated_options() -> list[click.Parameter]:
+    """The same options for a command, since everyone writes them behind it too."""
+    options = session_options()
+    for option in options:
+        assert isinstance(option, click.Option)  # noqa: S101 - for the type checker
+        option.hidden, option.expose_value = True, False
+        option.callback, option.allow_from_autoenv = _overrule, False
+    return options
+
+
+def _overrule(context: click.Context, option: click.Parameter, value: Any) -> None:
+    session = context.find_object(Session)
+    if session is not None and value and option.name:
+        setattr(session, option.name, value)

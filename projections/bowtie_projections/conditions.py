@@ -1,0 +1,274 @@
+"""The conditions of a stage definition in SQL: which facts match.
+
+The words are those of :mod:`bowtie.stages`; the same rules in Python are there, and a property test
+holds the two equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import NUMBER_PATTERN, Comparison, Condition, Definition
+from bowtie_projections import tables
+from bowtie_projections.expressions import map_text, packed_field, packed_min
+from bowtie_projections.tables import STAGES
+from bowtie_projections.views.cut import Cut, counts
+
+__all__ = ["Facts", "condition_rows", "plain_rows"]
+
+#: Months' worth of an amount in a year, by the period it is for.
+_PER_YEAR = {"month": 12, "quarter": 4, "year": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The facts a definition is read over: those at a cut, of all customers or of some."""
+
+    cut: Cut
+    customers: sa.FromClause | None = None
+
+    def counted(self, table: sa.FromClause) -> ColumnElement[bool]:
+        """The rows of a table of facts that take part."""
+        at_cut = counts(table, self.cut)
+        if self.customers is None:
+            return at_cut
+        return sa.and_(at_cut, table.c.customer.in_(sa.select(self.customers.c.customer)))
+
+
+def plain_rows(definition: Definition, facts: Facts, stages: Sequence[str] = STAGES) -> sa.Subquery:
+    """The plain matches: ``customer``, ``at``, and a column a stage that holds ``at`` or null.
+
+    One row for a fact, one scan of a table, however many conditions ask for it.
+    """
+    simple: dict[str, dict[str, list[ColumnElement[bool]]]] = {}
+    branches = []
+    for stage in stages:
+        entered = simple.setdefault("stage_entered", {}).setdefault(stage, [])
+        entered.append(tables.facts["stage_entered"].c.stage == stage)
+        for condition in definition.conditions[stage]:
+            if not condition.plain:
+                continue
+            if _is_simple(condition):
+                table = tables.facts[condition.event]
+                asked = simple.setdefault(condition.event, {}).setdefault(stage, [])
+                asked.append(_holds(condition.where, table))
+            else:
+                rows = condition_rows(condition, facts)
+                branches.append(_branch(rows.c.customer, rows.c.at, {stage: None}, stages))
+    scans = [_scan(event, asked, facts, stages) for event, asked in simple.items()]
+    return sa.union_all(*scans, *branches).subquery("plain")
+
+
+def condition_rows(condition: Condition, facts: Facts) -> sa.Subquery:
+    """The facts that meet a condition before its place in a cycle is looked at.
+
+    Columns ``customer``, ``position``, ``at``, and ``each`` where the condition counts by a field.
+    """
+    if condition.event == "traits_observed":
+        source = _trait_events(condition, facts)
+    else:
+        source = _matching(condition, facts)
+    if condition.day_total is not None:
+        source = _day_total(condition, source)
+    return source
+
+
+def _is_simple(condition: Condition) -> bool:
+    """Whether a look at the row alone decides."""
+    return (
+        condition.rises is None
+        and condition.falls is None
+        and condition.day_total is None
+        and condition.event != "traits_observed"
+    )
+
+
+def _scan(
+    event: str,
+    asked: dict[str, list[ColumnElement[bool]]],
+    facts: Facts,
+    stages: Sequence[str],
+) -> sa.Select[Any]:
+    table = tables.facts[event]
+    tests = {stage: sa.or_(*predicates) for stage, predicates in asked.items()}
+    only_one = len(tests) == 1
+    branch = _branch(
+        table.c.customer,
+        table.c.occurred_at,
+        {stage: None if only_one else test for stage, test in tests.items()},
+        stages,
+    )
+    return branch.where(facts.counted(table), sa.or_(*tests.values()))
+
+
+def _branch(
+    customer: ColumnElement[Any],
+    at: ColumnElement[Any],
+    tests: dict[str, ColumnElement[bool] | None],
+    stages: Iterable[str],
+) -> sa.Select[Any]:
+    columns: list[ColumnElement[Any]] = []
+    for stage in stages:
+        test = tests.get(stage)
+        if stage not in tests:
+            columns.append(sa.cast(sa.null(), sa.DateTime()).label(stage))
+        elif test is None:
+            columns.append(at.label(stage))
+        else:
+            columns.append(sa.case((test, at)).label(stage))
+    return sa.select(customer.label("customer"), at.label("at"), *columns)
+
+
+def _holds(where: Iterable[Comparison], table: sa.FromClause) -> ColumnElement[bool]:
+    return sa.and_(
+        sa.true(), *(_compares(comparison, _field(table, comparison.field)) for comparison in where)
+    )
+
+
+def _field(table: sa.FromClause, field: str) -> ColumnElement[Any]:
+    name, dot, key = field.partition(".")
+    return map_text(table.c[name], key) if dot else table.c[name]
+
+
+def _compares(comparison: Comparison, value: ColumnElement[Any]) -> ColumnElement[bool]:
+    if comparison.kind == "map":
+        return _compares_text(comparison, value)
+    if comparison.op == "in":
+        return value.in_(comparison.values)
+    return _ordered(comparison.op, value, comparison.values[0])
+
+
+def _compares_text(comparison: Comparison, text: ColumnElement[Any]) -> ColumnElement[bool]:
+    """A map's value is compared as the text it is, with a number only if it reads as one."""
+
+    def one(op: str, wanted: Any) -> ColumnElement[bool]:
+        if isinstance(wanted, bool):
+            return _ordered(op, text, "true" if wanted else "false")
+        if isinstance(wanted, str):
+            return _ordered(op, text, wanted)
+        is_number = text.regexp_match(f"^{NUMBER_PATTERN}$")
+        number = sa.case((is_number, sa.cast(text, sa.Double())))
+        return _ordered(op, number, sa.literal_column(repr(float(wanted)) + "::DOUBLE PRECISION"))
+
+    if comparison.op == "in":
+        return sa.or_(*(one("eq", wanted) for wanted in comparison.values))
+    return one(comparison.op, comparison.values[0])
+
+
+def _ordered(op: str, left: ColumnElement[Any], right: Any) -> ColumnElement[bool]:
+    match op:
+        case "eq":
+            return left == right
+        case "ne":
+            return left != right
+        case "gt":
+            return left > right
+        case "ge":
+            return left >= right
+        case "lt":
+            return left < right
+    return left <= right
+
+
+def _matching(condition: Condition, facts: Facts) -> sa.Subquery:
+    table = tables.facts[condition.event]
+    columns = [
+        table.c.customer,
+        table.c.position,
+        table.c.occurred_at.label("at"),
+        *_extra_columns(condition, table),
+    ]
+    query = sa.select(*columns).where(facts.counted(table), _holds(condition.where, table))
+    moved = condition.rises or condition.falls
+    if moved is not None:
+        amounts = _annual_amounts(moved, facts)
+        gone_up = amounts.c.annual > amounts.c.previous
+        gone_down = amounts.c.annual < amounts.c.previous
+        query = query.join(amounts, amounts.c.position == table.c.position)
+        query = query.where(gone_up if condition.rises else gone_down)
+    return query.subquery()
+
+
+def _extra_columns(condition: Condition, table: sa.FromClause) -> list[ColumnElement[Any]]:
+    extra = []
+    if condition.each is not None:
+        extra.append(_field(table, condition.each).label("each"))
+    if condition.day_total is not None:
+        extra.append(table.c[condition.day_total.field].label("amount"))
+        if "currency" in table.c:
+            extra.append(table.c.currency.label("currency"))
+    return extra
+
+
+def _annual_amounts(field: str, facts: Facts) -> sa.Subquery:
+    """Each amount of a contract for a year, and the one before it."""
+    said = []
+    for event in ("contract_signed", "contract_changed", "contract_renewed"):
+        table = tables.facts[event]
+        times = sa.case(_PER_YEAR, value=table.c.per)
+        query = sa.select(
+            table.c.customer,
+            table.c.contract,
+            table.c.position,
+            table.c.occurred_at,
+            (table.c[field] * times).label("annual"),
+        )
+        said.append(query.where(facts.counted(table), table.c[field].is_not(None)))
+    rows = sa.union_all(*said).subquery()
+    before = sa.func.lag(rows.c.annual).over(
+        partition_by=(rows.c.customer, rows.c.contract),
+        order_by=(rows.c.occurred_at, rows.c.position),
+    )
+    return sa.select(rows.c.position, rows.c.annual, before.label("previous")).subquery()
+
+
+def _day_total(condition: Condition, source: sa.Subquery) -> sa.Subquery:
+    """The first fact of each day whose facts add up to what is asked, by currency."""
+    assert condition.day_total is not None
+    wanted = condition.day_total
+    same = [source.c.customer, sa.cast(source.c.at, sa.Date())]
+    if "currency" in source.c:
+        same.append(source.c.currency)
+    parts = [source.c.at, source.c.position]
+    if condition.each is not None:
+        parts.append(source.c.each)
+    days = (
+        sa.select(source.c.customer, packed_min(*parts).label("first"))
+        .group_by(*same)
+        .having(
+            _ordered(wanted.op, sa.func.coalesce(sa.func.sum(source.c.amount), 0), wanted.value)
+        )
+        .subquery()
+    )
+    names = ("at", "position", "each")
+    first = [
+        packed_field(days.c.first, index, part.type).label(name)
+        for index, (name, part) in enumerate(zip(names, parts, strict=False))
+    ]
+    return sa.select(days.c.customer, *first).subquery()
+
+
+def _trait_events(condition: Condition, facts: Facts) -> sa.Subquery:
+    """Observations as events: the table has a row for each of their traits."""
+    table = tables.facts["traits_observed"]
+    columns = [table.c.customer, table.c.position, table.c.occurred_at.label("at")]
+    query = sa.select(*columns)
+    if condition.each is not None:
+        own = table.alias()
+        trait = sa.and_(own.c.position == table.c.position, own.c.name == _key(condition.each))
+        query = sa.select(*columns, own.c.value.label("each")).join(own, trait)
+    for comparison in condition.where:
+        own = table.alias()
+        holds = _compares(comparison, own.c.value)
+        said = sa.select(own.c.position).where(own.c.name == comparison.key, holds)
+        query = query.where(table.c.position.in_(said))
+    return query.where(facts.counted(table)).distinct().subquery()
+
+
+def _key(field: str) -> str:
+    return field.partition(".")[2]

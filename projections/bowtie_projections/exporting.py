@@ -1,0 +1,91 @@
+"""The read tables as Parquet files, for other tools."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bowtie.errors import FileError
+from bowtie_projections.file import TablesFile
+from bowtie_projections.reader import Reader
+from bowtie_projections.results import Result
+from bowtie_projections.tables import metadata
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+__all__ = ["export_tables"]
+
+#: How many positions of a table are held in memory at once.
+_SPAN = 500_000
+
+
+def export_tables(tables: TablesFile, folder: str | os.PathLike[str]) -> dict[str, int]:
+    """Write each read table to ``FOLDER/NAME.parquet``; the rows of each.
+
+    All files are of one state of the tables. Times are in UTC. A file is put in place when it is
+    complete.
+
+    Raises:
+        FileError: the folder or a file can't be written.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tables.read() as reader:
+            return {table.name: _export(reader, table, target) for table in metadata.sorted_tables}
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(str(target), f"can't be written: {error.strerror or error}") from None
+
+
+def _export(reader: Reader, table: sa.Table, folder: Path) -> int:
+    import pyarrow.parquet as pq
+
+    temporary = folder / f".{table.name}.{secrets.token_hex(4)}"
+    pieces = _pieces(reader, table)
+    first = next(pieces)
+    try:
+        with pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
+            rows = first.num_rows
+            writer.write_table(first)
+            for piece in pieces:
+                writer.write_table(piece)
+                rows += piece.num_rows
+        temporary.replace(folder / f"{table.name}.parquet")
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return rows
+
+
+def _pieces(reader: Reader, table: sa.Table) -> Iterator[pa.Table]:
+    """The rows in order, some at a time; at least one piece, which may be empty."""
+    if table.name not in _BY_POSITION:
+        key = ", ".join(f'"{name}"' for name in _KEYS.get(table.name, ()))
+        order = f" ORDER BY {key}" if key else ""
+        yield _fetched(reader, f'SELECT * FROM "{table.name}"{order}')
+        return
+    for after in range(0, max(reader.position, 1), _SPAN):
+        yield _fetched(
+            reader,
+            f'SELECT * FROM "{table.name}" WHERE position > {after}'
+            f" AND position <= {after + _SPAN} ORDER BY ALL",
+        )
+
+
+def _fetched(reader: Reader, sql: str) -> pa.Table:
+    return Result("export", reader.fetch(sql)).to_arrow()
+
+
+_KEYS = {"journeys": ("customer", "cycle")}
+_BY_POSITION = frozenset(
+    table.name
+    for table in metadata.sorted_tables
+    if "position" in table.columns and table.name != "bowtie_tables"
+)

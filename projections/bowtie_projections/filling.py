@@ -1,0 +1,138 @@
+"""What a batch changes in the read tables: new facts, facts retracted, journeys recomputed.
+
+Each function works inside the caller's transaction. Rows go in through Arrow, never one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from bowtie_projections import tables
+from bowtie_projections.columns import Columns
+from bowtie_projections.cycles import journey_rows
+from bowtie_projections.reader import render
+from bowtie_projections.views.cut import Cut
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from bowtie.stages import Definition
+
+__all__ = ["apply_retractions", "insert_columns", "recompute_journeys"]
+
+_PAIRS = sa.table("pairs", sa.column("position"), sa.column("type"), sa.column("by"))
+_CUSTOMERS = sa.table("touched_customers", sa.column("customer"))
+
+
+def insert_columns(connection: duckdb.DuckDBPyConnection, batches: Sequence[Columns]) -> None:
+    """Insert the rows of some batches."""
+    _insert(connection, tables.events, [batch.events for batch in batches])
+    _insert(connection, tables.skipped, [batch.skipped for batch in batches])
+    for name, table in tables.facts.items():
+        _insert(connection, table, [batch.facts[name] for batch in batches if name in batch.facts])
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: sa.Table, parts: Iterable[pa.Table]
+) -> None:
+    rows = [part for part in parts if part.num_rows]
+    if not rows:
+        return
+    connection.register("incoming", pa.concat_tables(rows))
+    connection.execute(f'INSERT INTO "{table.name}" BY NAME SELECT * FROM incoming')
+    connection.unregister("incoming")
+
+
+def apply_retractions(connection: duckdb.DuckDBPyConnection, after: int) -> None:
+    """Mark the facts whose retraction or which themselves were recorded after a position.
+
+    A retraction names a fact of its own kind and subject, may come before it, and is itself never
+    retracted. Of several the first counts, so the result is the same in any batching.
+    """
+    retractions = tables.facts["retracted"]
+    (last,) = _row(connection, sa.select(sa.func.max(retractions.c.position)))
+    if last is None:
+        return
+    connection.execute(f"CREATE TEMP TABLE {_PAIRS.name} AS {render(_pairs(after, last))}")
+    found = connection.execute(f"SELECT DISTINCT type FROM {_PAIRS.name}").fetchall()
+    for name in ["events", *sorted(name for (name,) in found)] if found else []:
+        table = tables.metadata.tables[name]
+        connection.execute(
+            render(
+                sa.update(table)
+                .values(retracted_position=_PAIRS.c.by)
+                .where(table.c.position == _PAIRS.c.position)
+            )
+        )
+    connection.execute(f"DROP TABLE {_PAIRS.name}")
+
+
+def _pairs(after: int, last: int) -> sa.Select[tuple[int, str, int]]:
+    """Facts not yet marked, with the first retraction that names them."""
+    fact, retraction = tables.events.alias("fact"), tables.events.alias("retraction")
+    named = tables.facts["retracted"]
+    pairs = (
+        sa.select(fact.c.position, fact.c.type, sa.func.min(retraction.c.position).label("by"))
+        .select_from(named)
+        .join(
+            retraction,
+            sa.and_(retraction.c.type == "retracted", retraction.c.position == named.c.position),
+        )
+        .join(
+            fact,
+            sa.and_(
+                fact.c.source == named.c.of_source,
+                fact.c.id == named.c.of_id,
+                fact.c.kind == retraction.c.kind,
+                fact.c.subject == retraction.c.subject,
+            ),
+        )
+        .where(fact.c.type != "retracted", fact.c.retracted_position.is_(None))
+        .group_by(fact.c.position, fact.c.type)
+    )
+    # without a new retraction, only a new fact can complete a pair
+    return pairs.where(fact.c.position > after) if last <= after else pairs
+
+
+def recompute_journeys(
+    connection: duckdb.DuckDBPyConnection,
+    definition: Definition,
+    position: int,
+    after: int | None = None,
+) -> None:
+    """Bring the table ``journeys`` to a position.
+
+    Args:
+        after: recompute only the customers with events recorded after this position.
+    """
+    cut, journeys = Cut(position), tables.journeys
+    if after is None:
+        connection.execute(render(sa.delete(journeys)))
+        _insert_journeys(connection, journey_rows(definition, cut))
+        return
+    events = tables.events
+    touched = (
+        sa.select(events.c.subject.label("customer"))
+        .where(events.c.kind == "customer", events.c.position > after)
+        .distinct()
+    )
+    connection.execute(f"CREATE TEMP TABLE {_CUSTOMERS.name} AS {render(touched)}")
+    connection.execute(
+        render(sa.delete(journeys).where(journeys.c.customer.in_(sa.select(_CUSTOMERS.c.customer))))
+    )
+    _insert_journeys(connection, journey_rows(definition, cut, _CUSTOMERS))
+    connection.execute(f"DROP TABLE {_CUSTOMERS.name}")
+
+
+def _insert_journeys(connection: duckdb.DuckDBPyConnection, rows: sa.Select[tuple[object]]) -> None:
+    connection.execute(f"INSERT INTO {tables.journeys.name} BY NAME {render(rows)}")
+
+
+def _row(
+    connection: duckdb.DuckDBPyConnection, statement: sa.Select[tuple[int]]
+) -> tuple[int | None, ...]:
+    return connection.execute(render(statement)).fetchone() or (None,)

@@ -1,0 +1,65 @@
+"""Days, months and quarters of the zone a question is asked in.
+
+Tables hold times in UTC; a business counts days and months where it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.errors import UnknownName
+
+__all__ = ["check_zone", "local", "local_day", "local_month", "local_quarter"]
+
+
+def check_zone(name: str) -> str:
+    """The name, if there is such a time zone.
+
+    >>> check_zone("Europe/Berlin")
+    'Europe/Berlin'
+    """
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise UnknownName(
+            f"{name!r} is no time zone: write one such as UTC or Europe/Berlin"
+        ) from None
+    return name
+
+
+def local(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
+    """A moment of the tables as clocks in the zone showed it.
+
+    >>> print(local(sa.column("t0"), "UTC"))
+    t0
+    """
+    if tz == "UTC":
+        return moment
+    return sa.func.timezone(tz, sa.func.timezone("UTC", moment), type_=sa.DateTime())
+
+
+def local_day(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
+    """The day a moment fell on."""
+    return sa.cast(local(moment, tz), sa.Date())
+
+
+def local_month(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
+    """The month as a number: 12 times the year, and 0 for January."""
+    return _part("year", moment, tz) * sa.literal_column("12") + (
+        _part("month", moment, tz) - sa.literal_column("1")
+    )
+
+
+def local_quarter(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
+    """The quarter as a number: 4 times the year, and 0 for the first."""
+    return _part("year", moment, tz) * sa.literal_column("4") + (
+        _part("quarter", moment, tz) - sa.literal_column("1")
+    )
+
+
+def _part(name: str, moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
+    return sa.cast(sa.extract(name, local(moment, tz)), sa.Integer())

@@ -1,0 +1,314 @@
+"""Views: the read tables of a store, brought up to date once and then asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import sqlalchemy as sa
+
+from bowtie.errors import DefinitionError, Refused, TablesForeign, UsageError
+from bowtie.stages import Definition, load_definition
+from bowtie.times import moment
+from bowtie_projections import tables
+from bowtie_projections.file import WAIT, TablesFile
+from bowtie_projections.replay import refresh
+from bowtie_projections.results import Result
+from bowtie_projections.views.cut import Cut, utc
+from bowtie_projections.views.funnel import funnel
+from bowtie_projections.views.journey_source import newest_fact
+from bowtie_projections.views.loop import loop
+from bowtie_projections.views.status import status
+from bowtie_projections.views.stock import stock
+
+if TYPE_CHECKING:
+    from bowtie import Bowtie
+    from bowtie_projections.reader import Reader
+
+__all__ = ["Views", "tables_of"]
+
+Moment = str | date | datetime
+
+
+def tables_of(
+    url: str | Path | None, engine: Bowtie | None, wait: float | None = None
+) -> TablesFile:
+    """The read tables at a place; by default beside the store, under its name with ``.duckdb``.
+
+    Raises:
+        UsageError: no place is named, and there is no store to stand beside.
+    """
+    patience = WAIT if wait is None else wait
+    if url is not None:
+        return TablesFile.of(url, patience)
+    if engine is None:
+        raise UsageError("name the read tables with --views: without a store they have no place")
+    path = engine.store.path
+    return TablesFile(None if path is None else path.with_suffix(".duckdb"), patience)
+
+
+class Views:
+    """The views of a store.
+
+    All answers share one position, until :meth:`refresh`. No file is held between two answers.
+
+    >>> from datetime import datetime, timezone
+    >>> from bowtie import Bowtie, Touched
+    >>> with Bowtie.open("memory://") as engine:
+    ...     touch = Touched(channel="webinar", direction="inbound")
+    ...     _ = engine.record("acme", touch, occurred_at=datetime(2026, 1, 5, tzinfo=timezone.utc))
+    ...     views = Views.open(engine)
+    ...     views.funnel(by=["channel"], within="90d").rows()[0]["entered"]
+    1
+    """
+
+    def __init__(self, engine: Bowtie, file: TablesFile) -> None:
+        self.engine, self.tables = engine, file
+        self.definition = engine.definition
+        self._position = 0
+        self._note = ""
+        self._moments: dict[int, tuple[datetime | None, datetime | None]] = {}
+
+    @classmethod
+    def open(
+        cls,
+        engine: Bowtie,
+        url: str | Path | None = None,
+        *,
+        refresh: bool = True,
+        wait: float | None = None,
+        progress: Callable[..., None] | None = None,
+    ) -> Self:
+        """The views of a store, its tables brought up to date.
+
+        Args:
+            engine: the store, opened.
+            url: where the tables are: a path, ``duckdb:///PATH`` or ``memory://``; by default beside
+                the store, under its name with ``.duckdb``.
+            refresh: bring the tables up to date; else they are asked as they stand.
+            wait: how long to wait for other processes, in seconds (30).
+            progress: called with the events done and those to do.
+
+        Raises:
+            TablesForeign: the tables are of another store.
+            TablesHeld: another process held the tables for the whole wait.
+            TablesError: they can't be used.
+        """
+        views = cls(engine, tables_of(url, engine, wait))
+        if refresh:
+            views.refresh(progress)
+        else:
+            views._stand()
+        return views
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of tables in memory; those in a file are not held."""
+        self.tables.close()
+
+    @property
+    def position(self) -> int:
+        """The position that all answers share."""
+        return self._position
+
+    def refresh(self, progress: Callable[..., None] | None = None) -> None:
+        """Bring the tables to the head of the log; later answers are from there.
+
+        Where another process holds the tables, answers come from them as they stand, and say so.
+        """
+        self.definition = self.engine.definition
+        report = refresh(self.engine.store, self.tables, self.definition, progress=progress)
+        self._position, self._note = report.position, ""
+        if report.note:
+            behind = f", {report.behind:,} positions behind the log" if report.behind else ""
+            self._note = f"The tables are {report.note}{behind}."
+
+    def _stand(self) -> None:
+        standing = self.tables.standing()
+        if standing is None:
+            self.refresh()
+            return
+        if standing.store_id != self.engine.store.store_id:
+            raise TablesForeign(
+                f"{self.tables.name} holds the tables of another store: name others with --views,"
+                " or make them anew with replay --rebuild"
+            )
+        self._position = standing.position
+        behind = self.engine.store.head() - standing.position
+        if behind > 0:
+            self._note = f"Not brought up to date: {behind:,} positions behind the log."
+
+    # -- the views ----------------------------------------------------------------------------
+
+    def funnel(self, **asked: Any) -> Result:
+        """How customers pass through the stages.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.funnel.funnel`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(funnel, asked, personal=True)
+
+    def stock(self, **asked: Any) -> Result:
+        """Who stands in which stage.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.stock.stock`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(stock, asked, personal=True)
+
+    def loop(self, **asked: Any) -> Result:
+        """Which traits mark those who became valuable, and which sources bring them.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.loop.loop`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(loop, asked)
+
+    def status(self, **asked: Any) -> Result:
+        """What is in the log, and which views can be answered.
+
+        Args:
+            asked: ``known_at`` and ``position``.
+        """
+        result = self._answer(status, asked)
+        result.meta["head"] = self.engine.store.head()
+        result.meta["lag"] = result.meta["head"] - self._position
+        result.meta["parked"] = sum(1 for _ in self.engine.store.parked())
+        return result
+
+    def sql(self, statement: str) -> Result:
+        """The rows of a statement of your own, which may only read."""
+        with self.tables.read() as reader:
+            table = reader.fetch(statement)
+            meta = {"position": reader.position, "definition": reader.definition}
+            notes = [self._note] if self._note else []
+            return Result("sql", table, sql=reader.statements, meta=meta, notes=notes)
+
+    # -- where an answer is asked -------------------------------------------------------------
+
+    def _answer(
+        self, view: Callable[..., Result], asked: Mapping[str, Any], *, personal: bool = False
+    ) -> Result:
+        parameters = dict(asked)
+        where = {name: parameters.pop(name, None) for name in ("as_of", "known_at", "position")}
+        definition = self._definition(parameters.pop("definition", None))
+        if personal:
+            parameters["personal_names"] = self.engine.personal_names
+        with self._reading() as reader:
+            cut = self._cut(reader, **where)
+            try:
+                result = view(reader, cut, definition, **parameters)
+            except TypeError as error:
+                raise _explained(error, view) from error
+            result.notes += self._notes(reader)
+        if where["known_at"] is not None:
+            result.meta["known_at"] = moment(where["known_at"], end_of_day=True)
+        return result
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        with self.tables.read() as reader:
+            if reader.standing.store_id != self.engine.store.store_id:
+                raise TablesForeign(f"{self.tables.name} now holds the tables of another store")
+            yield reader
+
+    def _definition(self, given: str | Path | Definition | None) -> Definition:
+        if given is None:
+            return self.definition
+        if not isinstance(given, Definition):
+            own = self.definition
+            if str(given) in {own.label, own.name}:
+                return own
+            given = load_definition(given, self.engine.personal_names)
+        if given.label == self.definition.label and given.sha256 != self.definition.sha256:
+            raise DefinitionError(
+                given.label,
+                "the store's own definition of that name and version reads differently:"
+                " give this one another name, or a higher version",
+            )
+        return given
+
+    def _cut(
+        self,
+        reader: Reader,
+        as_of: Moment | None,
+        known_at: Moment | None,
+        position: int | None,
+    ) -> Cut:
+        if known_at is not None and position is not None:
+            raise UsageError("known_at and position both say up to where: give one of them")
+        where = self._position
+        if position is not None:
+            if not 0 <= position <= where:
+                raise UsageError(f"position {position}: the tables hold positions up to {where}")
+            where = position
+        if known_at is not None:
+            where = _recorded_by(reader, self._position, moment(known_at, end_of_day=True))
+        newest, recorded = self._times(reader, where)
+        latest = newest if newest is None or recorded is None else min(newest, recorded)
+        if as_of is not None:
+            latest = utc(moment(as_of, end_of_day=True))
+        complete = newest is None or latest is None or newest <= latest
+        return Cut(where, None if latest is None else latest.replace(tzinfo=UTC), complete)
+
+    def _times(self, reader: Reader, position: int) -> tuple[datetime | None, datetime | None]:
+        """When the newest fact at a position happened, and when the last one was recorded."""
+        if position not in self._moments:
+            events = tables.events
+            recorded = reader.fetch(
+                sa.select(sa.func.max(events.c.recorded_at)).where(events.c.position <= position)
+            )
+            self._moments[position] = (
+                newest_fact(reader, Cut(position)),
+                recorded.column(0)[0].as_py(),
+            )
+        return self._moments[position]
+
+    def _notes(self, reader: Reader) -> list[str]:
+        notes = [self._note] if self._note else []
+        skipped = sa.select(sa.func.count()).select_from(tables.skipped)
+        number = int(reader.fetch(skipped).column(0)[0].as_py())
+        if number:
+            notes.append(
+                f"{number:,} events of the log could not be processed and are in no figure:"
+                " see the table skipped."
+            )
+        return notes
+
+
+def _recorded_by(reader: Reader, position: int, known_at: datetime) -> int:
+    """The last position recorded by a moment."""
+    events = tables.events
+    upto = events.c.position <= position
+    found = reader.fetch(
+        sa.select(
+            sa.func.max(events.c.position).filter(events.c.recorded_at <= utc(known_at)),
+            sa.func.count().filter(events.c.recorded_at.is_(None)),
+        ).where(upto)
+    ).to_pylist()[0]
+    last, undated = found.values()
+    if undated:
+        raise Refused(
+            "known_at needs the times of recording, and these tables were made from log files"
+            " without them: ask with as_of, or ingest the log into a store"
+        )
+    return int(last or 0)
+
+
+def _explained(error: TypeError, view: Callable[..., Result]) -> Exception:
+    """A parameter that a view doesn't have is the asker's mistake; all else is ours."""
+    text = str(error)
+    if f"{view.__name__}() got an unexpected keyword argument" not in text:
+        return error
+    return UsageError(f"{view.__name__} has no parameter {text.rpartition(' ')[2]}")

@@ -1,0 +1,323 @@
+"""From the log to the read tables: build, catch up, rebuild.
+
+All three are one way of reading with batches of different sizes, so they make the same tables. Rows
+and the position they stand for change in one transaction: a process killed at any moment leaves
+tables that the next replay completes, and nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from bowtie.errors import TablesForeign, TablesHeld
+from bowtie.stores.contract import StateBatch
+from bowtie_projections.columns import Columns, Misaligned, columns_of
+from bowtie_projections.filling import apply_retractions, insert_columns, recompute_journeys
+from bowtie_projections.standing import Standing, read_standing, refuse_newer, write_standing
+from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from bowtie.stages import Definition
+    from bowtie_projections.file import TablesFile
+
+__all__ = ["MANY", "ReplayReport", "Source", "refresh", "replay"]
+
+#: More events than these are written beside the tables in use, not into them.
+MANY = 1_000_000
+#: The most events that one transaction on the tables in use may hold.
+BATCH = 100_000
+#: Tables that no one reads yet are filled in larger pieces: less to merge and to compress again.
+_PIECE_EVENTS, _PIECE_BYTES = 1_000_000, 400_000_000
+#: How long a refresh waits for readers before it answers from the tables as they are, in seconds.
+_REFRESH_WAIT = 2.0
+
+_SCHEMA = (SCHEMA_VERSION, SCHEMA_MINOR)
+
+Progress = Callable[[int, int], None]
+
+
+class Source(Protocol):
+    """What can be replayed: a store, or log files read as one."""
+
+    @property
+    def store_id(self) -> str:
+        """Which log it is; positions mean nothing in another."""
+
+    def head(self) -> int:
+        """The newest position; 0 when empty."""
+
+    def hash_at(self, position: int) -> str:
+        """A hash of the event at a position; "" where there is none."""
+
+    def batches(self, after: int, upto: int, size: int) -> Iterator[StateBatch]:
+        """The events of positions (after, upto] in runs of at most ``size``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay did, and where the tables stand now.
+
+    Attributes:
+        events: how many events were read.
+        position: where the tables stand.
+        seconds: how long it took.
+        skipped: how many of the events read could not be processed; ``skipped`` names them.
+        rebuilt: whether the tables were made from zero.
+        behind: how many positions of the log the tables don't cover.
+        note: why they are behind, where they are.
+    """
+
+    events: int
+    position: int
+    seconds: float
+    skipped: int
+    rebuilt: bool
+    behind: int = 0
+    note: str = ""
+
+
+def replay(
+    source: Source,
+    tables: TablesFile,
+    definition: Definition,
+    *,
+    rebuild: bool = False,
+    batch: int = BATCH,
+    wait: float | None = None,
+    progress: Progress | None = None,
+) -> ReplayReport:
+    """Bring the read tables to the head of the log.
+
+    Args:
+        source: the log.
+        tables: where the tables are, or shall be.
+        definition: what the rows of ``journeys`` follow: the store's default.
+        rebuild: from zero, whatever is there.
+        batch: how many events to read at a time; the tables are the same with any.
+        wait: how long to wait for readers, in seconds, instead of what the tables say.
+        progress: called with the events done and those to do.
+
+    Raises:
+        TablesForeign: the tables are of another store.
+        TablesHeld: another process held them for the whole wait.
+        TablesError: they can't be read or written, or are of a newer version.
+    """
+    while True:
+        size = min(max(batch, 1), BATCH)
+        run = _Run(source, tables, definition, batch=size, wait=wait, progress=progress)
+        try:
+            return run.replay(rebuild=rebuild)
+        except _Overtaken:
+            continue  # begin again from where the other process has brought them
+
+
+def refresh(
+    source: Source,
+    tables: TablesFile,
+    definition: Definition,
+    *,
+    progress: Progress | None = None,
+) -> ReplayReport:
+    """Bring the tables up to date if no one holds them; else say how far behind they are.
+
+    Raises:
+        TablesForeign, TablesHeld, TablesError: as :func:`replay`, where there is nothing to answer
+            from.
+    """
+    started = time.perf_counter()
+    wait = min(tables.wait, _REFRESH_WAIT)
+    try:
+        return replay(source, tables, definition, wait=wait, progress=progress)
+    except TablesHeld as held:
+        standing = tables.standing()
+        if standing is None or standing.store_id != source.store_id:
+            raise
+        return ReplayReport(
+            events=0,
+            position=standing.position,
+            seconds=time.perf_counter() - started,
+            skipped=0,
+            rebuilt=False,
+            behind=max(source.head() - standing.position, 0),
+            note=f"not brought up to date: {held}",
+        )
+
+
+def _untouchable(standing: Standing, head: int, *, rebuild: bool) -> str:
+    """Why tables of another version are answered from as they are, or ""."""
+    if standing.schema > _SCHEMA:
+        return (
+            "the tables were written by a newer version of bowtie: read, but not brought up to date"
+        )
+    if standing.schema < _SCHEMA and head > MANY and not rebuild:
+        return (
+            "the tables are of an older version, and the log is long:"
+            " bring them up to date with replay --rebuild"
+        )
+    return ""
+
+
+class _Overtaken(Exception):
+    """Another process has changed the tables meanwhile."""
+
+
+class _Run:
+    """One replay: from where to where, and what was counted on the way."""
+
+    def __init__(
+        self,
+        source: Source,
+        tables: TablesFile,
+        definition: Definition,
+        *,
+        batch: int,
+        wait: float | None,
+        progress: Progress | None,
+    ) -> None:
+        self.source, self.tables, self.definition = source, tables, definition
+        self.batch, self.wait, self.progress = batch, wait, progress
+        self.head = source.head()
+        self.started = time.perf_counter()
+        self.events = self.skipped = self.begin = 0
+
+    def replay(self, *, rebuild: bool) -> ReplayReport:
+        """Do what the state of the tables asks for."""
+        standing = self.tables.standing()
+        if standing is not None:
+            refuse_newer(standing, self.tables.name)
+            if standing.store_id != self.source.store_id and not rebuild:
+                raise TablesForeign(
+                    f"{self.tables.name} belongs to another store: make it anew with"
+                    " replay --rebuild, or name another file with --views"
+                )
+            if note := _untouchable(standing, self.head, rebuild=rebuild):
+                return self.report(standing, note=note)
+        if standing is None or rebuild or not self.continues(standing):
+            return self.build(None)
+        if self.head - standing.position > MANY:
+            return self.build(standing)
+        return self.catch_up(standing)
+
+    def continues(self, standing: Standing) -> bool:
+        """Whether the tables are of this history and these rules, so that only the rest lacks."""
+        rules = (standing.schema, standing.definition, standing.definition_hash)
+        return (
+            rules == (_SCHEMA, self.definition.label, self.definition.sha256)
+            and standing.position <= self.head
+            and self.source.hash_at(standing.position) == standing.position_hash
+        )
+
+    def report(self, standing: Standing, *, rebuilt: bool = False, note: str = "") -> ReplayReport:
+        return ReplayReport(
+            events=self.events,
+            position=standing.position,
+            seconds=time.perf_counter() - self.started,
+            skipped=self.skipped,
+            rebuilt=rebuilt,
+            behind=max(self.head - standing.position, 0),
+            note=note,
+        )
+
+    def catch_up(self, standing: Standing) -> ReplayReport:
+        """Add what is missing to the tables in use, in short transactions."""
+        self.begin = standing.position
+        for columns in _read(self.source, standing.position, self.head, self.batch):
+            with self.tables.write(self.wait) as connection:
+                if read_standing(connection) != standing:
+                    raise _Overtaken
+                insert_columns(connection, [columns])
+                standing = self._settle(connection, standing, columns.last, standing.position)
+            self._count(columns)
+        return self.report(standing)
+
+    def build(self, base: Standing | None) -> ReplayReport:
+        """Make the tables beside those in use, from zero or from a copy, and swap them in."""
+        with self.tables.building(copy=base is not None) as connection:
+            # a copy may stand a little before or after what was read of the original
+            copied = None if base is None else read_standing(connection)
+            standing = copied or Standing.new(self.source.store_id, self.definition)
+            self.begin = standing.position
+            waiting: list[Columns] = []
+            # forty small tables gain nothing from threads, which the next batch can use meanwhile
+            connection.execute("SET threads = 1")
+            for columns in _read(self.source, standing.position, self.head, self.batch):
+                waiting.append(columns)
+                self._count(columns)
+                if _is_a_piece(waiting):
+                    _insert_piece(connection, waiting)
+                    waiting = []
+            _insert_piece(connection, waiting)
+            connection.execute("RESET threads")
+            connection.execute("BEGIN")
+            standing = self._settle(connection, standing, self.head, None)
+            connection.execute("COMMIT")
+        return self.report(standing, rebuilt=base is None)
+
+    def _settle(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        standing: Standing,
+        position: int,
+        journeys_after: int | None,
+    ) -> Standing:
+        """What follows from rows inserted: retractions, journeys, and the position."""
+        apply_retractions(connection, standing.position)
+        recompute_journeys(connection, self.definition, position, journeys_after)
+        reached = standing.at(position, self.source.hash_at(position))
+        write_standing(connection, reached)
+        return reached
+
+    def _count(self, columns: Columns) -> None:
+        self.events += columns.count
+        self.skipped += columns.skipped.num_rows
+        if self.progress is not None:
+            # positions may have gaps; at the end all is done
+            todo = self.head - self.begin
+            self.progress(todo if columns.last == self.head else min(self.events, todo), todo)
+
+
+def _is_a_piece(waiting: list[Columns]) -> bool:
+    return (
+        sum(columns.count for columns in waiting) >= _PIECE_EVENTS
+        or sum(columns.nbytes for columns in waiting) >= _PIECE_BYTES
+    )
+
+
+def _insert_piece(connection: duckdb.DuckDBPyConnection, waiting: list[Columns]) -> None:
+    """In a transaction of its own: rows not yet committed stay in memory, whatever the limit."""
+    connection.execute("BEGIN")
+    insert_columns(connection, waiting)
+    connection.execute("COMMIT")
+
+
+def _read(source: Source, after: int, upto: int, size: int) -> Iterator[Columns]:
+    """The columns of positions (after, upto], each batch converted while the last one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead: tuple[int, StateBatch, Callable[[], Columns]] | None = None
+        for batch in source.batches(after, upto, size):
+            following = (after, batch, pool.submit(columns_of, batch).result)
+            if ahead is not None:
+                yield from _converted(source, *ahead)
+            ahead, after = following, batch.positions[-1]
+        if ahead is not None:
+            yield from _converted(source, *ahead)
+
+
+def _converted(
+    source: Source, after: int, batch: StateBatch, convert: Callable[[], Columns]
+) -> Iterator[Columns]:
+    try:
+        yield convert()
+    except Misaligned:
+        # A state has a newline too many or too few: smaller batches corner it.
+        half = len(batch.positions) // 2
+        for smaller in source.batches(after, batch.positions[-1], half):
+            yield from _converted(source, after, smaller, partial(columns_of, smaller))
+            after = smaller.positions[-1]

@@ -1,0 +1,221 @@
+"""What customers were worth over a span of their own, as one SQL statement.
+
+Each customer of a population has a time zero; counted are the days (for contracts) and the facts
+(for all else) from there on, for as long as the horizon says:
+
+- *contracts* of kind ``paid`` accrue by day: what a year costs, times the days, over 365;
+- *orders* count less returns, exchanges as they are signed;
+- *invoices* count for a customer without a paid contract only, less what was credited or refunded
+  (the larger: a refund settles a credit) and written off. Payments never count.
+
+Sums stay exact: money is carried as 365 times its amount, so that no division happens in the
+database. ``by_365`` in a name says so; divide once, at the edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie_projections import tables
+from bowtie_projections.contracts import Rates, rates
+from bowtie_projections.expressions import span
+from bowtie_projections.localtime import local_day
+from bowtie_projections.views.cut import Cut, counts
+
+__all__ = ["MONEY", "Horizon", "money", "money_by_365", "values"]
+
+#: The type of money in the tables and of sums over it.
+MONEY = sa.Numeric(38, 6)
+_ZERO: ColumnElement[Any] = sa.literal_column("0", sa.Integer())
+_CENT = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How long a customer's value is counted, and how the facts are read.
+
+    Args:
+        days: whole days from time zero.
+        as_of: the day on which it is asked whether a contract has lapsed.
+        tz: the zone in which a moment becomes a day.
+    """
+
+    days: int
+    as_of: date
+    tz: str = "UTC"
+
+
+def money(by_365: Decimal | int, *, down: bool = False) -> Decimal:
+    """An amount from 365 times itself, rounded once to the 6 decimals money has.
+
+    >>> money(Decimal("36500")), money(100), money(100, down=True)
+    (Decimal('100.000000'), Decimal('0.273973'), Decimal('0.273972'))
+    """
+    with localcontext(prec=60):
+        rounding = ROUND_FLOOR if down else ROUND_HALF_EVEN
+        return (Decimal(by_365) / 365).quantize(_CENT, rounding=rounding)
+
+
+def money_by_365(amount: Decimal) -> ColumnElement[Any]:
+    """An amount times 365, as a constant of SQL.
+
+    >>> print(money_by_365(Decimal("2")))
+    CAST('730' AS NUMERIC(38, 6))
+    """
+    with localcontext(prec=60):
+        text = format(amount * 365, "f")
+    return sa.cast(sa.literal_column(f"'{text}'"), MONEY)
+
+
+def values(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+    """What each customer of a population was worth, for those with any fact about it.
+
+    Args:
+        population: a relation with the columns ``customer`` (once each) and ``t0``.
+        cut: the facts that count.
+        horizon: the span from ``t0``.
+
+    Returns:
+        A statement with the columns ``customer``; ``revenue_by_365``; ``costs_by_365`` of the
+        activities onboard and serve, and ``costs``, how many of them are on record; the least and
+        greatest ``currency_low`` and ``currency_high`` of the facts of revenue, and of the costs
+        ``cost_currency_low`` and ``cost_currency_high``; ``from_orders`` and ``from_invoices``,
+        how many facts of either kind.
+    """
+    parts = [
+        _contracts(population, cut, horizon),
+        _orders(population, cut, horizon),
+        _invoices(population, cut, horizon),
+        _costs(population, cut, horizon),
+    ]
+    facts = sa.union_all(*parts).subquery("worth")
+    c = facts.c
+    revenue, cost = c.what != "cost", c.what == "cost"
+    return sa.select(
+        c.customer,
+        _total(revenue, c.by_365).label("revenue_by_365"),
+        _total(cost, c.by_365).label("costs_by_365"),
+        _total(cost, c.facts, sa.BigInteger()).label("costs"),
+        sa.func.min(sa.case((revenue, c.currency))).label("currency_low"),
+        sa.func.max(sa.case((revenue, c.currency))).label("currency_high"),
+        sa.func.min(sa.case((cost, c.currency))).label("cost_currency_low"),
+        sa.func.max(sa.case((cost, c.currency))).label("cost_currency_high"),
+        _total(c.what == "order", c.facts, sa.BigInteger()).label("from_orders"),
+        _total(c.what == "invoice", c.facts, sa.BigInteger()).label("from_invoices"),
+    ).group_by(c.customer)
+
+
+def _total(
+    which: ColumnElement[bool], amount: ColumnElement[Any], kind: Any = MONEY
+) -> ColumnElement[Any]:
+    return sa.cast(sa.func.sum(sa.case((which, amount), else_=_ZERO)), kind)
+
+
+def _contracts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+    """Accrued: what a year costs, times the days that fall into the horizon."""
+    spans = rates(Rates(cut, horizon.as_of, horizon.tz), population).cte("rates")
+    first = local_day(population.c.t0, horizon.tz)
+    since = sa.func.greatest(spans.c.from_on, first)
+    until = sa.func.least(spans.c.to_on, first + sa.literal_column(str(horizon.days - 1)))
+    days = sa.cast(until - since, sa.Integer()) + sa.literal_column("1")
+    accrued = sa.func.sum(spans.c.annual * days)
+    return (
+        _worth(population, "contract", spans.c.currency, accrued, spans.c.annual)
+        .select_from(population.join(spans, spans.c.customer == population.c.customer))
+        .where(until >= since)
+        .group_by(population.c.customer, spans.c.currency)
+    )
+
+
+def _worth(
+    population: sa.FromClause,
+    what: str,
+    currency: ColumnElement[Any],
+    by_365: ColumnElement[Any],
+    counted: ColumnElement[Any],
+) -> sa.Select[Any]:
+    return sa.select(
+        population.c.customer.label("customer"),
+        sa.literal_column(f"'{what}'", sa.String()).label("what"),
+        currency.label("currency"),
+        sa.cast(by_365, MONEY).label("by_365"),
+        sa.func.count(counted).label("facts"),
+    )
+
+
+def _inside(table: sa.FromClause, population: sa.FromClause, horizon: Horizon) -> Any:
+    """The fact is of that customer and happened within the horizon."""
+    t0 = population.c.t0
+    return sa.and_(
+        table.c.customer == population.c.customer,
+        table.c.occurred_at >= t0,
+        table.c.occurred_at < t0 + span(timedelta(days=horizon.days)),
+    )
+
+
+def _sum_by_365(amount: ColumnElement[Any]) -> ColumnElement[Any]:
+    return sa.func.sum(amount) * sa.literal_column("365", sa.Integer())
+
+
+def _orders(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+    table = tables.facts["order_placed"]
+    signed = sa.case((table.c.kind == "return", -table.c.amount), else_=table.c.amount)
+    return (
+        _worth(population, "order", table.c.currency, _sum_by_365(signed), table.c.amount)
+        .select_from(population.join(table, _inside(table, population, horizon)))
+        .where(counts(table, cut))
+        .group_by(population.c.customer, table.c.currency)
+    )
+
+
+def _costs(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+    table = tables.facts["cost_incurred"]
+    return (
+        _worth(population, "cost", table.c.currency, _sum_by_365(table.c.amount), table.c.amount)
+        .select_from(population.join(table, _inside(table, population, horizon)))
+        .where(counts(table, cut), table.c.activity.in_(("onboard", "serve")))
+        .group_by(population.c.customer, table.c.currency)
+    )
+
+
+def _invoices(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+    signed = tables.facts["contract_signed"]
+    contract = sa.exists().where(
+        signed.c.customer == population.c.customer, signed.c.kind == "paid", counts(signed, cut)
+    )
+    lines = []
+    for event in ("invoiced", "credited", "refunded", "written_off"):
+        table = tables.facts[event]
+        amounts = [
+            (table.c.amount if event == name else _ZERO).label(name)
+            for name in ("invoiced", "credited", "refunded", "written_off")
+        ]
+        query = sa.select(
+            population.c.customer.label("customer"), table.c.invoice, table.c.currency, *amounts
+        ).select_from(population.join(table, _inside(table, population, horizon)))
+        lines.append(query.where(counts(table, cut), ~contract))
+    line = sa.union_all(*lines).subquery("lines")
+    c = line.c
+    # a refund is how a credit is settled: of one invoice, the larger of the two was taken back
+    bills = (
+        sa.select(
+            c.customer,
+            c.currency,
+            (
+                sa.func.sum(c.invoiced)
+                - sa.func.greatest(sa.func.sum(c.credited), sa.func.sum(c.refunded))
+                - sa.func.sum(c.written_off)
+            ).label("amount"),
+        )
+        .group_by(c.customer, c.invoice, c.currency)
+        .subquery("bills")
+    )
+    return _worth(
+        bills, "invoice", bills.c.currency, _sum_by_365(bills.c.amount), bills.c.amount
+    ).group_by(bills.c.customer, bills.c.currency)

@@ -1,0 +1,186 @@
+"""By what a figure is broken down, as it was known when a stage was entered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.errors import Refused, UnknownName, UsageError
+from bowtie.stages import STAGES
+from bowtie_projections import tables
+from bowtie_projections.expressions import END, packed_field, packed_min, span
+from bowtie_projections.views.cut import Cut, Reader, counts
+
+__all__ = ["CONTRACT", "TOUCH", "Dimension", "dimensions", "distinct_values"]
+
+#: Dimensions of the first touch.
+TOUCH = ("channel", "campaign", "medium", "touchpoint", "content")
+#: Dimensions of the contract that made the commitment.
+CONTRACT = ("motion", "offering", "partner")
+_KNOT = STAGES.index("commitment")
+_PREFIX = "trait."
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One breakdown.
+
+    Args:
+        name: as it was asked for; the column's name.
+        kind: ``touch``, ``trait`` or ``contract``.
+        key: the field or the trait.
+    """
+
+    name: str
+    kind: str
+    key: str
+
+    def source(self, cut: Cut) -> sa.CTE | None:
+        """What must be joined to the journeys to know the values, if anything."""
+        if self.kind == "contract":
+            return _signings(self.key, cut).cte(f"signed_{self.key}").prefix_with("MATERIALIZED")
+        if self.kind == "trait":
+            return _believed(self.key, cut).cte(f"trait_{self.key}").prefix_with("MATERIALIZED")
+        return None
+
+    def place(
+        self, journeys: sa.FromClause, source: sa.FromClause, at: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
+        """On what the source is joined, for the value at a moment."""
+        same = source.c.customer == journeys.c.customer
+        if self.kind == "contract":
+            return sa.and_(same, source.c.at == journeys.c.commitment_at)
+        return sa.and_(same, at >= source.c.since, at < source.c.until)
+
+    def touch(self, journeys: sa.FromClause, at: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The value of the first touch, if it was by then."""
+        return sa.case((journeys.c.first_touch_at <= at, journeys.c[f"first_touch_{self.key}"]))
+
+
+def dimensions(
+    reader: Reader,
+    cut: Cut,
+    by: Sequence[str],
+    *,
+    cohort_stage: str | None,
+    personal_names: Collection[str],
+) -> list[Dimension]:
+    """The breakdowns asked for.
+
+    Raises:
+        UnknownName: no customer has such a trait, and it is no field of the first touch.
+        Refused: it is sealed, or only later stages can carry it.
+    """
+    if isinstance(by, str):
+        raise UsageError(f"by is a list of names: write [{by!r}]")
+    if twice := {name for name in by if list(by).count(name) > 1}:
+        raise UsageError(f"by names {min(twice)!r} twice")
+    found = [_dimension(name, cohort_stage, personal_names) for name in by]
+    asked = [one for one in found if one.kind == "trait"]
+    if asked:
+        _check_traits(reader, cut, asked)
+    return found
+
+
+def _dimension(name: str, cohort_stage: str | None, personal_names: Collection[str]) -> Dimension:
+    if name in TOUCH:
+        return Dimension(name, "touch", name)
+    if name in CONTRACT:
+        if cohort_stage is None or STAGES.index(cohort_stage) < _KNOT:
+            raise Refused(
+                f"{name} is known only of those who signed: earlier stages would show all that"
+                " became customers under a value and all others under none. Ask with"
+                " cohort_stage=commitment (or later), or by trait." + name + " if it is a trait"
+            )
+        return Dimension(name, "contract", name)
+    key = name.removeprefix(_PREFIX)
+    if key.lower() in {personal.lower() for personal in personal_names}:
+        raise Refused(
+            f"{key} is personal: it is sealed, so it is in no table and can't be a breakdown"
+        )
+    return Dimension(name, "trait", key)
+
+
+def _check_traits(reader: Reader, cut: Cut, asked: Sequence[Dimension]) -> None:
+    table = tables.facts["traits_observed"]
+    names = sa.select(table.c.name).where(counts(table, cut)).distinct().order_by(table.c.name)
+    known: list[str] = reader.fetch(names).column(0).to_pylist()
+    for dimension in asked:
+        if dimension.key in known:
+            continue
+        choices = [*TOUCH, *CONTRACT, *known]
+        near = get_close_matches(dimension.key, choices, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(choices)}"
+        raise UnknownName(f"nobody has a trait {dimension.key!r}; {hint}")
+
+
+def distinct_values(reader: Reader, cut: Cut, dimension: Dimension) -> int:
+    """How many values a breakdown has in the log, at most."""
+    if dimension.kind == "trait":
+        table = tables.facts["traits_observed"]
+        column, own = table.c.value, table.c.name == dimension.key
+    else:
+        name = "touched" if dimension.kind == "touch" else "contract_signed"
+        table = tables.facts[name]
+        column, own = table.c[dimension.key], sa.true()
+    counted = sa.select(sa.func.count(column.distinct())).where(counts(table, cut), own)
+    return int(reader.fetch(counted).column(0)[0].as_py())
+
+
+def _believed(trait: str, cut: Cut) -> sa.Select[Any]:
+    """What a trait was believed to be, and from when until when.
+
+    A fact is known from when its sender knew it, else from when it happened (that day over, where
+    only the day is known). Of what is known, what happened last holds.
+    """
+    table = tables.facts["traits_observed"]
+    c = table.c
+    day_over = sa.cast(sa.cast(c.occurred_at, sa.Date()), sa.DateTime()) + span(_ONE_DAY)
+    happened = sa.case((c.time_precision == "day", day_over), else_=c.occurred_at)
+    order = sa.func.row_number().over(partition_by=c.customer, order_by=(c.occurred_at, c.position))
+    said = (
+        sa.select(
+            c.customer,
+            c.value,
+            sa.func.coalesce(c.known_from, happened).label("since"),
+            order.label("place"),
+        )
+        .where(counts(table, cut), c.name == trait)
+        .subquery("said")
+    )
+    # what is learnt late about an earlier time overrides nothing
+    newest = sa.func.max(said.c.place).over(
+        partition_by=said.c.customer, order_by=(said.c.since, said.c.place), rows=(None, 0)
+    )
+    told = sa.select(said, newest.label("newest")).subquery("told")
+    following = sa.func.lead(told.c.since).over(
+        partition_by=told.c.customer, order_by=(told.c.since, told.c.place)
+    )
+    return sa.select(
+        told.c.customer,
+        told.c.value,
+        told.c.since,
+        sa.func.coalesce(following, END).label("until"),
+    ).where(told.c.place == told.c.newest)
+
+
+def _signings(field: str, cut: Cut) -> sa.Select[Any]:
+    """A field of the contract signed at each moment; of several, the first recorded."""
+    table = tables.facts["contract_signed"]
+    first = packed_min(table.c.position, table.c[field])
+    rows = (
+        sa.select(table.c.customer, table.c.occurred_at.label("at"), first.label("first"))
+        .where(counts(table, cut), table.c.kind == "paid")
+        .group_by(table.c.customer, table.c.occurred_at)
+        .subquery("signed")
+    )
+    return sa.select(
+        rows.c.customer, rows.c.at, packed_field(rows.c.first, 1, sa.String()).label("value")
+    )

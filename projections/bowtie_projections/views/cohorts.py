@@ -1,0 +1,110 @@
+"""Periods of a calendar: what people write for one, and the names of cohorts."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.errors import UsageError
+from bowtie_projections.localtime import local
+
+__all__ = ["PERIODS", "check_period", "cohort_label", "cohort_start", "period"]
+
+PERIODS = ("day", "week", "month", "quarter", "year")
+
+_WRITTEN = re.compile(
+    r"(?P<year>\d{4})(?:-Q(?P<quarter>[1-4])|-W(?P<week>\d{2})|-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?"
+)
+
+
+def check_period(cohort: str | None) -> str | None:
+    """The length of a cohort, if there is such a one."""
+    if cohort is not None and cohort not in PERIODS:
+        raise UsageError(f"cohort is {cohort!r}; write one of {', '.join(PERIODS)}")
+    return cohort
+
+
+def period(written: Any, tz: str = "UTC") -> tuple[datetime, datetime]:
+    """The first moment of a period, and the first after it, in UTC without a zone.
+
+    A year, quarter, week (ISO), month or day; a moment with a zone stands for itself.
+
+    >>> period("2024-Q1")
+    (datetime.datetime(2024, 1, 1, 0, 0), datetime.datetime(2024, 4, 1, 0, 0))
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if isinstance(written, datetime):
+        if written.tzinfo is None:
+            raise UsageError(
+                f"{written.isoformat()} has no zone: add Z or an offset such as +01:00"
+            )
+        moment = written.astimezone(UTC).replace(tzinfo=None)
+        return moment, moment + timedelta(microseconds=1)
+    first, after = _days(written)
+    return _midnight(first, tz), _midnight(after, tz)
+
+
+def _days(written: Any) -> tuple[date, date]:
+    if isinstance(written, date):
+        return written, written + timedelta(days=1)
+    found = _WRITTEN.fullmatch(str(written))
+    try:
+        if found is None:
+            raise ValueError
+        return _span(found)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{written!r} is no period: write 2024, 2024-Q1, 2024-01, 2024-W03 or 2024-01-15"
+        ) from None
+
+
+def _span(found: re.Match[str]) -> tuple[date, date]:
+    year = int(found["year"])
+    if found["day"]:
+        day = date(year, int(found["month"]), int(found["day"]))
+        return day, day + timedelta(days=1)
+    if found["week"]:
+        monday = date.fromisocalendar(year, int(found["week"]), 1)
+        return monday, monday + timedelta(days=7)
+    if found["month"]:
+        return _months(year, int(found["month"]), 1)
+    if found["quarter"]:
+        return _months(year, int(found["quarter"]) * 3 - 2, 3)
+    return _months(year, 1, 12)
+
+
+def _months(year: int, month: int, count: int) -> tuple[date, date]:
+    first = date(year, month, 1)
+    years, months = divmod(month - 1 + count, 12)
+    return first, date(year + years, months + 1, 1)
+
+
+def _midnight(day: date, tz: str) -> datetime:
+    moment = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(tz))
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def cohort_start(moment: ColumnElement[Any], cohort: str, tz: str) -> ColumnElement[Any]:
+    """The first day of the period a moment falls in, as clocks in the zone showed it."""
+    return sa.cast(sa.func.date_trunc(cohort, local(moment, tz)), sa.Date())
+
+
+def cohort_label(start: date, cohort: str) -> str:
+    """What a cohort is called; :func:`period` reads it.
+
+    >>> cohort_label(date(2024, 4, 1), "quarter"), cohort_label(date(2024, 1, 1), "week")
+    ('2024-Q2', '2024-W01')
+    """
+    if cohort == "week":
+        year, week, _ = start.isocalendar()
+        return f"{year}-W{week:02}"
+    if cohort == "quarter":
+        return f"{start.year}-Q{(start.month + 2) // 3}"
+    return start.isoformat()[: {"year": 4, "month": 7, "day": 10}[cohort]]

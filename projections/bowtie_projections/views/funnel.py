@@ -1,0 +1,180 @@
+"""The stage funnel: who entered each stage, and what became of them within a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from bowtie.events import PERSONAL_NAMES
+from bowtie.stages import Definition
+from bowtie_projections import tables
+from bowtie_projections.results import Result
+from bowtie_projections.views import funnel_words
+from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
+from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.funnel_question import Question, ask
+from bowtie_projections.views.funnel_table import funnel_table, members_table
+from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
+from bowtie_projections.views.stage_rows import Members
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["funnel"]
+
+
+def funnel(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    by: str | Sequence[str] = (),
+    within: str | timedelta | None = None,
+    cohort: str | None = None,
+    from_: Any = None,
+    to: Any = None,
+    skipped: str = "absent",
+    cycles: bool = False,
+    cohort_stage: str | None = None,
+    lost_after: str | timedelta | None = None,
+    top: int = 10,
+    include_truncated: bool = False,
+    data_from: Any = None,
+    data_through: Any = None,
+    tz: str = "UTC",
+    customers: str | None = None,
+    personal_names: Collection[str] = PERSONAL_NAMES,
+) -> Result:
+    """How customers pass through the stages.
+
+    Args:
+        reader: the read tables.
+        cut: the position and the moment it is asked as of.
+        definition: what entering a stage means.
+        by: breakdowns: the first touch's ``channel``, ``campaign``, ``medium``, ``touchpoint`` or
+            ``content``; any trait; with ``cohort_stage`` from commitment on also the contract's
+            ``motion``, ``offering`` and ``partner``. Values as known when the stage was entered.
+        within: how long the next stage is waited for; 90d left of the knot and 180d right of it.
+        cohort: a line for each ``day``, ``week``, ``month``, ``quarter`` or ``year`` of entry.
+        from_: count entries from the start of that period: 2024, 2024-Q1, 2024-01, 2024-01-15.
+        to: count entries up to the end of that period, inclusive.
+        skipped: ``absent``, or ``impute``: a skipped stage takes the time of the next one.
+        cycles: count every cycle, not the first of each customer only.
+        cohort_stage: count those who entered that stage in the period; cohorts and breakdowns are
+            taken at that entry.
+        lost_after: silence so long is a loss.
+        top: how many values of a breakdown stand apart; the rest are ``other``.
+        include_truncated: count customers who may be older than the data.
+        data_from: where the data begins, if its first fact doesn't say so.
+        data_through: up to when the data is complete; asked as of then.
+        tz: the zone of days and months.
+        customers: ``STAGE:pending|lost|expired|reached``: instead of counts, who is behind them.
+        personal_names: traits that are sealed.
+
+    Raises:
+        UsageError: a value that can't be asked.
+        UnknownName: a breakdown that is not there.
+        Refused: a breakdown that only later stages can carry, or that is sealed.
+    """
+    asked = {
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition", "personal_names"}
+    }  # fmt: skip
+    question = ask(asked)
+    found = dimensions(
+        reader, cut, question.by, cohort_stage=cohort_stage, personal_names=personal_names
+    )
+    cut = settled_through(reader, cut, question.data_through)
+    members = _members(reader, cut, definition, question, found)
+    if question.customers is None:
+        return _counted(reader, definition, members)
+    return _behind(reader, definition, members)
+
+
+def _members(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    question: Question,
+    found: Sequence[Dimension],
+) -> Members:
+    since = _seen_since(reader, cut, definition, question)
+    needs = Needs(
+        touch=any(one.kind == "touch" for one in found),
+        activity=since is not None or question.lost_after is not None,
+    )
+    journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
+    sources = {one.name: source for one in found if (source := one.source(cut)) is not None}
+    members = Members(journeys, cut, question, found, since, sources=sources)
+    many = [one for one in found if distinct_values(reader, cut, one) > question.top]
+    kept = {one.name: reader.fetch(members.ranked(one)).column(0).to_pylist() for one in many}
+    return replace(members, kept=kept)
+
+
+def _seen_since(
+    reader: Reader, cut: Cut, definition: Definition, question: Question
+) -> datetime | None:
+    """The moment before which a first fact says that its customer may be older than the data."""
+    start = question.data_from
+    if start is None and definition.burn_in:
+        table = tables.events
+        oldest = sa.select(sa.func.min(table.c.occurred_at)).where(
+            counts(table, cut), table.c.kind == "customer"
+        )
+        start = reader.fetch(oldest).column(0)[0].as_py()
+    return None if start is None else start + definition.burn_in
+
+
+def _counted(reader: Reader, definition: Definition, members: Members) -> Result:
+    counted = reader.fetch(members.counted())
+    sees_losses = definition.loss == "events" or members.question.lost_after is not None
+    table, totals = funnel_table(counted, members, sees_losses=sees_losses)
+    said = funnel_words.Said(members, definition, totals, table)
+    notes = said.notes(blended=_motions(reader, members) > 1)
+    return _result(reader, definition, members, table, said.sentence(), notes)
+
+
+def _behind(reader: Reader, definition: Definition, members: Members) -> Result:
+    assert members.question.customers is not None  # noqa: S101 - for the type checker
+    stage, state = members.question.customers
+    table = members_table(reader.fetch(members.behind(stage, state)), members)
+    sentence = funnel_words.members_sentence(members, stage, state, table.num_rows)
+    return _result(reader, definition, members, table, sentence, [])
+
+
+def _motions(reader: Reader, members: Members) -> int:
+    """How many motions are mixed in the figures."""
+    if "motion" in members.question.by:
+        return 0
+    table = tables.facts["contract_signed"]
+    number = sa.select(sa.func.count(table.c.motion.distinct())).where(counts(table, members.cut))
+    return int(reader.fetch(number).column(0)[0].as_py())
+
+
+def _result(
+    reader: Reader,
+    definition: Definition,
+    members: Members,
+    table: pa.Table,
+    sentence: str,
+    notes: list[str],
+) -> Result:
+    moment = members.cut.moment
+    return Result(
+        "funnel",
+        table,
+        sentence=sentence,
+        notes=notes,
+        sql=reader.statements,
+        meta={
+            "definition": definition.label,
+            "parameters": dict(members.question.written),
+            "position": members.cut.position,
+            "as_of": None if moment is None else moment.replace(tzinfo=UTC),
+            "known_at": None,
+        },
+    )

@@ -1,0 +1,163 @@
+"""What can be asked of the funnel, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bowtie.durations import format_duration, parse_duration
+from bowtie.errors import UsageError
+from bowtie.stages import STAGES
+from bowtie_projections.localtime import check_zone
+from bowtie_projections.views.cohorts import check_period, period
+
+__all__ = ["STATES", "Question", "ask"]
+
+#: Where a member of a stage can stand.
+STATES = ("pending", "lost", "expired", "reached")
+#: How long the next stage is waited for, left and right of the knot.
+LEFT, RIGHT = timedelta(days=90), timedelta(days=180)
+_KNOT = STAGES.index("commitment")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, in the types it is answered with; moments are in UTC without a zone."""
+
+    by: tuple[str, ...]
+    within: timedelta | None
+    cohort: str | None
+    start: datetime | None
+    end: datetime | None
+    skipped: str
+    cycles: bool
+    cohort_stage: str | None
+    lost_after: timedelta | None
+    top: int
+    include_truncated: bool
+    data_from: datetime | None
+    data_through: datetime | None
+    tz: str
+    customers: tuple[str, str] | None
+    written: Mapping[str, Any]
+
+    def window(self, stage: str) -> timedelta:
+        """How long the next stage is waited for."""
+        if self.within is not None:
+            return self.within
+        return LEFT if STAGES.index(stage) < _KNOT else RIGHT
+
+    @property
+    def imputes(self) -> bool:
+        """Whether a skipped stage takes the time of the next one."""
+        return self.skipped == "impute"
+
+
+#: What is asked where nothing is said; the stock asks less than the funnel.
+_DEFAULTS: dict[str, Any] = dict.fromkeys(
+    ("within", "cohort", "from_", "to", "cohort_stage", "lost_after", "data_from", "data_through",
+     "customers")
+) | {"by": (), "skipped": "absent", "cycles": False, "top": 10, "include_truncated": False,
+     "tz": "UTC"}  # fmt: skip
+
+
+def ask(given: Mapping[str, Any]) -> Question:
+    """The question, from the keywords of :func:`~bowtie_projections.views.funnel.funnel`.
+
+    Raises:
+        UsageError: a value that can't be asked; the message says which can.
+    """
+    asked = _DEFAULTS | dict(given)
+    tz = check_zone(asked["tz"])
+    start = None if asked["from_"] is None else period(asked["from_"], tz)[0]
+    end = None if asked["to"] is None else period(asked["to"], tz)[1]
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"from {asked['from_']} to {asked['to']}: the end is before the start")
+    since, through = asked["data_from"], asked["data_through"]
+    return Question(
+        by=tuple(_names(asked["by"])),
+        within=_length("within", asked["within"]),
+        cohort=check_period(asked["cohort"]),
+        start=start,
+        end=end,
+        skipped=_one_of("skipped", asked["skipped"], ("absent", "impute")),
+        cycles=bool(asked["cycles"]),
+        cohort_stage=_stage("cohort_stage", asked["cohort_stage"]),
+        lost_after=_length("lost_after", asked["lost_after"]),
+        top=_count("top", asked["top"]),
+        include_truncated=bool(asked["include_truncated"]),
+        data_from=None if since is None else period(since, tz)[0],
+        data_through=None if through is None else _last_moment(through, tz),
+        tz=tz,
+        customers=_cell(asked["customers"]),
+        written=_written(given),
+    )
+
+
+def _last_moment(written: Any, tz: str) -> datetime:
+    return period(written, tz)[1] - timedelta(microseconds=1)
+
+
+def _names(by: str | Sequence[str]) -> list[str]:
+    names = [by] if isinstance(by, str) else list(by)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"by names {twice[0]!r} twice")
+    return names
+
+
+def _length(name: str, value: Any) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        length = value if isinstance(value, timedelta) else parse_duration(str(value))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+    if length <= timedelta(0):
+        raise UsageError(f"{name} is {value}: write a time longer than none")
+    return length
+
+
+def _one_of(name: str, value: object, words: Sequence[str]) -> str:
+    if value not in words:
+        raise UsageError(f"{name} is {value!r}; write {' or '.join(words)}")
+    return str(value)
+
+
+def _stage(name: str, value: str | None) -> str | None:
+    return None if value is None else _one_of(name, value, STAGES)
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{name} is {value!r}; write a whole number from 1")
+    return value
+
+
+def _cell(written: str | None) -> tuple[str, str] | None:
+    """Stage and state of ``STAGE:STATE``."""
+    if written is None:
+        return None
+    stage, _, state = str(written).partition(":")
+    if stage not in STAGES or state not in STATES:
+        raise UsageError(
+            f"customers is {written!r}; write STAGE:STATE with a stage of {', '.join(STAGES)}"
+            f" and a state of {', '.join(STATES)}, such as selection:pending"
+        )
+    if stage == STAGES[-1]:
+        raise UsageError(f"{stage} has no next stage: nobody in it is {state}")
+    return stage, state
+
+
+def _written(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as they stand in the answer."""
+    shown = dict(given) | {"by": _names(given["by"])}
+    for name in {"within", "lost_after"} & set(given):
+        length = _length(name, given[name])
+        shown[name] = None if length is None else format_duration(length)
+    if "within" in shown and shown["within"] is None:
+        shown["within"] = {"left": format_duration(LEFT), "right": format_duration(RIGHT)}
+    if "from_" in shown:
+        shown["from"] = shown.pop("from_")
+    return shown

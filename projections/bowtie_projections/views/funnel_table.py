@@ -1,0 +1,145 @@
+"""From the counts that SQL gives to the rows of the funnel: sums, rates, intervals, order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bowtie.stages import STAGES
+from bowtie_projections.statistics import wilson
+from bowtie_projections.views.cohorts import cohort_label
+from bowtie_projections.views.stage_rows import OTHER, QUANTILES, Members, State
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["COLUMNS", "Totals", "funnel_table", "members_table"]
+
+#: Under so many durations their quantiles are chance.
+FEWEST = 20
+_DAY_MICROS = 86_400_000_000
+_COUNTS = ("reached_next", "out_of_order", "lost", "expired", "reached_late", "pending", "mature")
+_RATES = ("conversion", "conversion_low", "conversion_high", "conversion_so_far")
+#: The columns after the breakdowns and the cohort.
+COLUMNS = ("stage", "entered", *_COUNTS, *_RATES, "imputed", *QUANTILES)
+#: What a member in a state adds to.
+_ADDS: dict[State, tuple[str, ...]] = {
+    State.REACHED: ("reached_next",),
+    State.REACHED_UNTIMED: ("reached_next",),
+    State.OUT_OF_ORDER: ("reached_next", "out_of_order"),
+    State.LOST: ("lost",),
+    State.PENDING: ("pending",),
+    State.EXPIRED: ("expired",),
+    State.REACHED_LATE: ("expired", "reached_late"),
+}
+
+_Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of the whole population: customers counted, older than the data, lost by inference."""
+
+    customers: int
+    older: int
+    inferred: int
+
+
+def funnel_table(
+    counted: pa.Table, members: Members, *, sees_losses: bool
+) -> tuple[pa.Table, Totals]:
+    """The rows of the funnel in order, each stage in each cell, and the totals."""
+    found = counted.to_pylist()
+    total = next(group for group in found if group["stage"] == "")
+    totals = Totals(total["members"], total["older"], total["inferred"])
+    rows = _rows([group for group in found if group["stage"] != ""], members.key_names)
+    for row in rows:
+        if not sees_losses:
+            row["lost"] = None
+        if row["pending"]:
+            row["conversion_so_far"] = row["reached_next"] / row["entered"]
+        if members.question.cohort is not None:
+            row["cohort"] = cohort_label(row["cohort"], members.question.cohort)
+    _add_conversions(rows)
+    return _table(rows, members.key_names), totals
+
+
+def members_table(found: pa.Table, members: Members) -> pa.Table:
+    """Who is behind a cell: names of cohorts, and days instead of microseconds."""
+    import pyarrow as pa
+
+    micros = found.column("micros").to_pylist()
+    days = [None if value is None else value / _DAY_MICROS for value in micros]
+    rows = found.drop_columns(["micros"]).append_column("days", pa.array(days, pa.float64()))
+    cohort = members.question.cohort
+    if cohort is None:
+        return rows
+    named = [cohort_label(start, cohort) for start in rows["cohort"].to_pylist()]
+    index = rows.column_names.index("cohort")
+    return rows.set_column(index, "cohort", pa.array(named, pa.string()))
+
+
+def _rows(groups: list[_Row], keys: list[str]) -> list[_Row]:
+    """A row for every stage of each cell that has any member, in order."""
+    cells: dict[tuple[Any, ...], dict[str, _Row]] = {}
+    if not keys:
+        cells[()] = {}
+    for group in groups:
+        cell = tuple(group[key] for key in keys)
+        row = cells.setdefault(cell, {}).setdefault(group["stage"], _nobody(group["stage"]))
+        _add(row, group)
+    rows = []
+    for cell in sorted(cells, key=_sorting):
+        named = dict(zip(keys, cell, strict=True))
+        rows += [named | (cells[cell].get(stage) or _nobody(stage)) for stage in STAGES]
+    return rows
+
+
+def _nobody(stage: str) -> _Row:
+    """The row of a stage before anybody is counted; the last stage has no next one."""
+    row: _Row = dict.fromkeys((*_COUNTS, "mature_reached"), None if stage == STAGES[-1] else 0)
+    return row | dict.fromkeys((*_RATES, *QUANTILES)) | {"stage": stage, "entered": 0, "imputed": 0}
+
+
+def _add(row: _Row, group: _Row) -> None:
+    number = group["members"]
+    row["entered"] += number
+    row["imputed"] += number if group["imputed"] else 0
+    if group["state"] is None:
+        return
+    state = State(group["state"])
+    for name in _ADDS[state]:
+        row[name] += number
+    if group["mature"]:
+        row["mature"] += number
+        row["mature_reached"] += number if "reached_next" in _ADDS[state] else 0
+        if state is State.REACHED and number >= FEWEST:
+            days = (micros / _DAY_MICROS for micros in group["waited"])
+            row.update(zip(QUANTILES, days, strict=True))
+
+
+def _sorting(cell: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
+    """By value; then all others together, then those without one."""
+    return tuple(
+        (2, "") if value is None else (1, "") if value == OTHER else (0, value) for value in cell
+    )
+
+
+def _add_conversions(rows: list[_Row]) -> None:
+    """The share of the mature that reached the next stage, with its interval."""
+    judged = [row for row in rows if row["mature"]]
+    reached = [row["mature_reached"] for row in judged]
+    low, high = wilson(reached, [row["mature"] for row in judged])
+    for row, bottom, top in zip(judged, low.tolist(), high.tolist(), strict=True):
+        row["conversion"] = row["mature_reached"] / row["mature"]
+        row["conversion_low"], row["conversion_high"] = bottom, top
+
+
+def _table(rows: list[_Row], keys: list[str]) -> pa.Table:
+    import pyarrow as pa
+
+    kinds = dict.fromkeys((*keys, "stage"), pa.string())
+    kinds |= dict.fromkeys((*_RATES, *QUANTILES), pa.float64())
+    names = (*keys, *COLUMNS)
+    schema = pa.schema([pa.field(name, kinds.get(name, pa.int64())) for name in names])
+    return pa.Table.from_pylist([{name: row[name] for name in names} for row in rows], schema)

@@ -1,0 +1,137 @@
+"""The funnel in sentences: who is counted, who is left out, and what to bear in mind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bowtie.durations import format_duration
+from bowtie.stages import STAGES, Definition
+from bowtie_projections.views.funnel_question import LEFT, RIGHT, Question
+from bowtie_projections.views.funnel_table import Totals
+from bowtie_projections.views.stage_rows import Members
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Said", "members_sentence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said beside the figures."""
+
+    members: Members
+    definition: Definition
+    totals: Totals
+    table: pa.Table
+
+    def sentence(self) -> str:
+        """Who is counted and who is left out."""
+        question = self.members.question
+        stage = question.cohort_stage
+        sentence = (
+            f"{_number(self.totals.customers, 'customer')} entered {stage or 'a stage'}"
+            f"{_period(question)}; {self._young(stage)}."
+        )
+        if self.totals.older and not question.include_truncated:
+            sentence += (
+                f" {_number(self.totals.older, 'customer')} may be older than the data"
+                " and are left out." if self.totals.older != 1 else
+                " 1 customer may be older than the data and is left out."
+            )  # fmt: skip
+        return sentence
+
+    def _young(self, stage: str | None) -> str:
+        """How many are too young, of one stage or of all entries."""
+        rows = [row for row in self.table.to_pylist() if row["stage"] != STAGES[-1]]
+        entered = sum(row["entered"] for row in rows if stage in {None, row["stage"]})
+        mature = sum(row["mature"] for row in rows if stage in {None, row["stage"]})
+        window = _window(self.members.question, stage)
+        if stage == STAGES[-1]:
+            return "it is the last stage"
+        if entered == mature:
+            what = "all of them" if stage else "all entries"
+            return f"{what} are old enough for {window}"
+        young = f"{entered - mature:,}"
+        what = young if stage else f"{young} of {_number(entered, 'entry', 'entries')}"
+        return f"{what} are too young for {window} and are left out of conversion"
+
+    def notes(self, *, blended: bool) -> list[str]:
+        """What to bear in mind."""
+        question, notes = self.members.question, []
+        if blended:
+            notes.append(
+                "More than one motion is blended in these figures; motions convert differently:"
+                " ask by motion with cohort_stage=commitment, or by a trait that tells them apart."
+            )
+        if self.definition.loss == "none" and question.lost_after is None:
+            notes.append(
+                f"{self.definition.label} sees no losses: lost is empty, and who left in silence"
+                " is pending or expired (lost_after declares silence a loss)."
+            )
+        if question.lost_after is not None:
+            after = format_duration(question.lost_after)
+            notes.append(
+                f"{_number(self.totals.inferred, 'loss', 'losses')} inferred from {after} of"
+                " silence, not from an event."
+            )
+        if self.totals.older and question.include_truncated:
+            notes.append(
+                f"{_number(self.totals.older, 'customer')} first seen so early that they may be"
+                " older than the data are counted."
+            )
+        if any(row["imputed"] for row in self.table.to_pylist()):
+            notes.append(
+                "Skipped stages are imputed: they have the time of the next stage entered, and"
+                " stay out of the days."
+            )
+        if question.customers is None and self.members.kept:
+            notes += [_folded(name, len(kept)) for name, kept in self.members.kept.items()]
+        return notes
+
+
+def members_sentence(members: Members, stage: str, state: str, number: int) -> str:
+    """Who is listed behind a cell."""
+    what = {
+        "pending": "are waiting for the next stage",
+        "lost": "were lost before the next stage",
+        "expired": "let the time pass without reaching the next stage or being lost",
+        "reached": "reached the next stage",
+    }[state]
+    noun = "cycle" if members.question.cycles else "customer"
+    return (
+        f"{_number(number, noun)} entered {stage}{_period(members.question)} and {what}"
+        f" (within {_window(members.question, stage)})."
+    )
+
+
+def _folded(name: str, kept: int) -> str:
+    return f"{name}: the {kept} values of the most customers stand apart, the rest are other."
+
+
+def _period(question: Question) -> str:
+    start, end = question.written["from"], question.written["to"]
+    if start is not None and end is not None:
+        return f" {start}" if start == end else f" {start} to {end}"
+    if start is not None:
+        return f" from {start}"
+    return "" if end is None else f" up to {end}"
+
+
+def _window(question: Question, stage: str | None) -> str:
+    if stage is not None and stage != STAGES[-1]:
+        return _days(format_duration(question.window(stage)))
+    if question.within is not None:
+        return _days(format_duration(question.within))
+    left, right = _days(format_duration(LEFT)), _days(format_duration(RIGHT))
+    return f"{left} left and {right} right of the knot"
+
+
+def _days(written: str) -> str:
+    number, is_days = written.removesuffix("d"), written.endswith("d")
+    return f"{number} day{'' if number == '1' else 's'}" if is_days else written
+
+
+def _number(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

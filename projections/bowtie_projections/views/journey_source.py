@@ -1,0 +1,148 @@
+"""One row for each customer and cycle, at any cut: from the table where it stands there, else computed.
+
+The table ``journeys`` answers only for the tables' own position, the store's default definition and
+a moment that no fact is after. All else is read from the facts; a property test holds both equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import STAGES, Definition
+from bowtie_projections import tables
+from bowtie_projections.conditions import Facts
+from bowtie_projections.cycles import activity, cycles, first_touch, journey_rows
+from bowtie_projections.expressions import span
+from bowtie_projections.views.cut import Cut, Reader, counts
+
+__all__ = ["Needs", "journeys_at", "newest_fact", "settled", "settled_through"]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a question needs to know of a journey beside its cycles."""
+
+    touch: bool = False
+    activity: bool = False
+
+
+def newest_fact(reader: Reader, cut: Cut) -> datetime | None:
+    """When the newest fact at the cut's position happened; None where there is none."""
+    table = tables.events
+    newest = sa.select(sa.func.max(table.c.occurred_at)).where(counts(table, Cut(cut.position)))
+    found: datetime | None = reader.fetch(newest).column(0)[0].as_py()
+    return found
+
+
+def settled(reader: Reader, cut: Cut) -> Cut:
+    """The cut with a moment to ask as of, and whether anything at its position happened later."""
+    if cut.complete:
+        return cut
+    newest = newest_fact(reader, cut)
+    if cut.moment is None:
+        return replace(cut, as_of=newest, complete=True)
+    return replace(cut, complete=newest is None or newest <= cut.moment)
+
+
+def settled_through(reader: Reader, cut: Cut, data_through: datetime | None) -> Cut:
+    """The settled cut; as of ``data_through``, where the data is not complete up to its moment."""
+    cut = settled(reader, cut)
+    if data_through is None or cut.moment is None or data_through >= cut.moment:
+        return cut
+    return settled(reader, replace(cut, as_of=data_through, complete=False))
+
+
+def journeys_at(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    needs: Needs,
+    lost_after: timedelta | None = None,
+) -> sa.FromClause:
+    """The journeys at a settled cut.
+
+    Args:
+        reader: the read tables.
+        cut: from :func:`settled`.
+        definition: what entering a stage means.
+        needs: what is needed beside the cycles; what isn't is not computed.
+        lost_after: silence so long is a loss, of a customer's open cycle.
+
+    Returns:
+        A relation with ``customer``, ``cycle``, ``opened_at``, the entry of each stage, ``lost_at``
+        (null while the loss could not be seen), ``lost_inferred``, and what was needed.
+    """
+    here = reader.position == cut.position and reader.definition == definition.label
+    if here and cut.complete:
+        rows, named = _from_table(reader, cut, definition), False
+    else:
+        rows, named = _from_facts(cut, definition, needs), True
+    view = sa.select(*_columns(rows, cut, needs, lost_after))
+    return (
+        view.cte("journeys_at").prefix_with("MATERIALIZED")
+        if named
+        else view.subquery("journeys_at")
+    )
+
+
+def _columns(
+    rows: sa.FromClause, cut: Cut, needs: Needs, lost_after: timedelta | None
+) -> list[ColumnElement[Any]]:
+    c = rows.c
+    lost: ColumnElement[Any] = c.lost_at
+    if cut.moment is not None:
+        lost = sa.case((c.lost_seen_at <= cut.moment, c.lost_at))
+    inferred: ColumnElement[Any] = sa.false()
+    if lost_after is not None:
+        silent = c.last_activity_at + span(lost_after)
+        inferred = sa.and_(lost.is_(None), silent <= cut.moment)
+        lost = sa.case((inferred, silent), else_=lost)
+    chosen = [c.customer, c.cycle, c.opened_at, *(c[f"{stage}_at"] for stage in STAGES)]
+    chosen += [lost.label("lost_at"), inferred.label("lost_inferred")]
+    if needs.touch:
+        chosen += [column for column in c if column.name.startswith("first_touch_")]
+    if needs.activity:
+        chosen += [c.last_activity_at, c.first_seen_at]
+    return chosen
+
+
+def _from_table(reader: Reader, cut: Cut, definition: Definition) -> sa.FromClause:
+    """The table; but of customers with a loss in its grace and facts since, what was known then.
+
+    The table was made with all that can ever be known: there the end of a contract has parted the
+    cycles already. Until the grace is over it has not.
+    """
+    table = tables.journeys
+    if cut.moment is None or definition.loss == "none":
+        return table
+    c = table.c
+    in_grace = sa.and_(c.lost_seen_at > cut.moment, c.last_activity_at > c.lost_at)
+    if not reader.fetch(sa.select(sa.func.count()).select_from(table).where(in_grace))[0][
+        0
+    ].as_py():
+        return table
+    concerned = (
+        sa.select(c.customer).where(in_grace).distinct().cte("in_grace").prefix_with("MATERIALIZED")
+    )
+    others = sa.select(table).where(c.customer.not_in(sa.select(concerned.c.customer)))
+    anew = journey_rows(definition, cut, concerned)
+    return sa.union_all(others, anew).subquery("journeys")
+
+
+def _from_facts(cut: Cut, definition: Definition, needs: Needs) -> sa.FromClause:
+    found = cycles(definition, cut).subquery("cycles")
+    facts = Facts(cut)
+    columns: list[ColumnElement[Any]] = [*found.c]
+    joined: sa.FromClause = found
+    for needed, statement in ((needs.activity, activity(facts)), (needs.touch, first_touch(facts))):
+        if not needed:
+            continue
+        more = statement.subquery()
+        joined = joined.outerjoin(more, more.c.customer == found.c.customer)
+        columns += [column for column in more.c if column.name != "customer"]
+    return sa.select(*columns).select_from(joined).subquery("from_facts")

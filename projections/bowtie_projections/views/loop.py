@@ -1,0 +1,280 @@
+"""The closed loop: which traits, known when a customer came, mark those who became valuable.
+
+:func:`loop` is the one question here. Its parts: ``loop_question`` checks what is asked,
+``loop_population`` builds the SQL, ``loop_counts`` turns rows into arrays, ``loop_findings`` tests
+them, ``loop_sources`` sets spend against what it brought, ``loop_words`` says it in sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bowtie.errors import Refused
+from bowtie.stages import Definition
+from bowtie_projections.results import Result
+from bowtie_projections.traits import TraitRule, read_traits
+from bowtie_projections.value import money
+from bowtie_projections.views import loop_sources
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.loop_counts import Totals, TraitCounts, read_levels, read_totals
+from bowtie_projections.views.loop_findings import FEWEST, Finding, findings, judge_traits
+from bowtie_projections.views.loop_population import Arrived, Population, data_begin, data_end
+from bowtie_projections.views.loop_question import Question, ask
+from bowtie_projections.views.loop_tables import findings_table, sources_table, traits_table
+from bowtie_projections.views.loop_tally import tally
+from bowtie_projections.views.loop_traits import Standing, standings, untested
+from bowtie_projections.views.loop_words import (
+    ENOUGH,
+    Said,
+    assumed_values,
+    plain,
+    refuse_currencies,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["loop"]
+
+#: The share of customers of a level who need a cost on record before contributions are compared.
+COVERED = 0.95
+
+
+def loop(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    time_zero: str = "commitment",
+    horizon: str | timedelta = "365d",
+    top: float | Decimal | str = 0.2,
+    threshold: Decimal | int | str | None = None,
+    value: str = "revenue",
+    currency: str | None = None,
+    costs_complete: bool = False,
+    traits: str | Path | Mapping[str, Any] | None = None,
+    backfill_gap: str | timedelta = "7d",
+    strict_known: bool = False,
+    data_from: Any = None,
+    data_through: Any = None,
+    include_truncated: bool = False,
+    tz: str = "UTC",
+) -> Result:
+    """Which traits known at time zero go with high value, and which sources bring it.
+
+    Args:
+        reader: the read tables.
+        cut: the position and the day it is asked of.
+        definition: what the entry of a stage is.
+        time_zero: ``commitment``, or ``lead``: the definition's lead stage, with all leads.
+        horizon: whole days from time zero over which value counts.
+        top: the share of the older half's paying customers that sets the threshold.
+        threshold: the value from which on a customer is of high value; then ``top`` is not used.
+        value: ``revenue``, or ``contribution``: less the costs of onboarding and serving.
+        currency: refuse all others.
+        costs_complete: a customer without a cost on record had none.
+        traits: what kind each trait is: a traits file, its text, or what it holds.
+        backfill_gap: a fact recorded so much later than it happened is history loaded later.
+        strict_known: refuse to take facts for history loaded later.
+        data_from: where the data begins, if its first fact doesn't say so.
+        data_through: up to when it is complete, if not up to the moment asked of.
+        include_truncated: count customers who may be older than the data.
+        tz: the zone of days, months and quarters.
+
+    Returns:
+        A row for each level of each trait; the parts ``sources`` and ``traits``.
+
+    Raises:
+        UsageError: a value that can't be asked.
+        Refused: the answer would mislead: several currencies, a threshold that ties make
+            meaningless, costs that are missing for too many.
+    """
+    asked = {
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition", "traits"}
+    }  # fmt: skip
+    question, rules = ask(definition, asked), read_traits(traits)
+    end = data_end(reader, cut, question)
+    answer = _Answer(reader, cut, definition, question, rules, end)
+    if end is None:
+        return answer.nobody()
+    begin = data_begin(reader, cut, definition, question)
+    population = Population(reader, cut, definition, question, end, begin)
+    arrivals = reader.fetch(population.arrivals()).to_pylist()
+    answer.arrived = arrived = Arrived.of(arrivals, question)
+    if arrived.mature < ENOUGH:
+        answer.longest = _longest(reader, population, arrived)
+    return _answered(answer, population) if arrived.mature else answer.nobody()
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What is known of the answer so far."""
+
+    reader: Reader
+    cut: Cut
+    definition: Definition
+    question: Question
+    rules: Mapping[str, TraitRule]
+    end: datetime | None
+    arrived: Arrived = field(default_factory=Arrived)
+    longest: int | None = None
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+    threshold: Decimal | None = None
+
+    def nobody(self) -> Result:
+        """The answer where nobody is old enough to be judged."""
+        return self.result(findings_table([]), None, [], sources_table([]))
+
+    def result(
+        self, rows: pa.Table, totals: Totals | None, traits: list[Standing], sources: pa.Table
+    ) -> Result:
+        """The answer with its sentence and notes."""
+        said = Said(
+            self.question, self.arrived, self.end, self.longest, self.fitted, self.threshold,
+            totals, traits,
+        )  # fmt: skip
+        return Result(
+            "loop",
+            rows,
+            sentence=said.sentence(),
+            notes=said.notes(),
+            sql=self.reader.statements,
+            meta={
+                "definition": self.definition.label,
+                "parameters": self.question.parameters(),
+                "position": self.cut.position,
+                "as_of": self.cut.as_of or self.end,
+                "threshold": self.threshold,
+                "currency": self.fitted.get("currency_low"),
+                "entered": self.arrived.entered,
+                "left_truncated": self.arrived.truncated,
+                "mature": self.arrived.mature,
+                "high": totals.high if totals else 0,
+                "tests": sum(one.p is not None for one in traits),
+                "later_cohorts_after": self.fitted.get("median"),
+            },
+            parts={"sources": sources, "traits": traits_table(traits)},
+        )
+
+
+def _answered(answer: _Answer, population: Population) -> Result:
+    """The answer where somebody is old enough."""
+    import pyarrow.compute as pc
+
+    reader, question = answer.reader, answer.question
+    counted = reader.fetch(tally(population, answer.rules))
+    of_trait = pc.is_valid(counted.column("name"))
+    everybody, by_level = counted.filter(pc.invert(of_trait)), counted.filter(of_trait)
+    answer.fitted = everybody.slice(0, 1).to_pylist()[0]
+    _check_currencies(reader, population, answer.fitted)
+    answer.threshold = _threshold(question, answer.fitted)
+    totals = read_totals(everybody)
+    counts = read_levels(by_level, totals)
+    _check_known(question, counts)
+    askable = [trait for trait in counts if untested(trait, answer.rules) is None]
+    if question.value == "contribution" and not question.costs_complete:
+        _check_costs(askable, totals)
+    tested = judge_traits(askable, totals)
+    rows = findings(tested, totals) + _leaks(counts, answer.rules)
+    return answer.result(
+        findings_table(rows),
+        totals,
+        standings(counts, tested, answer.rules),
+        _sources(answer, population, everybody),
+    )
+
+
+def _sources(answer: _Answer, population: Population, everybody: pa.Table) -> pa.Table:
+    arrived = answer.arrived
+    if arrived.first is None:
+        return sources_table([])
+    span = loop_sources.Span.of(answer.question, arrived.first, population.end)
+    ledgers = loop_sources.read_spend(answer.reader, answer.cut, answer.question, span)
+    currency = answer.fitted["currency_low"]
+    return sources_table(loop_sources.source_rows(arrived.rows, everybody, ledgers, currency))
+
+
+def _leaks(counts: list[TraitCounts], rules: Mapping[str, TraitRule]) -> list[Finding]:
+    """A row for each trait that was learnt after time zero: listed, not used."""
+    return [
+        {"trait": trait.name, "customers": trait.ever, "verdict": "leak"}
+        for trait in counts
+        if untested(trait, rules) == "leak"
+    ]
+
+
+def _longest(reader: Reader, population: Population, arrived: Arrived) -> int | None:
+    """The longest horizon, in days, at which enough customers are mature."""
+    if arrived.kept < ENOUGH:
+        return None
+    oldest = reader.fetch(population.oldest(ENOUGH)).column(0)[0].as_py()
+    days = int((population.end - oldest) / timedelta(days=1))
+    return days if days >= 1 else None
+
+
+def _check_currencies(reader: Reader, population: Population, fitted: Mapping[str, Any]) -> None:
+    question, low, high = population.question, fitted["currency_low"], fitted["currency_high"]
+    wanted = question.currency
+    if low != high or (wanted is not None and low not in {None, wanted}):
+        found = reader.fetch(population.currencies()).column(0).to_pylist()
+        refuse_currencies([str(name) for name in found], wanted)
+    if question.value == "contribution":
+        costs = {fitted["cost_currency_low"], fitted["cost_currency_high"], low} - {None}
+        if len(costs) > 1:
+            refuse_currencies(sorted(costs), wanted)
+
+
+def _threshold(question: Question, fit: Mapping[str, Any]) -> Decimal:
+    """The value from which on a customer is high: as given, or that of the top share."""
+    if question.threshold is not None:
+        return question.threshold
+    if not fit["paying"]:
+        raise Refused(
+            "no customer of the older half was worth anything within the horizon, so there is no"
+            " top share to take: check that contracts, orders or invoices are in the log"
+            " (bowtie status), or ask with threshold="
+        )
+    fitted = money(fit["fitted_worth"], down=True)
+    share = Decimal(fit["reaching"]) / fit["paying"]
+    if not question.top / 2 <= share <= question.top * 2:
+        raise Refused(
+            f"the top {question.top:.0%} of the {fit['paying']} paying customers of the older"
+            f" half can't be told apart: {share:.0%} of them reach {plain(fitted)}."
+            " Ask with threshold= and a value that means something, or with another top="
+        )
+    return fitted
+
+
+def _check_known(question: Question, counts: list[TraitCounts]) -> None:
+    assumed, known = assumed_values(counts)
+    if question.strict_known and assumed:
+        raise Refused(
+            f"{assumed} of the {known} trait values known at time zero ({assumed / known:.0%}) were"
+            " recorded later, and count only if they are taken as history loaded later; without"
+            " strict_known they are. To be sure, send recordedtime with such facts"
+        )
+
+
+def _check_costs(traits: list[TraitCounts], totals: Totals) -> None:
+    """Contributions are compared only where costs are on record on both sides."""
+    wanting = [("all", "mature customers", totals.costed, totals.customers)]
+    wanting += [
+        (trait.name, level, int(costed), int(size))
+        for trait in traits
+        for level, costed, size in zip(trait.levels, trait.costed, trait.sizes, strict=True)
+        if size >= FEWEST
+    ]
+    for trait, level, costed, size in wanting:
+        if costed < COVERED * size:
+            raise Refused(
+                f"contribution needs a cost of onboarding or serving on record for 95% of the"
+                f" mature in each level compared; {trait} {level!r} has one for {costed} of {size}"
+                f" ({costed / size:.0%}). Ask for value=revenue, or with costs_complete=True if a"
+                " customer without a cost had none"
+            )

@@ -1,0 +1,172 @@
+"""What can be asked of the closed loop, checked before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bowtie.currencies import ISO_4217
+from bowtie.durations import format_duration, parse_duration
+from bowtie.errors import UsageError
+from bowtie.stages import Definition
+from bowtie.times import moment
+from bowtie_projections.localtime import check_zone
+
+__all__ = ["Question", "ask"]
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, in the types it is answered with.
+
+    Args:
+        time_zero: ``commitment`` or ``lead``.
+        stage: the stage whose first entry is time zero.
+        horizon: how long from time zero value is counted; whole days.
+        top: the share of the paying customers of the training part that shall be high.
+        threshold: the value from which on a customer is high, where it was given.
+        value: ``revenue`` or ``contribution``.
+        currency: the only currency that may occur, where it was given.
+        costs_complete: a customer without a cost on record had none.
+        gap: a fact recorded so much later than it happened is history loaded later.
+        strict_known: refuse to take facts for history loaded later.
+        data_from: the day from which on the data is complete, where it was given.
+        data_through: the moment up to which the data is complete, where it was given.
+        include_truncated: count customers who may be older than the data.
+        tz: the zone of days, months and quarters.
+    """
+
+    time_zero: str
+    stage: str
+    horizon: timedelta
+    top: Decimal
+    threshold: Decimal | None
+    value: str
+    currency: str | None
+    costs_complete: bool
+    gap: timedelta
+    strict_known: bool
+    data_from: datetime | None
+    data_through: datetime | None
+    include_truncated: bool
+    tz: str
+
+    @property
+    def days(self) -> int:
+        """The horizon in whole days."""
+        return self.horizon // DAY
+
+    def day_of(self, when: datetime) -> date:
+        """The day of a moment (UTC, without a zone) in the zone asked for."""
+        return when.replace(tzinfo=UTC).astimezone(ZoneInfo(self.tz)).date()
+
+    def parameters(self) -> dict[str, Any]:
+        """What stands in the answer as its parameters."""
+        return {
+            "time_zero": self.time_zero,
+            "horizon": format_duration(self.horizon),
+            "top": None if self.threshold is not None else float(self.top),
+            "threshold": self.threshold,
+            "value": self.value,
+            "currency": self.currency,
+            "costs_complete": self.costs_complete,
+            "backfill_gap": format_duration(self.gap),
+            "strict_known": self.strict_known,
+            "data_from": self.data_from,
+            "data_through": self.data_through,
+            "include_truncated": self.include_truncated,
+            "tz": self.tz,
+        }
+
+
+def ask(definition: Definition, asked: dict[str, Any]) -> Question:
+    """The question, from the keywords of :func:`~bowtie_projections.views.loop.loop`.
+
+    Raises:
+        UsageError: a value that can't be asked; the message says which can.
+    """
+    time_zero = _one_of("time_zero", asked["time_zero"], ("commitment", "lead"))
+    horizon = _span("horizon", asked["horizon"])
+    if horizon % DAY or horizon < DAY:
+        raise UsageError("horizon is a number of whole days, such as 365d: contracts accrue by day")
+    currency = asked["currency"]
+    if currency is not None and currency not in ISO_4217:
+        raise UsageError(f"currency {currency!r} is no ISO 4217 code in capitals, such as EUR")
+    tz = check_zone(asked["tz"])
+    return Question(
+        time_zero=time_zero,
+        stage=definition.lead if time_zero == "lead" else "commitment",
+        horizon=horizon,
+        top=_share(asked["top"]),
+        threshold=_threshold(asked["threshold"]),
+        value=_one_of("value", asked["value"], ("revenue", "contribution")),
+        currency=currency,
+        costs_complete=bool(asked["costs_complete"]),
+        gap=_span("backfill_gap", asked["backfill_gap"]),
+        strict_known=bool(asked["strict_known"]),
+        data_from=_moment(asked["data_from"], tz, end_of_day=False),
+        data_through=_moment(asked["data_through"], tz, end_of_day=True),
+        include_truncated=bool(asked["include_truncated"]),
+        tz=tz,
+    )
+
+
+def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:
+    if value not in words:
+        raise UsageError(f"{name} is {value!r}; write {' or '.join(words)}")
+    return str(value)
+
+
+def _span(name: str, value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return parse_duration(str(value))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def _number(name: str, value: object) -> Decimal:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise UsageError(f"{name} is {value!r}; write a number") from None
+    if not number.is_finite():
+        raise UsageError(f"{name} is {value!r}; write a number")
+    return number
+
+
+def _share(value: object) -> Decimal:
+    share = _number("top", value)
+    if not Decimal("0.000001") <= share < 1:
+        raise UsageError(f"top is {value}; write a share between 0 and 1, such as 0.2")
+    return share
+
+
+def _threshold(value: object) -> Decimal | None:
+    if value is None:
+        return None
+    amount = _number("threshold", value)
+    if amount < 0 or amount != round(amount, 6) or amount >= Decimal(10) ** 20:
+        raise UsageError(f"threshold is {value}; write an amount of money, at most 6 decimals")
+    return amount
+
+
+def _moment(value: Any, tz: str, *, end_of_day: bool) -> datetime | None:
+    """A moment as the tables write it; a plain day is one of the zone asked for."""
+    if value is None:
+        return None
+    if isinstance(value, str) and len(value) == 10:
+        try:
+            value = date.fromisoformat(value)
+        except ValueError:
+            raise UsageError(f"{value!r} is no day: write 2026-03-31") from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        clock = time.max if end_of_day else time.min
+        value = datetime.combine(value, clock, ZoneInfo(tz))
+    return moment(value, end_of_day=end_of_day).replace(tzinfo=None)

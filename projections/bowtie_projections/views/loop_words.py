@@ -1,0 +1,195 @@
+"""What the closed loop's answer says: who is counted, and what to know before believing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Never
+
+from bowtie.durations import format_duration
+from bowtie.errors import Refused
+from bowtie_projections.views.loop_counts import Totals, TraitCounts
+from bowtie_projections.views.loop_population import Arrived
+from bowtie_projections.views.loop_question import Question
+from bowtie_projections.views.loop_traits import Standing
+
+__all__ = ["ENOUGH", "Said", "assumed_values", "plain", "refuse_currencies"]
+
+#: With fewer mature customers the answer names the longest horizon that leaves so many.
+ENOUGH = 100
+ASSOCIATION = "Every finding is an association, not a cause."
+
+
+def plain(amount: Decimal) -> str:
+    """An amount without trailing zeros.
+
+    >>> plain(Decimal("1200.500000")), plain(Decimal("2000.000000"))
+    ('1200.5', '2000')
+    """
+    return format(amount.quantize(Decimal(1)) if amount == int(amount) else amount.normalize(), "f")
+
+
+def refuse_currencies(found: Sequence[str], wanted: str | None) -> Never:
+    """Refuse to add amounts of several currencies.
+
+    Raises:
+        Refused: always; it says which currencies there are and what to do.
+    """
+    names = " and ".join(found)
+    if wanted is None:
+        raise Refused(
+            f"amounts are in {names}, which can't be added without dated rates; where all but one"
+            " are mistakes, correct them and name the one with currency="
+        )
+    raise Refused(
+        f"currency={wanted} was asked, but amounts are in {names}: to bring them to {wanted} dated"
+        " rates are needed"
+    )
+
+
+def assumed_values(traits: Sequence[TraitCounts]) -> tuple[int, int]:
+    """How many values known at time zero rest on being history loaded later, and of how many."""
+    return sum(one.assumed for one in traits), sum(one.known for one in traits)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Everything the sentences speak of."""
+
+    question: Question
+    arrived: Arrived
+    end: datetime | None
+    longest: int | None
+    fitted: Mapping[str, Any]
+    threshold: Decimal | None
+    totals: Totals | None
+    traits: Sequence[Standing]
+
+    def sentence(self) -> str:
+        """Who is counted, who is left out, and what high means."""
+        if self.end is None:
+            return f"No facts at this position, so nobody is counted. {ASSOCIATION}"
+        horizon = format_duration(self.question.horizon)
+        kept, mature = self.arrived.kept, self.arrived.mature
+        who = f"{_people(kept, self._noun())} by {self.end:%Y-%m-%d}"
+        if self.question.time_zero == "lead":
+            who += f" (entered {self.question.stage})"
+        parts = [f"{who}: {mature} are counted, each over the first {horizon}"]
+        young = kept - mature
+        if young:
+            parts.append(f"{young} are too young for {horizon} and are left out")
+        truncated = self.arrived.truncated
+        if truncated and not self.question.include_truncated:
+            parts.append(f"{truncated} more may be older than the data and are left out")
+        return "; ".join(parts) + "." + self._high() + f" {ASSOCIATION}"
+
+    def _noun(self) -> str:
+        return "lead" if self.question.time_zero == "lead" else "customer"
+
+    def _high(self) -> str:
+        if self.totals is None or self.threshold is None:
+            return ""
+        currency = self.fitted.get("currency_low")
+        unit = f" {currency}" if currency else ""
+        least = "more than 0" if self.threshold == 0 else f"{plain(self.threshold)}{unit} or more"
+        return f" High value is {least} of {self.question.value}: {self.totals.high} of them."
+
+    def notes(self) -> list[str]:
+        """What to know before believing the figures."""
+        return [note for part in self._parts() for note in part]
+
+    def _parts(self) -> Iterator[Iterator[str]]:
+        if self.end is None:
+            return
+        yield self._on_maturity()
+        if self.totals is not None:
+            yield self._on_threshold()
+            yield self._on_tests()
+            yield self._on_traits()
+            yield self._on_knowledge()
+
+    def _on_maturity(self) -> Iterator[str]:
+        mature, horizon = self.arrived.mature, format_duration(self.question.horizon)
+        if mature < ENOUGH:
+            kept = self.arrived.kept
+            few = f"Only {mature} are old enough for {horizon}, fewer than {ENOUGH}"
+            if self.longest is None:
+                yield f"{few}, and no horizon leaves 100: {kept} are all there are."
+            else:
+                yield f"{few}: with horizon={self.longest}d, the longest that does, 100 are."
+        truncated = self.arrived.truncated
+        if truncated and self.question.include_truncated:
+            yield (
+                f"{truncated} customers were first seen so soon after the data begin that they may"
+                " be older than the data; they are counted because include_truncated asks for it."
+            )
+
+    def _on_threshold(self) -> Iterator[str]:
+        if self.question.threshold is None and self.threshold is not None:
+            yield (
+                f"The threshold {plain(self.threshold)} is reached by the top"
+                f" {self.question.top:.0%} of the {self.fitted['paying']} paying customers of the"
+                f" older half (time zero up to {self.fitted['median']:%Y-%m-%d})."
+            )
+        twice = self.fitted.get("twice", 0)
+        if twice:
+            yield (
+                f"{twice} customers have both orders and invoices within the horizon, and both"
+                " count: if the invoices bill the orders, their value is counted twice."
+            )
+
+    def _on_tests(self) -> Iterator[str]:
+        if self.totals is None:
+            return
+        m = sum(one.p is not None for one in self.traits)
+        quarters = len({quarter for quarter, _ in self.totals.strata})
+        motions = len({motion for _, motion in self.totals.strata})
+        within = "acquisition quarter" + (" and motion" if motions > 1 else "")
+        yield (
+            f"{m} tests were run, one a trait, within {within} ({quarters} quarters), and corrected"
+            f" together (Benjamini-Hochberg, m = {m}); a finding has q <= 0.05 and is replicated in"
+            " the newer half."
+        )
+
+    def _on_traits(self) -> Iterator[str]:
+        for use, words in (
+            ("leak", "mostly learnt after time zero, so listed but not used"),
+            ("refused", "refused by the traits file"),
+            ("identifier-like", "left out, since nearly every customer has a value of its own"),
+            ("not seen", "in the traits file, but on record for no mature customer"),
+        ):
+            names = [one.trait for one in self.traits if one.use == use]
+            if names:
+                yield f"{_listed(names)}: {words} (see the part traits)."
+        undeclared = [one.trait for one in self.traits if one.use == "tested" and one.kind is None]
+        if undeclared:
+            yield (
+                f"{_listed(undeclared)}: used, though no traits file says what kind they are; a"
+                " trait that follows from the sale would look like a mark."
+            )
+
+    def _on_knowledge(self) -> Iterator[str]:
+        resting = sum(one.assumed for one in self.traits)
+        known = sum(one.known or 0 for one in self.traits)
+        if resting:
+            yield (
+                f"{resting} of {known} trait values known at time zero ({resting / known:.0%}) were"
+                f" recorded more than {format_duration(self.question.gap)} after they happened, and"
+                " are taken as history loaded later: the time they happened counts."
+            )
+        if any(one.undated for one in self.traits):
+            yield (
+                "These tables don't say when facts were recorded, so a trait counts as known from"
+                " its recordedtime where the sender gave one, else from when it happened."
+            )
+
+
+def _people(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"

@@ -1,0 +1,289 @@
+"""The members of each stage: who entered it, what came next, and where they stand.
+
+From journeys to one relation a stage, and from these to the counts of the funnel. What each word
+means is on the page of the funnel; here it is SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import STAGES
+from bowtie_projections.expressions import micros_between, quantiles
+from bowtie_projections.views.breakdown import Dimension
+from bowtie_projections.views.cohorts import cohort_start
+from bowtie_projections.views.cut import Cut
+from bowtie_projections.views.funnel_question import Question
+
+__all__ = ["OTHER", "QUANTILES", "Members", "State"]
+
+#: The values of a breakdown beyond the top ones, together.
+OTHER = "other"
+QUANTILES = {"days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class State(IntEnum):
+    """Where a member of a stage stands; each is in one."""
+
+    REACHED = 0
+    #: reached, and the time it took is not known: one of the two entries is imputed
+    REACHED_UNTIMED = 1
+    #: the next stage was entered before this one
+    OUT_OF_ORDER = 2
+    LOST = 3
+    PENDING = 4
+    EXPIRED = 5
+    REACHED_LATE = 6
+
+
+#: The states behind each word of ``customers``.
+BEHIND = {
+    "reached": (State.REACHED, State.REACHED_UNTIMED, State.OUT_OF_ORDER),
+    "lost": (State.LOST,),
+    "pending": (State.PENDING,),
+    "expired": (State.EXPIRED, State.REACHED_LATE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The members of the stages of one question.
+
+    Args:
+        journeys: the journeys at the cut.
+        cut: the facts that count; settled.
+        question: what was asked.
+        dimensions: the breakdowns.
+        seen_since: customers first seen before may be older than the data.
+        kept: for each breakdown that has too many values, those that stay apart.
+        sources: what is joined for a breakdown's values, where they are not in the journeys.
+    """
+
+    journeys: sa.FromClause
+    cut: Cut
+    question: Question
+    dimensions: Sequence[Dimension]
+    seen_since: datetime | None = None
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sources: Mapping[str, sa.CTE] = field(default_factory=dict)
+
+    @property
+    def moment(self) -> datetime:
+        """The moment the question is asked as of; before all others where there is no fact."""
+        return self.cut.moment or datetime.min
+
+    @property
+    def key_names(self) -> list[str]:
+        """The columns that name a cell."""
+        names = [dimension.name for dimension in self.dimensions]
+        return [*names, "cohort"] if self.question.cohort is not None else names
+
+    def counted(self) -> sa.Select[Any]:
+        """How many members are in each state, by cell and stage; and a row of totals."""
+        branches = [self._counts(stage) for stage in STAGES]
+        return sa.select(sa.union_all(*branches, self._totals()).subquery("counted"))
+
+    def behind(self, stage: str, state: str) -> sa.Select[Any]:
+        """Who is behind a cell."""
+        rows = self._judged(stage)
+        c = rows.c
+        keys = [c[f"key_{name}"].label(name) for name in self.key_names]
+        return (
+            sa.select(
+                c.customer, c.cycle, *keys, c.at.label("entered_at"), c.next_at, c.lost_at, c.micros
+            )
+            .where(c.state.in_([int(one) for one in BEHIND[state]]))
+            .order_by(c.customer, c.cycle)
+        )
+
+    def ranked(self, dimension: Dimension) -> sa.Select[Any]:
+        """The values of a breakdown, those of the most customers first."""
+        entered = [
+            sa.select(rows.c.customer, rows.c[f"key_{dimension.name}"].label("value"))
+            for rows in (self._entered(stage) for stage in STAGES)
+        ]
+        every = sa.union_all(*entered).subquery("every")
+        customers = sa.func.count(every.c.customer.distinct())
+        return (
+            sa.select(every.c.value)
+            .where(every.c.value.is_not(None))
+            .group_by(every.c.value)
+            .order_by(customers.desc(), every.c.value)
+            .limit(self.question.top)
+        )
+
+    @property
+    def _leaves_out(self) -> bool:
+        return self.seen_since is not None and not self.question.include_truncated
+
+    def _journeys_asked(self) -> list[ColumnElement[bool]]:
+        """Which journeys take part, whatever their age."""
+        parts = [] if self.question.cycles else [self.journeys.c.cycle == 1]
+        if self.question.cohort_stage is not None:
+            parts.append(self._in_period(self._time(self.question.cohort_stage)))
+        return parts
+
+    def _time(self, stage: str) -> ColumnElement[Any]:
+        """When a stage was entered; a skipped one, where imputed, when the next one was."""
+        c = self.journeys.c
+        later = STAGES[STAGES.index(stage) :]
+        if not self.question.imputes or len(later) == 1:
+            return c[f"{stage}_at"]
+        return sa.func.coalesce(*(c[f"{one}_at"] for one in later))
+
+    def _in_period(self, moment: ColumnElement[Any]) -> ColumnElement[bool]:
+        parts = [moment.is_not(None)]
+        if self.question.start is not None:
+            parts.append(moment >= sa.literal(self.question.start))
+        if self.question.end is not None:
+            parts.append(moment < sa.literal(self.question.end))
+        return sa.and_(*parts)
+
+    def _entered(self, stage: str) -> sa.Subquery:
+        """Who entered a stage: with the next one, and by what they are broken down."""
+        c, question = self.journeys.c, self.question
+        at = self._time(stage)
+        following = STAGES[STAGES.index(stage) + 1 :][:1]
+        times = [self._time(one) for one in following] or [_null(sa.DateTime())]
+        skipped = [c[f"{one}_at"].is_(None) for one in (stage, *following)]
+        imputed, untimed = (skipped[0], sa.or_(*skipped)) if question.imputes else (sa.false(),) * 2
+        keys, joined = self._keys(at)
+        parts = self._journeys_asked()
+        parts.append(self._in_period(at) if question.cohort_stage is None else at.is_not(None))
+        if self._leaves_out:
+            parts.append(c.first_seen_at >= sa.literal(self.seen_since))
+        return (
+            sa.select(
+                c.customer,
+                c.cycle,
+                at.label("at"),
+                times[0].label("next_at"),
+                c.lost_at,
+                imputed.label("imputed"),
+                untimed.label("untimed"),
+                *keys,
+            )
+            .select_from(joined)
+            .where(*parts)
+            .subquery(f"in_{stage}")
+        )
+
+    def _keys(self, at: ColumnElement[Any]) -> tuple[list[ColumnElement[Any]], sa.FromClause]:
+        """The columns of a cell, as known at the entry, and the journeys with what they need."""
+        question, joined = self.question, self.journeys
+        moment = at if question.cohort_stage is None else self._time(question.cohort_stage)
+        keys: list[ColumnElement[Any]] = []
+        for dimension in self.dimensions:
+            source = self.sources.get(dimension.name)
+            if source is None:
+                value = dimension.touch(self.journeys, moment)
+            else:
+                on = dimension.place(self.journeys, source, moment)
+                joined, value = joined.outerjoin(source, on), source.c.value
+            keys.append(self._folded(dimension, value).label(f"key_{dimension.name}"))
+        if question.cohort is not None:
+            start = cohort_start(moment, question.cohort, question.tz)
+            keys.append(start.label("key_cohort"))
+        return keys, joined
+
+    def _folded(self, dimension: Dimension, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The value, or ``other``."""
+        if dimension.name not in self.kept:
+            return value
+        kept = list(self.kept[dimension.name])
+        return sa.case((value.is_(None), sa.null()), (value.in_(kept), value), else_=OTHER)
+
+    def _judged(self, stage: str) -> sa.Subquery:
+        """The members of a stage, each with its :class:`State`.
+
+        Nothing of a cycle happens after its loss, so what came within the time came before it.
+        """
+        rows = self._entered(stage)
+        c = rows.c
+        window = self.question.window(stage)
+        longest = sa.literal_column(str(window // _MICROSECOND), sa.BigInteger())
+        waited = micros_between(c.at, c.next_at)
+        # one comparison with a constant, instead of a sum for each row
+        old = c.at <= sa.literal(_earlier(self.moment, window))
+        state = sa.case(
+            (waited < 0, _code(State.OUT_OF_ORDER)),
+            (sa.and_(waited <= longest, c.untimed), _code(State.REACHED_UNTIMED)),
+            (waited <= longest, _code(State.REACHED)),
+            (micros_between(c.at, c.lost_at) <= longest, _code(State.LOST)),
+            (sa.not_(old), _code(State.PENDING)),
+            (c.next_at.is_not(None), _code(State.REACHED_LATE)),
+            else_=_code(State.EXPIRED),
+        )
+        timed = sa.case((sa.and_(waited >= 0, sa.not_(c.untimed)), waited))
+        columns = [state.label("state"), old.label("mature"), timed.label("micros")]
+        return sa.select(rows, *columns).subquery(f"judged_{stage}")
+
+    def _counts(self, stage: str) -> sa.Select[Any]:
+        """How many members are in each state, and how long those waited that reached in time."""
+        last = stage == STAGES[-1]
+        rows = self._entered(stage) if last else self._judged(stage)
+        keys = [rows.c[f"key_{name}"] for name in self.key_names]
+        groups = [*keys, rows.c.imputed]
+        state, mature = _null(sa.Integer()), _null(sa.Boolean())
+        waited = _null(sa.ARRAY(sa.Double()))
+        if not last:
+            state, mature = rows.c.state, rows.c.mature
+            groups += [state, mature]
+            in_time = sa.and_(state == _code(State.REACHED), mature)
+            waited = quantiles(sa.case((in_time, rows.c.micros)), tuple(QUANTILES.values()))
+        nothing = [_null(sa.BigInteger()).label(name) for name in ("older", "inferred")]
+        return sa.select(
+            *(key.label(name) for key, name in zip(keys, self.key_names, strict=True)),
+            sa.literal_column(f"'{stage}'", sa.String()).label("stage"),
+            state.label("state"),
+            mature.label("mature"),
+            rows.c.imputed,
+            sa.func.count().label("members"),
+            waited.label("waited"),
+            *nothing,
+        ).group_by(*groups)
+
+    def _totals(self) -> sa.Select[Any]:
+        """How many customers are counted, may be older than the data, are lost by inference."""
+        c, question = self.journeys.c, self.question
+        parts = self._journeys_asked()
+        if question.cohort_stage is None and (question.start or question.end):
+            parts.append(sa.or_(*(self._in_period(self._time(stage)) for stage in STAGES)))
+        older = sa.false()
+        if self.seen_since is not None:
+            older = c.first_seen_at < sa.literal(self.seen_since)
+        counted = sa.not_(older) if self._leaves_out else sa.true()
+        number = sa.func.count(c.customer.distinct() if question.cycles else c.customer)
+        keys = [_null(sa.Date() if name == "cohort" else sa.String()) for name in self.key_names]
+        return sa.select(
+            *keys,
+            sa.literal_column("''", sa.String()),
+            _null(sa.Integer()),
+            _null(sa.Boolean()),
+            _null(sa.Boolean()),
+            number.filter(counted),
+            _null(sa.ARRAY(sa.Double())),
+            number.filter(older),
+            number.filter(sa.and_(counted, c.lost_inferred)),
+        ).where(*parts)
+
+
+def _earlier(moment: datetime, window: timedelta) -> datetime:
+    """A time before a moment, or the beginning of the calendar."""
+    return moment - window if moment - datetime.min > window else datetime.min
+
+
+def _code(state: State) -> ColumnElement[Any]:
+    return sa.literal_column(str(int(state)), sa.Integer())
+
+
+def _null(kind: Any) -> ColumnElement[Any]:
+    return sa.cast(sa.null(), kind)

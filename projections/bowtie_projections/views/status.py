@@ -1,0 +1,207 @@
+"""The status: what is in the log, as the read tables know it, and what can be asked of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from bowtie.stages import Definition
+from bowtie_projections import tables
+from bowtie_projections.results import Result
+from bowtie_projections.views.cut import Cut, Reader, counts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["status"]
+
+#: What a customer's worth and traits are read from, and the tables that hold it.
+_COVERED = {
+    "touches": ("touched",),
+    "traits": ("traits_observed",),
+    "costs": ("cost_incurred",),
+    "contracts": ("contract_signed",),
+    "orders": ("order_placed",),
+    "invoices": ("invoiced",),
+}
+_VALUES = ("contract_signed", "order_placed", "invoiced")
+
+
+def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
+    """What is in the log up to the cut's position.
+
+    Args:
+        reader: the read tables.
+        cut: only its position counts.
+        definition: the one stages are read by.
+
+    Returns:
+        A row for each type of event; the parts ``sources``, ``months``, ``coverage``, ``tables`` and
+        ``views`` (which can be answered, and what is missing for the rest).
+    """
+    cut = Cut(cut.position)
+    overview = reader.fetch(_overview(cut)).to_pylist()[0]
+    types = reader.fetch(_by(tables.events.c.type, "type", cut))
+    parts = {
+        "sources": reader.fetch(_by(tables.events.c.source, "source", cut)),
+        "months": reader.fetch(_by(_month(), "month", cut)),
+        "coverage": _coverage(reader, cut, overview["customers"]),
+        "tables": reader.fetch(_sizes()),
+        "views": _answerable(reader, cut, types),
+    }
+    return Result(
+        "status",
+        types,
+        sentence=_sentence(overview, reader, cut),
+        notes=_notes(reader, overview),
+        sql=reader.statements,
+        meta={
+            "definition": definition.label,
+            "parameters": {},
+            "position": cut.position,
+            "as_of": None,
+            "known_at": None,
+            "customers": overview["customers"],
+            "events": overview["events"],
+            "first_at": overview["first_at"],
+            "last_at": overview["last_at"],
+            "out_of_sequence": overview["out_of_sequence"],
+            "tables_position": reader.position,
+            "tables_definition": reader.definition,
+        },
+        parts=parts,
+    )
+
+
+def _counted(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+    c = table.c
+    return [
+        sa.func.count().label("events"),
+        sa.func.count(sa.case((c.kind == "customer", c.subject)).distinct()).label("customers"),
+        sa.func.min(c.occurred_at).label("first_at"),
+        sa.func.max(c.occurred_at).label("last_at"),
+        sa.func.count().filter(c.out_of_sequence).label("out_of_sequence"),
+        sa.func.count().filter(c.retracted_position.is_not(None)).label("retracted"),
+    ]
+
+
+def _overview(cut: Cut) -> sa.Select[Any]:
+    table = tables.events
+    return sa.select(*_counted(table)).where(table.c.position <= cut.position)
+
+
+def _by(column: sa.ColumnElement[Any], name: str, cut: Cut) -> sa.Select[Any]:
+    table = tables.events
+    return (
+        sa.select(column.label(name), *_counted(table))
+        .where(table.c.position <= cut.position)
+        .group_by(column)
+        .order_by(column)
+    )
+
+
+def _month() -> sa.ColumnElement[Any]:
+    day = sa.cast(sa.cast(tables.events.c.occurred_at, sa.Date()), sa.String())
+    return sa.func.substr(day, 1, 7)
+
+
+def _coverage(reader: Reader, cut: Cut, customers: int) -> pa.Table:
+    """How many customers have at least one fact of a kind, and their share."""
+    branches = []
+    for place, (what, names) in enumerate(_COVERED.items()):
+        (table,) = (tables.facts[name] for name in names)
+        branches.append(
+            sa.select(
+                sa.literal_column(str(place), sa.Integer()).label("place"),
+                sa.literal_column(f"'{what}'", sa.String()).label("what"),
+                sa.func.count(table.c.customer.distinct()).label("customers"),
+            ).where(counts(table, cut))
+        )
+    rows = sa.union_all(*branches).subquery("covered")
+    share = sa.cast(rows.c.customers, sa.Double()) / sa.literal_column(str(max(customers, 1)))
+    return reader.fetch(
+        sa.select(
+            rows.c.what,
+            rows.c.customers,
+            sa.literal_column(str(customers), sa.BigInteger()).label("of"),
+            share.label("coverage"),
+        ).order_by(rows.c.place)
+    )
+
+
+def _sizes() -> sa.Select[Any]:
+    """The tables that hold any row."""
+    branches = [
+        sa.select(
+            sa.literal_column(f"'{table.name}'", sa.String()).label("table"),
+            sa.func.count().label("rows"),
+        ).select_from(table)
+        for table in tables.metadata.sorted_tables
+        if table is not tables.position_table
+    ]
+    sizes = sa.union_all(*branches).subquery("sizes")
+    return sa.select(sizes).where(sizes.c.rows > 0).order_by(sizes.c.table)
+
+
+def _answerable(reader: Reader, cut: Cut, types: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    held = set(types.column("type").to_pylist())
+    entered = reader.fetch(
+        sa.select(
+            sa.func.count(tables.journeys.c.opened_at).label("opened"),
+            sa.func.count(tables.journeys.c.commitment_at).label("committed"),
+        )
+    ).to_pylist()[0]
+    missing = {"funnel": [], "stock": [], "loop": [], "loop sources": []}  # type: dict[str, list[str]]
+    if not entered["opened"]:
+        missing["funnel"] = missing["stock"] = ["an event that enters a stage by the definition"]
+    if not entered["committed"]:
+        missing["loop"].append("commitments")
+    if not held & set(_VALUES):
+        missing["loop"].append("values (contracts, orders or invoices)")
+    if not held & {"traits_observed", "touched"}:
+        missing["loop"].append("traits or touches")
+    missing["loop sources"] = [*missing["loop"]]
+    if "spend_recorded" not in held and not _costed_touches(reader, cut):
+        missing["loop sources"].append("spend (spend_recorded, or the cost of touches)")
+    return pa.table(
+        {
+            "view": list(missing),
+            "answerable": [not wanting for wanting in missing.values()],
+            "missing": [", ".join(wanting) or None for wanting in missing.values()],
+        },
+        schema=pa.schema(
+            [("view", pa.string()), ("answerable", pa.bool_()), ("missing", pa.string())]
+        ),
+    )
+
+
+def _costed_touches(reader: Reader, cut: Cut) -> bool:
+    table = tables.facts["touched"]
+    number = sa.select(sa.func.count(table.c.cost)).where(counts(table, cut))
+    return bool(reader.fetch(number).column(0)[0].as_py())
+
+
+def _sentence(overview: dict[str, Any], reader: Reader, cut: Cut) -> str:
+    if not overview["events"]:
+        return "The log is empty."
+    return (
+        f"{overview['customers']:,} customers and {overview['events']:,} events from"
+        f" {overview['first_at']:%Y-%m-%d} to {overview['last_at']:%Y-%m-%d}, up to position"
+        f" {cut.position:,}; the tables stand at {reader.position:,} and follow"
+        f" {reader.definition}."
+    )
+
+
+def _notes(reader: Reader, overview: dict[str, Any]) -> list[str]:
+    notes = []
+    if overview["out_of_sequence"]:
+        notes.append(
+            f"{overview['out_of_sequence']:,} events came out of sequence: they count, and are"
+            " marked."
+        )
+    if overview["retracted"]:
+        notes.append(f"{overview['retracted']:,} events were retracted and don't count in views.")
+    return notes

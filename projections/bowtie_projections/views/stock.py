@@ -1,0 +1,200 @@
+"""The stock: who stands in which stage now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.events import PERSONAL_NAMES
+from bowtie.stages import STAGES, Definition
+from bowtie_projections.conditions import Facts
+from bowtie_projections.cycles import activity, first_touch
+from bowtie_projections.results import Result
+from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.funnel_question import Question, ask
+from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
+from bowtie_projections.views.stage_rows import OTHER
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["LOST", "NO_STAGE", "stock"]
+
+LOST, NO_STAGE = "lost", "no stage"
+_PLACES = (*STAGES, LOST, NO_STAGE)
+
+
+def stock(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    by: str | Sequence[str] = (),
+    lost_after: str | timedelta | None = None,
+    top: int = 10,
+    data_from: Any = None,
+    data_through: Any = None,
+    tz: str = "UTC",
+    personal_names: Collection[str] = PERSONAL_NAMES,
+) -> Result:
+    """How many customers stand in each stage: the furthest of their open cycle.
+
+    Args:
+        reader: the read tables.
+        cut: the position and the moment it is asked as of.
+        definition: what entering a stage means.
+        by: breakdowns, as known at that moment.
+        lost_after: silence so long is a loss.
+        top: how many values of a breakdown stand apart; the rest are ``other``.
+        data_from: where the data begins; stands in the answer.
+        data_through: up to when the data is complete; asked as of then.
+        tz: the zone of the days given.
+        personal_names: traits that are sealed.
+
+    Returns:
+        A row for each stage, and for ``lost`` (the last cycle ended) and ``no stage`` (in the log,
+        but nothing that happened entered one), in each cell.
+    """
+    given = {"lost_after": lost_after, "top": top, "tz": tz}
+    question = ask(given | {"by": by, "data_from": data_from, "data_through": data_through})
+    # nobody's conversion is judged here, so a contract's values may stand beside none
+    found = dimensions(
+        reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
+    )
+    cut = settled_through(reader, cut, question.data_through)
+    needs = Needs(activity=question.lost_after is not None)
+    journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
+    customers = _Customers(journeys, cut, question, found)
+    many = [one for one in found if distinct_values(reader, cut, one) > question.top]
+    kept = {one.name: reader.fetch(customers.ranked(one)).column(0).to_pylist() for one in many}
+    rows = _rows(reader.fetch(replace(customers, kept=kept).counted()).to_pylist(), question.by)
+    moment = cut.moment
+    return Result(
+        "stock",
+        _table(rows, question.by),
+        sentence=_sentence(rows, cut),
+        sql=reader.statements,
+        meta={
+            "definition": definition.label,
+            "parameters": dict(question.written),
+            "position": cut.position,
+            "as_of": None if moment is None else moment.replace(tzinfo=UTC),
+            "known_at": None,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Customers:
+    """Every customer in the log, and where they stand."""
+
+    journeys: sa.FromClause
+    cut: Cut
+    question: Question
+    dimensions: Sequence[Dimension]
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def counted(self) -> sa.Select[Any]:
+        """Customers by cell and place."""
+        rows = self._placed().subquery("placed")
+        keys = [rows.c[f"key_{name}"] for name in self.question.by]
+        named = [key.label(name) for key, name in zip(keys, self.question.by, strict=True)]
+        number = sa.func.count().label("customers")
+        return sa.select(*named, rows.c.place, number).group_by(*keys, rows.c.place)
+
+    def ranked(self, dimension: Dimension) -> sa.Select[Any]:
+        """The values of a breakdown, those of the most customers first."""
+        rows = self._placed().subquery("placed")
+        value = rows.c[f"key_{dimension.name}"]
+        return (
+            sa.select(value.label("value"))
+            .where(value.is_not(None))
+            .group_by(value)
+            .order_by(sa.func.count().desc(), value)
+            .limit(self.question.top)
+        )
+
+    def _placed(self) -> sa.Select[Any]:
+        everybody = activity(Facts(self.cut)).subquery("everybody")
+        stands = self._standing().subquery("standing")
+        joined: sa.FromClause = everybody.outerjoin(
+            stands, stands.c.customer == everybody.c.customer
+        )
+        keys = []
+        moment = sa.literal(self.cut.moment, sa.DateTime())
+        touch = first_touch(Facts(self.cut)).subquery("touch")
+        if any(one.kind == "touch" for one in self.dimensions):
+            joined = joined.outerjoin(touch, touch.c.customer == everybody.c.customer)
+        for one in self.dimensions:
+            source = one.source(self.cut)
+            if source is None:
+                value: ColumnElement[Any] = one.touch(touch, moment)
+            else:
+                journeys = stands if one.kind == "contract" else everybody
+                joined = joined.outerjoin(source, one.place(journeys, source, moment))
+                value = source.c.value
+            keys.append(self._folded(one, value).label(f"key_{one.name}"))
+        place = sa.func.coalesce(stands.c.place, len(STAGES) + 1)
+        return sa.select(*keys, place.label("place")).select_from(joined)
+
+    def _standing(self) -> sa.Select[Any]:
+        """The furthest stage of each customer's open cycle, as its number; else that of lost."""
+        c = self.journeys.c
+        furthest = sa.case(
+            *((c[f"{stage}_at"].is_not(None), place) for place, stage in _FROM_THE_END)
+        )
+        is_open = c.lost_at.is_(None)
+        place = sa.func.coalesce(sa.func.max(furthest).filter(is_open), len(STAGES))
+        signed = sa.func.max(c.commitment_at)
+        return sa.select(c.customer, place.label("place"), signed.label("commitment_at")).group_by(
+            c.customer
+        )
+
+    def _folded(self, dimension: Dimension, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        if dimension.name not in self.kept:
+            return value
+        kept = list(self.kept[dimension.name])
+        return sa.case((value.is_(None), sa.null()), (value.in_(kept), value), else_=OTHER)
+
+
+_FROM_THE_END = tuple(reversed(list(enumerate(STAGES))))
+
+
+def _rows(found: list[dict[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:
+    """A row for each place of each cell, in order."""
+    cells: dict[tuple[Any, ...], dict[int, int]] = {} if by else {(): {}}
+    for group in found:
+        cell = tuple(group[name] for name in by)
+        cells.setdefault(cell, {})[group["place"]] = group["customers"]
+    ordered = sorted(cells, key=lambda cell: tuple((v is None, v == OTHER, v or "") for v in cell))
+    return [
+        dict(zip(by, cell, strict=True)) | {"stage": name, "customers": cells[cell].get(place, 0)}
+        for cell in ordered
+        for place, name in enumerate(_PLACES)
+    ]
+
+
+def _table(rows: list[dict[str, Any]], by: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+
+    fields = [pa.field(name, pa.string()) for name in (*by, "stage")]
+    return pa.Table.from_pylist(rows, pa.schema([*fields, pa.field("customers", pa.int64())]))
+
+
+def _sentence(rows: list[dict[str, Any]], cut: Cut) -> str:
+    def total(*places: str) -> int:
+        return sum(row["customers"] for row in rows if row["stage"] in places)
+
+    if cut.moment is None:
+        return "There is no customer in the log."
+    return (
+        f"{total(*STAGES):,} of {total(*_PLACES):,} customers stand in a stage on"
+        f" {cut.moment:%Y-%m-%d}; {total(LOST):,} are lost and {total(NO_STAGE):,} never entered"
+        " a stage."
+    )

@@ -1,0 +1,149 @@
+"""The views, asked from the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+VIEWS = ("status", "funnel", "stock", "loop")
+
+
+@pytest.fixture(scope="module")
+def business(tmp_path_factory):
+    """A store with a small business in it."""
+    from bowtie import Bowtie
+    from bowtie.demo import Demo
+    from bowtie.logs import write_log
+
+    folder = tmp_path_factory.mktemp("business")
+    write_log(Demo(customers=400).lines(), folder / "log.jsonl")
+    with Bowtie.open(str(folder / "demo.db")) as engine:
+        engine.ingest(folder / "log.jsonl")
+    return folder / "demo.db"
+
+
+@pytest.fixture
+def ask(run, business, monkeypatch):
+    monkeypatch.setenv("BOWTIE_STORE", str(business))
+    return run
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_in_each_form(ask, view, folder):
+    sentence = ask(view, "--json").json["sentence"]
+    assert ask(view).out.startswith(sentence)
+    assert sentence in ask(view, "--format", "markdown").out
+    for form in ("csv", "tsv", "jsonl"):
+        done = ask(view, "--format", form)
+        assert done.out
+        assert sentence in done.err
+    ask(view, "-o", f"{view}.parquet")
+    assert (folder / f"{view}.parquet").read_bytes().startswith(b"PAR1")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_json_is_the_object_of_the_design(ask, view):
+    whole = ask(view, "--json").json
+    assert {"view", "definition", "parameters", "position", "as_of", "known_at"} <= whole.keys()
+    assert whole["view"] == view
+    for row in whole["rows"]:
+        assert list(row) == whole["columns"]
+
+
+def test_the_parameters_of_the_funnel(ask):
+    whole = ask(
+        *("funnel", "--by", "channel", "--by", "multi_site", "--within", "60d", "--cohort", "year"),
+        *("--from", "2024", "--to", "2025-Q4", "--as-of", "2026-03-31", "--skipped", "impute"),
+        *("--top", "3", "--tz", "Europe/Amsterdam", "--lost-after", "365d", "--cycles", "--json"),
+    ).json
+    assert whole["columns"][:4] == ["channel", "multi_site", "cohort", "stage"]
+    for row in whole["rows"]:
+        parts = [row[name] or 0 for name in ("reached_next", "lost", "expired", "pending")]
+        assert row["stage"] == "growth" or row["entered"] == sum(parts)
+
+
+def test_who_is_behind_a_cell(ask):
+    cells = {row["stage"]: row for row in ask("funnel", "--json").json["rows"]}
+    rows = list(
+        csv.DictReader(
+            io.StringIO(ask("funnel", "--customers", "selection:pending", "--format", "csv").out)
+        )
+    )
+    assert len(rows) == cells["selection"]["pending"]
+    assert {"customer", "entered_at"} <= rows[0].keys()
+
+
+def test_rates_and_intervals_are_readable_in_a_table(ask):
+    out = ask("funnel").out
+    assert "%" in out
+    assert ".." in out
+    assert "conversion low" not in out
+
+
+def test_known_at_and_position_give_the_same(ask):
+    now = ask("funnel", "--json").json
+    again = ask("funnel", "--position", str(now["position"]), "--json").json
+    assert again["rows"] == now["rows"]
+    assert ask("funnel", "--known-at", "2020-01-01", "--json").json["position"] == 0
+
+
+def test_another_definition(ask):
+    assert ask("stock", "--definition", "shop", "--json").json["definition"] == "shop/1"
+
+
+def test_the_parts_of_the_loop(ask):
+    whole = ask("loop", "--horizon", "180d", "--top", "0.3", "--json").json
+    assert "sources" in whole["parts"]
+    assert "spend" in ask("loop", "--part", "sources", "--format", "csv").out.splitlines()[0]
+
+
+def test_verbose_shows_the_sql(ask):
+    assert "SELECT" in ask("funnel", "-v").err
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("funnel", "--within", "3 months"), 2, "span of time"),
+        (("funnel", "--by", "chanel"), 2, "channel"),
+        (("funnel", "--by", "motion"), 1, "commitment"),
+        (("funnel", "--as-of", "2026-01-01T10:00:00"), 2, "zone"),
+        (("funnel", "--customers", "selection:gone"), 2, "pending"),
+        (("funnel", "--definition", "b2c"), 2, "comes with bowtie"),
+        (("funnel", "--tz", "Mars/Olympus"), 2, "Mars/Olympus"),
+        (("funnel", "--cohort", "fortnight"), 2, "quarter"),
+        (("stock", "--by", "nothing_known"), 2, "nothing_known"),
+        (("loop", "--horizon", "soon"), 2, "span of time"),
+        (("loop", "--threshold", "much"), 2, "much"),
+        (("sql", "DELETE FROM touched"), 2, "only statements that read"),
+        (("sql", "SELECT nothing"), 2, "nothing"),
+        (("sql", "SELECT * FROM read_csv('/etc/passwd')"), 2, ""),
+    ],
+)
+def test_what_can_not_be_answered(ask, args, code, says):
+    done = ask(*args, code=code)
+    assert says in done.err
+    assert done.out == ""
+
+
+def test_sql(ask):
+    out = ask("sql", "SELECT count(*) AS n FROM touched", "--format", "csv").out
+    assert out.startswith("n\n")
+    assert ask("sql", "-", "--format", "csv", input="SELECT count(*) AS n FROM touched").out == out
+
+
+def test_no_refresh_answers_from_the_tables_as_they_stand(run, store):
+    run("funnel")
+    run("record", "beta", "touched", "channel=web", "direction=inbound", "--at", "2026-01-06")
+    assert run("funnel", "--no-refresh", "--json").json["position"] == 5
+    assert run("funnel", "--json").json["position"] == 6
+
+
+def test_compare_definitions(ask):
+    whole = ask("definition", "compare", "b2b", "shop", "--json").json
+    assert whole["columns"] == ["before", "after", "customers"]
+    assert sum(row["customers"] for row in whole["rows"]) > 0
+    same = ask("definition", "compare", "b2b", "b2b/1", "--json").json
+    assert same["moved"] == 0
