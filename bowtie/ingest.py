@@ -282,7 +282,7 @@ def subject_of(raw: bytes) -> str | None:
     """The subject of a line, where it can be read."""
     try:
         return _DECODE_SUBJECT(raw).subject
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
@@ -304,6 +304,6 @@ def _amount_of(raw: bytes) -> tuple[str, Decimal] | None:
     try:
         data = _DECODE_AMOUNT(raw).data
         amount = Decimal(data.amount)
-    except (msgspec.MsgspecError, ArithmeticError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError):
         return None
     return data.currency, -amount if data.kind == "return" else amount

@@ -83,7 +83,7 @@ class Reader:
             line = _DECODE_LINE(raw)
             codec = self._types[line.type]
             data = codec.decode(line.data)
-        except (msgspec.MsgspecError, KeyError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
             return self._slow(raw)
         kind = codec.default_kind if line.streamkind is UNSET else line.streamkind
         at = to_micros(line.time)

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from hypothesis import strategies as st
 
-from bowtie.events import CATALOGUE, PERSONAL_NAMES, Currency, Event, personal_fields
+from bowtie.events import CATALOGUE, PERSONAL_NAMES, Event, personal_fields
+from bowtie.fields import Currency
 from bowtie.stores.contract import StateBatch
 from bowtie.times import to_micros
 from bowtie_projections.tables import plain_type
@@ -30,9 +31,9 @@ DECIMALS = st.decimals(-10_000, 10_000, places=2) | st.decimals(
 )
 DAYS = st.dates(date(2000, 1, 1), date(2099, 12, 31))
 MOMENTS = st.datetimes(
-    datetime(2023, 1, 1),
-    datetime(2025, 12, 31),
-    timezones=st.just(UTC),  # noqa: DTZ001 - bounds are naive
+    datetime.fromisoformat("2023-01-01"),
+    datetime.fromisoformat("2025-12-31"),
+    timezones=st.just(UTC),
 )
 SCALARS = (
     st.none()

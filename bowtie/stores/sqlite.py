@@ -40,7 +40,10 @@ class SqliteStore:
     def __init__(self, path: Path | None, url: str, *, create: bool) -> None:
         self.url, self.path = url, path
         if path is not None:
-            _check_file(path, create=create)
+            try:
+                _check_file(path, create=create)
+            except sqlite3.Error as error:
+                raise _explained(error, url) from error
         name = f"file:{uuid4().hex}?mode=memory&cache=shared" if path is None else str(path)
         self._datastore = SQLiteDatastore(
             name, lock_timeout=_LOCK_TIMEOUT, originator_id_type="text"
@@ -63,15 +66,10 @@ class SqliteStore:
 
     def _make_or_check(self) -> None:
         with self._recorder.reading() as cursor:
-            (found,) = cursor.execute("PRAGMA application_id").fetchone()
             (version,) = cursor.execute("PRAGMA user_version").fetchone()
             (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables == 0:
             self._make()
-        elif found != APPLICATION_ID:
-            raise NotAStore(
-                f"{self.url} is another program's database: name another file with --store"
-            )
         elif version > SCHEMA_VERSION:
             raise StoreNewer(
                 f"{self.url} was written by a newer version of bowtie (store version {version},"
@@ -283,6 +281,10 @@ def _check_file(path: Path, *, create: bool) -> None:
         with path.open("rb") as file:
             if file.read(16) not in (b"", b"SQLite format 3\0"):
                 raise NotAStore(f"{path} is not a bowtie store: name another file with --store")
+        if _is_foreign(path):
+            raise NotAStore(
+                f"{path} is another program's database: name another file with --store"
+            )
         return
     if not create:
         raise StoreMissing(
@@ -292,6 +294,17 @@ def _check_file(path: Path, *, create: bool) -> None:
         raise StoreMissing(f"{path}: the folder {path.parent} is not there: make it first")
     if not os.access(path.parent, os.W_OK):
         raise StoreReadOnly(f"{path}: the folder {path.parent} can't be written")
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether the database is another program's; asked without changing it."""
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        (found,) = database.execute("PRAGMA application_id").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        database.close()
+    return bool(tables) and found != APPLICATION_ID
 
 
 def _explained(error: Exception, url: str) -> StoreError:

@@ -20,7 +20,8 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
     """The answer of a view; what was not asked for is left to its defaults."""
     parameters = given(asked)
     refresh = not parameters.pop("no_refresh", False)
-    with session.answers(refresh=refresh, wait=parameters.pop("wait", None)) as views:
+    wait, definition = parameters.pop("wait", None), parameters.get("definition")
+    with session.answers(refresh=refresh, wait=wait, definition=definition) as views:
         result: Result = getattr(views, view)(**parameters)
     if session.verbose:
         for statement in result.sql:

@@ -19,6 +19,9 @@ _BOUNDS = ("low", "high")
 #: What would move the cursor or hide text, were it printed as it is.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WIDEST = 100_000
+_LONG_WORD = 40
+#: More rows than these are not wrapped, which takes a millisecond each.
+_MANY = 1_000
 
 
 def plain(value: Any) -> Any:
@@ -81,14 +84,14 @@ def cell(name: str, value: Any) -> str:
 def _number(name: str, value: float) -> str:
     if _RATE.match(name):
         return f"{value:.1%}"
-    if name in {"p", "q"}:
+    if name in {"p", "q"} or name.startswith("p_"):
         return f"{value:.3f}" if value >= 0.001 else "<0.001"
     return f"{value:,.1f}" if name.startswith("days") else f"{value:,.2f}"
 
 
 def _amount(value: Decimal) -> str:
-    """At least two decimals, more only where there are more."""
-    digits = f"{value:,.6f}".rstrip("0")
+    """At least two decimals; of small amounts more, where there are more."""
+    digits = f"{value:,.2f}" if abs(value) >= 100 else f"{value:,.6f}".rstrip("0")
     whole, _, rest = digits.partition(".")
     return f"{whole}.{rest:0<2}" if rest or value.as_tuple().exponent else whole
 
@@ -112,8 +115,9 @@ def table_text(
     if not rows:
         return "(no rows)"
     shown = _joined(columns, rows)
-    table = _rich_table(shown)
-    return _rendered(table, terminal=terminal)
+    if terminal and len(rows) <= _MANY:
+        return _rendered(_rich_table(shown))
+    return _aligned(shown)
 
 
 def _joined(
@@ -144,27 +148,50 @@ def _with_bounds(name: str, shown: str, low: Any, high: Any) -> str:
 
 
 def _rich_table(shown: Mapping[str, tuple[list[str], bool]]) -> Table:
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, (_, number) in shown.items():
+    for name, (cells, number) in shown.items():
+        title = name.replace("_", " ")
+        # on a narrow terminal sentences are wrapped; what is one word or a number stays whole
+        wraps = not number and any(" " in one for one in cells)
+        words = " ".join((title, *cells)).split(" ") if wraps else (title, *cells)
         table.add_column(
-            Text(name.replace("_", " ")), justify="right" if number else "left", overflow="fold"
+            Text(title),
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=not wraps,
+            min_width=min(max(map(cell_len, words)), _LONG_WORD if wraps else _WIDEST),
         )
     for row in zip(*(cells for cells, _ in shown.values()), strict=True):
         table.add_row(*(Text(one) for one in row))
     return table
 
 
-def _rendered(table: Table, *, terminal: bool) -> str:
+def _rendered(table: Table) -> str:
+    """The table as the terminal shows it."""
     from rich.console import Console
 
-    console = (
-        Console()
-        if terminal
-        else Console(width=_WIDEST, color_system=None, force_terminal=False, legacy_windows=False)
-    )
+    console = Console()
+    needed = sum((column.min_width or 0) + 2 for column in table.columns)
+    console.width = max(console.width, needed)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
+
+
+def _aligned(shown: Mapping[str, tuple[list[str], bool]]) -> str:
+    """The table without colour or limit, quickly: for pipes, files and many rows."""
+    from rich.cells import cell_len
+
+    columns = []
+    for name, (cells, number) in shown.items():
+        lines = [name.replace("_", " "), *cells]
+        sizes = [len(one) if one.isascii() else cell_len(one) for one in lines]
+        width = max(sizes)
+        pads = [" " * (width - size) for size in sizes]
+        pairs = zip(lines, pads, strict=True)
+        columns.append([pad + one if number else one + pad for one, pad in pairs])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))

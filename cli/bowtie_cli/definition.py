@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bowtie_cli.asking import ask, refresh_options
 from bowtie_cli.groups import Group
 from bowtie_cli.output import Answer, Output, open_output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -123,24 +124,20 @@ def check(file: str, output: Output) -> None:
 @definition.command()
 @click.argument("before")
 @click.argument("after")
+@click.option("--who", is_flag=True, help="The customers that stand elsewhere, by their keys.")
 @click.option("--as-of", metavar="T", help="The world as it was then.")
 @click.option("--known-at", metavar="T", help="What this store had been told by then.")
-@click.option("--no-refresh", is_flag=True, help="Answer from the tables as they stand.")
+@refresh_options
 @output_options
 @pass_session
-def compare(
-    session: Session, before: str, after: str, output: Output, *, no_refresh: bool, **cut: Any
-) -> None:
+def compare(session: Session, output: Output, **asked: Any) -> None:
     r"""Count the customers that stand elsewhere by another definition.
 
     \b
     Example:
       bowtie definition compare b2b saas.toml
     """
-    from bowtie_projections.comparing import compare_definitions
-
-    with session.answers(refresh=not no_refresh) as views:
-        output.show(compare_definitions(views, before, after, **cut))
+    output.show(ask(session, "compare", asked))
 
 
 def _found(session: Session, name: str | None) -> Definition:

@@ -60,4 +60,4 @@ def main(context: click.Context, /, **options: Any) -> None:
       bowtie ingest log.jsonl
       bowtie funnel --by channel
     """
-    context.obj = Session.of(**options)
+    context.obj = Session(**options)

@@ -290,7 +290,7 @@ def output_options(command: F) -> F:
         part: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        session = click.get_current_context().find_object(Session) or Session.of(None)
+        session = click.get_current_context().find_object(Session) or Session()
         if as_json and format not in (None, "json"):
             raise click.UsageError(f"--json and --format {format} are two different forms")
         named = _SUFFIXES.get(output_file.suffix.lower()) if output_file is not None else None

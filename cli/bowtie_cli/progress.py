@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from bowtie import IngestReport
     from bowtie_cli.session import Session
@@ -18,31 +18,34 @@ __all__ = ["ingesting", "positions"]
 @contextmanager
 def positions(title: str, session: Session) -> Iterator[Callable[[int, int], None] | None]:
     """A bar for work of known length; yields what to call with (done, total)."""
-    if not session.shows_progress:
-        yield None
-        return
-    with _progress(bar=True) as progress:
-        task = progress.add_task(title, total=None, visible=False)
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=True)
-
-        yield show
+    with _shown(title, session, bar=True) as advance:
+        yield advance
 
 
 @contextmanager
 def ingesting(title: str, session: Session) -> Iterator[Callable[[IngestReport], None] | None]:
     """A counter for an ingest; yields what to call with the report so far."""
+    with _shown(title, session, bar=False) as advance:
+        yield None if advance is None else lambda report: advance(report.read, None)
+
+
+@contextmanager
+def _shown(title: str, session: Session, *, bar: bool) -> Iterator[Callable[..., None] | None]:
+    """Progress that appears with the first news of it, and goes away at the end."""
     if not session.shows_progress:
         yield None
         return
-    with _progress(bar=False) as progress:
-        task = progress.add_task(title, total=None)
+    with ExitStack() as stack:
+        tasks: list[tuple[Progress, TaskID]] = []
 
-        def show(report: IngestReport) -> None:
-            progress.update(task, completed=report.read)
+        def advance(done: int, total: int | None) -> None:
+            if not tasks:
+                progress = stack.enter_context(_progress(bar=bar))
+                tasks.append((progress, progress.add_task(title, total=total)))
+            progress, task = tasks[0]
+            progress.update(task, completed=done, total=total)
 
-        yield show
+        yield advance
 
 
 def _progress(*, bar: bool) -> Progress:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,37 +19,49 @@ if TYPE_CHECKING:
 __all__ = ["Session", "pass_session", "repeated_options", "session_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-DEFAULT_STORE = "sqlite:///bowtie.db"
+#: Where the store is unless it is named, in the working folder.
+DEFAULT_STORE = "bowtie.db"
 
 
 @dataclass(slots=True)
 class Session:
     """The options that go with every command."""
 
-    store: str
+    store: str | None = None
     views: str | None = None
     silent: bool = False
     verbose: int = 0
     debug: bool = False
-
-    @classmethod
-    def of(cls, store: str | None, **options: Any) -> Session:
-        """A session as the options say."""
-        return cls(store or DEFAULT_STORE, **options)
 
     @contextmanager
     def engine(self, *, create: bool = False) -> Iterator[Bowtie]:
         """The store, opened; made where it isn't there only if ``create``."""
         from bowtie import Bowtie
 
-        with Bowtie.open(self.store, create=create) as engine:
+        with Bowtie.open(self.store or f"sqlite:///{DEFAULT_STORE}", create=create) as engine:
             yield engine
 
     @contextmanager
-    def answers(self, *, refresh: bool = True, wait: float | None = None) -> Iterator[Views]:
-        """The views of the store, brought up to date first."""
+    def answers(
+        self, *, refresh: bool = True, wait: float | None = None, definition: str | None = None
+    ) -> Iterator[Views]:
+        """The views of the store, brought up to date first.
+
+        Where no store is named and none is there, those of the tables alone: made from log files.
+
+        Args:
+            refresh: bring the tables up to date.
+            wait: for another process, in seconds.
+            definition: what is asked by, which tables without a store may need to be read.
+        """
         from bowtie_cli.progress import positions
 
+        if self.views is not None and self.store is None and not Path(DEFAULT_STORE).exists():
+            from bowtie_projections.storeless import storeless_views
+
+            with storeless_views(self.views, definition, wait) as views:
+                yield views
+            return
         with self.engine() as engine, positions("Replaying", self) as progress:
             from bowtie_projections import Views
 
@@ -59,12 +72,9 @@ class Session:
 
     def tables(self, engine: Bowtie | None) -> TablesFile:
         """Where the read tables are: as named, or beside the store."""
-        from bowtie_projections.file import TablesFile
+        from bowtie_projections import tables_of
 
-        if self.views is not None:
-            return TablesFile.of(self.views)
-        path = None if engine is None else engine.store.path
-        return TablesFile.of(path.with_suffix(".duckdb") if path else "memory://")
+        return tables_of(self.views, engine)
 
     def say(self, text: str = "") -> None:
         """Tell the user something that is no data: on standard error, unless silent."""

@@ -17,6 +17,7 @@ from bowtie_projections import tables
 from bowtie_projections.file import WAIT, TablesFile
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
+from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.cut import Cut, utc
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.journey_source import newest_fact
@@ -186,6 +187,18 @@ class Views:
         result.meta["lag"] = result.meta["head"] - self._position
         result.meta["parked"] = sum(1 for _ in self.engine.store.parked())
         return result
+
+    def compare(
+        self, before: str | Path | Definition, after: str | Path | Definition, **asked: Any
+    ) -> Result:
+        """Who stands in another stage by another definition.
+
+        Args:
+            before, after: the definitions: a name, a file, or one at hand.
+            asked: ``who`` (the customers instead of counts), ``as_of``, ``known_at``, ``position``.
+        """
+        asked |= {"before": self._definition(before), "definition": after}
+        return self._answer(comparison, asked)
 
     def sql(self, statement: str) -> Result:
         """The rows of a statement of your own, which may only read."""

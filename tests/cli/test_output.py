@@ -85,6 +85,20 @@ def test_a_table_is_as_wide_as_it_must_be_and_plain():
     assert "…" not in text
 
 
+@pytest.mark.parametrize("width", [20, 60, 90, 200])
+def test_a_narrow_terminal_wraps_sentences_and_loses_nothing(monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    said = "what is wrong with this line and what to do about it"
+    row = {f"number_{i}": 1_234_567 + i for i in range(9)} | {"id": "x" * 36, "problem": said}
+    text = table_text(list(row), [row, row], terminal=True)
+    words = text.split()
+    assert words.count("x" * 36) == 2
+    for i in range(9):
+        assert words.count(f"{1_234_567 + i:,}") == 2
+    assert all(words.count(word) == 2 * said.split().count(word) for word in set(said.split()))
+
+
 def test_a_table_without_rows():
     assert table_text(["a"], []) == "(no rows)"
 

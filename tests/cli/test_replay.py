@@ -45,6 +45,24 @@ def test_straight_from_logs_by_another_definition(run, good):
         assert tables.execute("SELECT definition FROM bowtie_tables").fetchone() == ("shop/1",)
 
 
+def test_tables_made_from_logs_are_asked_without_a_store(run, good, folder):
+    run("replay", good, "--views", "own.duckdb")
+    assert run("funnel", "--views", "own.duckdb", "--json").json["rows"][0]["entered"] == 2
+    assert run("status", "--views", "own.duckdb", "--json").json["customers"] == 2
+    error = run("funnel", "--views", "own.duckdb", "--known-at", "2026-01-01", code=1).error
+    assert "log files" in error
+    assert not (folder / "bowtie.db").exists()
+    assert "no read tables" in run("funnel", "--views", "none.duckdb", code=1).error
+
+
+def test_tables_made_by_a_definition_of_ones_own(run, good):
+    run("definition", "init", "shop", "-o", "own.toml")
+    run("replay", good, "--views", "own.duckdb", "--definition", "own.toml")
+    assert "name the file" in run("funnel", "--views", "own.duckdb", code=2).error
+    done = run("funnel", "--views", "own.duckdb", "--definition", "own.toml", "--json")
+    assert done.json["definition"] == "own/1"
+
+
 def test_straight_from_logs_the_views_must_be_named(run, good):
     assert "--views" in run("replay", good, code=2).err
 

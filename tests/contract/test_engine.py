@@ -415,3 +415,12 @@ columns = {{ order = "nr", amount = "sum" }}
         again = engine.retry_parked(mapping=mended)
         assert (again.appended, again.parked) == (1, 1)
         assert ["2:order_placed"] == _ids(engine, "b")
+
+
+def test_a_line_that_is_not_utf8_is_parked(engine: Bowtie) -> None:
+    """Wherever in the line the wrong bytes stand."""
+    latin = wire("1", subject="m\u00fcller").replace(b"\\u00fc", b"\xfc")
+    report = engine.ingest(BytesIO(log(latin, wire("2"))))
+
+    assert report.parked_by_reason == {"unreadable": 1}
+    assert report.appended == 1

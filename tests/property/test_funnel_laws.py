@@ -58,6 +58,8 @@ questions = st.builds(
             "cycles": st.booleans(),
             "cohort_stage": st.sampled_from([None, None, "selection", "commitment"]),
             "lost_after": st.sampled_from([None, None, "10d", "60d"]),
+            "include_truncated": st.booleans(),
+            "data_from": st.sampled_from([None, None, "2024-01-10"]),
         }
     ),
 )
@@ -79,9 +81,12 @@ def _journeys(
     facts: list[Said], definition: Definition, now: datetime, parameters: dict[str, Any]
 ) -> list[Journey]:
     found = []
+    since = _seen_since(facts, definition, now, parameters)
     for customer in sorted({fact.customer for fact in facts}):
         own = [fact for fact in facts if fact.customer == customer and fact.occurred_at <= now]
         last = max((fact.occurred_at for fact in own), default=None)
+        if since and own and min(fact.occurred_at for fact in own) < since:
+            continue
         for cycle in evaluate(definition, own, now):
             lost = cycle.lost_at
             silence = parameters["lost_after"]
@@ -95,6 +100,18 @@ def _journeys(
             if parameters["cycles"] or cycle.number == 1:
                 found.append(journey)
     return found
+
+
+def _seen_since(
+    facts: list[Said], definition: Definition, now: datetime, parameters: dict[str, Any]
+) -> datetime | None:
+    """Customers first seen before may be older than the data."""
+    told = [fact.occurred_at for fact in facts if fact.occurred_at <= now]
+    given = parameters["data_from"]
+    if parameters["include_truncated"] or not told or not (given or definition.burn_in):
+        return None
+    start = period(given)[0].replace(tzinfo=UTC) if given else min(told)
+    return start + definition.burn_in
 
 
 def _impute(journey: Journey) -> None:

@@ -70,6 +70,7 @@ def known_at(fact: Said) -> datetime:
     """When the sender's system, or failing that this store, knew the fact."""
     if fact.known_from is not None:
         return max(fact.known_from, fact.occurred_at)
+    assert fact.recorded_at is not None
     late = fact.recorded_at - fact.occurred_at > GAP
     return fact.occurred_at if late else fact.recorded_at
 
@@ -81,12 +82,12 @@ def traits_of(own: list[Said], t0: datetime) -> dict[str, str]:
         if isinstance(fact.data, TraitsObserved) and known_at(fact) <= t0:
             for name, value in fact.data.traits.items():
                 renamed = "trait.channel" if name == "channel" else name
-                seen[renamed] = "true" if value is True else value
-    touches = [f for f in own if isinstance(f.data, Touched)]
+                seen[renamed] = value if value is None else str(value).lower()
+    touches = [(f.occurred_at, f.position, f.data) for f in own if isinstance(f.data, Touched)]
     if touches:
-        first = min(touches, key=lambda f: (f.occurred_at, f.position))
-        if first.occurred_at <= t0:
-            seen["channel"] = first.data.channel
+        at, _, first = min(touches, key=lambda touch: touch[:2])
+        if at <= t0:
+            seen["channel"] = first.channel
     return {name: value for name, value in seen.items() if value is not None}
 
 

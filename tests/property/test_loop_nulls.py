@@ -116,6 +116,8 @@ def test_a_trait_that_is_only_older_changes_sign_or_shows_nothing():
     (tested,) = judge_traits([trait], totals)
     rows = findings([tested], totals)
 
+    assert tested.p is not None
+    assert tested.p_crude is not None
     assert tested.p_crude < 1e-20
     assert tested.p > 0.05
     assert rows[0]["lift"] > 1.2

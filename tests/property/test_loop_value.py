@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import random
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
@@ -236,7 +238,7 @@ def population_of(t0s):
     st.integers(1, 300),
     st.tuples(moments, st.integers(0, 18)),
 )
-@settings(max_examples=150)
+@settings(max_examples=50)
 def test_worth_is_that_of_reading_each_day(memory, log, t0s, horizon, asked):
     as_of, position = asked
     memory.load(log)
@@ -250,3 +252,102 @@ def test_worth_is_that_of_reading_each_day(memory, log, t0s, horizon, asked):
         row = found.get(customer, {"revenue_by_365": 0, "costs_by_365": 0, "costs": 0})
         seen = (row["revenue_by_365"], row["costs_by_365"], row["costs"])
         assert seen == worth(own, t0, horizon, as_of.date())
+
+
+def a_life(rng: random.Random, customer: str) -> list[Said]:
+    """One or two contracts and what befell them, on days that often fall together."""
+
+    def day(first=0):
+        return START + timedelta(days=30 * rng.randint(first, 10) + rng.choice((0, 0, 0, 1, 29)))
+
+    def maybe(chance):
+        return day() if rng.random() < chance else None
+
+    def terms(model, starts, **own):
+        length = rng.choice((None, 0, 29, 30, 59, 60, 89, 149))
+        ends = None if length is None else (starts or day(3)) + timedelta(days=length)
+        amount = Decimal(rng.randint(-100, 5000)) / 100
+        per = rng.choice(("month", "quarter", "year"))
+        return model(amount=amount, per=per, starts_on=starts, ends_on=ends, **own)
+
+    def signing(contract, kind="paid"):
+        return terms(
+            ContractSigned,
+            day(),
+            contract=contract,
+            kind=kind,
+            currency="EUR",
+            auto_renews=rng.choice((None, None, None, None, True)),
+            replaces="c1" if contract == "c2" and rng.random() < 0.5 else None,
+        )
+
+    said = [signing("c1")]
+    for what in rng.choices("crest2", (6, 6, 4, 1, 1, 2), k=rng.randint(0, 5)):
+        match what:
+            case "c":
+                said.append(
+                    ContractChanged(
+                        contract="c1",
+                        kind="price",
+                        amount=Decimal(rng.randint(0, 90)),
+                        per=rng.choice(("month", "year")),
+                        effective_on=maybe(0.5),
+                    )
+                )
+            case "r":
+                said.append(terms(ContractRenewed, maybe(0.4), contract="c1"))
+            case "e":
+                said.append(ContractEnded(contract="c1", effective_on=maybe(0.7)))
+            case "s":
+                said.append(signing("c1"))
+            case "t":
+                said.append(signing("c1", "trial"))
+            case "2":
+                said.append(signing("c2"))
+    rng.shuffle(said)
+    return [
+        Said(customer, data, datetime.combine(day(), time(rng.choice((0, 9))), UTC), number)
+        for number, data in enumerate(said, start=1)
+    ]
+
+
+def load_contracts(memory, facts):
+    """Only the tables of contracts, in bulk."""
+    for name in ("contract_signed", "contract_changed", "contract_renewed", "contract_ended"):
+        memory.duckdb.execute(f"delete from {name}")
+        rows = [
+            {
+                "position": fact.position,
+                "customer": fact.customer,
+                "occurred_at": fact.occurred_at.replace(tzinfo=None),
+                "time_precision": "exact",
+                **fact.data.model_dump(exclude_none=True),
+            }
+            for fact in facts
+            if fact.data.type_name == name
+        ]
+        columns = sorted({key for row in rows for key in row} - {"reason"})
+        table = pa.table({key: [row.get(key) for row in rows] for key in columns})
+        memory.duckdb.register("said", table)
+        memory.duckdb.execute(f"insert into {name} by name select * from said")
+        memory.duckdb.unregister("said")
+
+
+@pytest.mark.parametrize(("months", "extra"), [(4, 0), (5, 29), (7, 30), (8, 31), (11, 1)])
+def test_contracts_accrue_as_they_hold_each_day(memory, months, extra):
+    """Hundreds of lives, asked on days around the end of a grace."""
+    rng = random.Random(months)
+    lives = {f"c{n}": a_life(rng, f"c{n}") for n in range(400)}
+    load_contracts(memory, [fact for life in lives.values() for fact in life])
+    as_of = datetime(2023, 1, 1, 23, tzinfo=UTC) + timedelta(days=30 * months + extra)
+    t0, horizon = datetime(2023, 1, 1, tzinfo=UTC), 30 * months
+    everybody = sa.table("contract_signed", sa.column("customer"))
+    moment = sa.cast(sa.literal("2023-01-01 00:00:00"), sa.DateTime())
+    population = sa.select(everybody.c.customer, moment.label("t0")).distinct().cte("population")
+    statement = values(population, Cut(99, as_of), Horizon(horizon, as_of.date()))
+    found = {r["customer"]: r["revenue_by_365"] for r in memory.fetch(statement).to_pylist()}
+
+    for customer, life in lives.items():
+        facts = [f for f in life if f.occurred_at <= as_of]
+        expected = worth(facts, t0, horizon, as_of.date())[0]
+        assert found.get(customer, 0) == expected, life

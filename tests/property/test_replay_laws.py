@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bowtie.events import CATALOGUE, PERSONAL_NAMES
@@ -19,6 +19,8 @@ from bowtie_projections.replay import replay
 from bowtie_projections.tables import metadata, position_table
 from tests.strategies import Logged, MemoryLog, catalogue_events, logs
 
+#: for what makes tables many times over
+few = settings(max_examples=max(settings.default.max_examples // 5, 1) if settings.default else 10)
 B2B, SHOP = load_definition("b2b"), load_definition("shop")
 
 
@@ -39,12 +41,13 @@ def rebuilt(log: MemoryLog, definition=B2B) -> dict[str, list[tuple]]:
     return contents(tables)
 
 
-@given(logs(), st.data())
+@few
+@given(logs(max_size=20), st.data())
 def test_catching_up_in_any_steps_equals_a_rebuild(log, data):
     tables = TablesFile.of("memory://")
     steps = sorted(data.draw(st.lists(st.integers(0, len(log.rows)), max_size=4)))
     for count in [*steps, len(log.rows)]:
-        report = replay(log.upto(count), tables, B2B, batch=data.draw(st.integers(1, 12)))
+        report = replay(log.upto(count), tables, B2B, batch=data.draw(st.integers(2, 12)))
         assert report.behind == 0
     assert contents(tables) == rebuilt(log)
 
@@ -61,7 +64,8 @@ def test_a_replay_of_what_is_there_changes_nothing(log, batch):
 
 @given(logs(max_size=20))
 def test_retractions_are_read_as_in_python(log):
-    marked = {position: by for position, *_, by in rebuilt(log)["events"]}
+    tables = rebuilt(log)
+    marked = {position: by for position, *_, by in tables["events"]}
     expected = {}
     for number, fact in enumerate(log.logged, 1):
         by = [
@@ -74,12 +78,6 @@ def test_retractions_are_read_as_in_python(log):
         ]
         expected[number * log.gaps] = min(by, default=None)
     assert marked == expected
-
-
-@given(logs(max_size=20))
-def test_facts_are_marked_as_their_events_are(log):
-    tables = rebuilt(log)
-    marked = {position: by for position, *_, by in tables["events"]}
     for name in CATALOGUE:
         at = [c.name for c in metadata.tables[name].columns].index("retracted_position")
         assert all(row[at] == marked[row[0]] for row in tables[name])
@@ -119,9 +117,9 @@ def _same_fields(columns, position, event):
         assert row[name] == getattr(event, name), name
 
 
-@pytest.mark.parametrize("kill_at", [1, 2, 3])
-@given(logs(max_size=12))
-def test_a_batch_that_fails_leaves_the_tables_at_a_batch_before(kill_at, log):
+@few
+@given(logs(max_size=8), st.integers(1, 3))
+def test_a_batch_that_fails_leaves_the_tables_at_a_batch_before(log, kill_at):
     class Broken(MemoryLog):
         def batches(self, after, upto, size):
             for number, batch in enumerate(super().batches(after, upto, size), 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ GOOD = b'{"_key":"acme","_at":1767607200000000,"_source":"crm","_id":"17"}\n'
 
 
 def touch(**envelope) -> Logged:
-    return Logged(**{"data": TOUCH, "key": "acme", "at": AT, "source": "crm", "id": "1"} | envelope)
+    plain: dict[str, Any] = {"data": TOUCH, "key": "acme", "at": AT, "source": "crm", "id": "1"}
+    return Logged(**plain | envelope)
 
 
 def made(*rows):
@@ -115,11 +117,8 @@ def test_types_are_kept_apart_and_positions_follow():
 def test_recorded_at_is_that_of_the_commit_that_reached_the_event():
     states = GOOD * 3
     batch = StateBatch(range(1, 4), b"onboarded\n" * 3, states, [(2, 1_000_000), (5, 2_000_000)])
-    assert [t.second for t in columns_of(batch).facts["onboarded"]["recorded_at"].to_pylist()] == [
-        1,
-        1,
-        2,
-    ]
+    times: list[Any] = columns_of(batch).facts["onboarded"]["recorded_at"].to_pylist()
+    assert [time.second for time in times] == [1, 1, 2]
 
 
 BAD = {

@@ -458,7 +458,7 @@ def test_motion_is_a_stratum_where_there_are_several(world):
         world.say(f"c{n}", signed, START + n * DAY)
     answer = world.loop(threshold=98)
 
-    assert any("within acquisition quarter and motion (1 quarters)" in n for n in answer.notes)
+    assert any("within acquisition quarter and motion (1 quarter)" in n for n in answer.notes)
     # half is the motion: within a motion there is nothing to compare
     assert rows_of(answer, "half")["a"]["p"] == 1
 

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -52,6 +53,8 @@ def another_process(path, *, writing):
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
+        assert process.stdout
+        assert process.stdin
         assert process.stdout.readline() == "open\n"
         yield process.pid
         process.stdin.close()
@@ -63,9 +66,9 @@ def test_a_reader_that_meets_a_writer_waits_then_names_it(on_disk, writing):
     with (
         another_process(on_disk.path, writing=True) as pid,
         pytest.raises(TablesHeld, match=f"another process, {pid}.*waited 0.2 seconds") as held,
+        on_disk.write(0.2) if writing else on_disk.read(0.2),
     ):
-        with on_disk.write(0.2) if writing else on_disk.read(0.2):
-            raise AssertionError
+        raise AssertionError
     assert held.value.exit_code == 4
     with on_disk.read():
         pass
@@ -165,16 +168,16 @@ def test_leftovers_of_a_killed_build_are_removed(on_disk, left):
 def test_no_tables_yet(tmp_path):
     tables = TablesFile.of(tmp_path / "none.duckdb")
     assert tables.standing() is None
-    with pytest.raises(TablesError, match="there are no read tables at .*replay"), tables.read():
+    with pytest.raises(TablesError, match=r"there are no read tables at .*replay"), tables.read():
         raise AssertionError
     with pytest.raises(TablesError, match="holds no read tables yet"), TablesFile(None).read():
         raise AssertionError
 
 
 def test_places_are_named_as_paths_or_urls(tmp_path):
-    assert TablesFile.of("duckdb:////a/b.duckdb").path.as_posix() == "/a/b.duckdb"
+    assert TablesFile.of("duckdb:////a/b.duckdb").path == Path("/a/b.duckdb")
     assert TablesFile.of("duckdb:///b.duckdb").name == "b.duckdb"
-    assert TablesFile.of("b.duckdb").next.name == "b.duckdb.next"
+    assert TablesFile.of("b.duckdb").next == Path("b.duckdb.next")
     assert TablesFile.of("memory://").next is None
 
 

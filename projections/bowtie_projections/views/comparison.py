@@ -11,30 +11,28 @@ from bowtie.stages import STAGES, Definition
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
+from bowtie_projections.views.stock import LOST, NO_STAGE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["comparison"]
 
-#: Where a customer stands whose last cycle was lost.
-LOST = "lost"
-_ORDER = {stage: index for index, stage in enumerate((*STAGES, LOST))}
+_ORDER = {place: index for index, place in enumerate((*STAGES, LOST, NO_STAGE))}
 
 
 def comparison(
-    reader: Reader, cut: Cut, before: Definition, after: Definition, *, who: bool = False
+    reader: Reader, cut: Cut, definition: Definition, *, before: Definition, who: bool = False
 ) -> Result:
     """How many customers stand in which stage by one definition, and in which by the other.
 
-    A customer stands in the furthest stage of the last cycle; null is a customer who by that
-    definition has entered none.
+    Counted are the customers that entered a stage by either.
 
     Args:
         reader: the read tables.
         cut: the facts that count.
-        before: the definition to compare with.
-        after: the other one.
+        definition: the one to stand by.
+        before: the one to compare it with.
         who: instead of counts, the customers that stand elsewhere.
     """
     import pyarrow as pa
@@ -42,16 +40,16 @@ def comparison(
     cut = settled(reader, cut)
     tables = [
         reader.fetch(_standing(reader, cut, definition)).rename_columns(["customer", name])
-        for definition, name in ((before, "before"), (after, "after"))
+        for definition, name in ((before, "before"), (definition, "after"))
     ]
-    joined = tables[0].join(tables[1], keys="customer", join_type="full outer")
+    joined = _filled(tables[0].join(tables[1], keys="customer", join_type="full outer"))
     counts = joined.group_by(["before", "after"]).aggregate([("customer", "count")])
     rows = sorted(
         (
             {"before": row["before"], "after": row["after"], "customers": row["customer_count"]}
             for row in counts.to_pylist()
         ),
-        key=lambda row: (_place(row["before"]), _place(row["after"])),
+        key=lambda row: (_ORDER[row["before"]], _ORDER[row["after"]]),
     )
     moved = sum(row["customers"] for row in rows if row["before"] != row["after"])
     columns = [("before", pa.string()), ("after", pa.string()), ("customers", pa.int64())]
@@ -59,14 +57,15 @@ def comparison(
     return Result(
         "comparison",
         _movers(joined) if who else pa.Table.from_pylist(rows, schema=schema),
-        sentence=f"{moved:,} of {joined.num_rows:,} customers stand elsewhere by {after.label}"
+        sentence=f"{moved:,} of {joined.num_rows:,} customers stand elsewhere by {definition.label}"
         f" (after) than by {before.label} (before).",
         sql=reader.statements,
         meta={
-            "definition": after.label,
-            "parameters": {"before": before.label, "after": after.label, "who": who},
+            "definition": definition.label,
+            "parameters": {"before": before.label, "after": definition.label, "who": who},
             "position": cut.position,
             "as_of": None if cut.moment is None else cut.moment.replace(tzinfo=UTC),
+            "known_at": None,
             "customers": joined.num_rows,
             "moved": moved,
         },
@@ -86,8 +85,14 @@ def _standing(reader: Reader, cut: Cut, definition: Definition) -> sa.Select[Any
     return sa.select(ranked.c.customer, ranked.c.stage).where(ranked.c.rank == 1)
 
 
-def _place(stage: str | None) -> int:
-    return -1 if stage is None else _ORDER[stage]
+def _filled(joined: pa.Table) -> pa.Table:
+    """The same with a word where a definition says nothing of a customer."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {"customer": joined.column("customer")}
+    for name in ("before", "after"):
+        columns[name] = joined.column(name).fill_null(pa.scalar(NO_STAGE))
+    return pa.Table.from_pydict(columns)
 
 
 def _movers(joined: pa.Table) -> pa.Table:

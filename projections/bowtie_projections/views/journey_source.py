@@ -98,7 +98,7 @@ def _columns(
     if cut.moment is not None:
         lost = sa.case((c.lost_seen_at <= cut.moment, c.lost_at))
     inferred: ColumnElement[Any] = sa.false()
-    if lost_after is not None:
+    if lost_after is not None and cut.moment is not None:
         silent = c.last_activity_at + span(lost_after)
         inferred = sa.and_(lost.is_(None), silent <= cut.moment)
         lost = sa.case((inferred, silent), else_=lost)

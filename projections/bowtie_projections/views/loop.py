@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,10 @@ from bowtie_projections.traits import TraitRule, read_traits
 from bowtie_projections.value import money
 from bowtie_projections.views import loop_sources
 from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop_counts import Totals, TraitCounts, read_levels, read_totals
 from bowtie_projections.views.loop_findings import FEWEST, Finding, findings, judge_traits
-from bowtie_projections.views.loop_population import Arrived, Population, data_begin, data_end
+from bowtie_projections.views.loop_population import Arrived, Population
 from bowtie_projections.views.loop_question import Question, ask
 from bowtie_projections.views.loop_tables import findings_table, sources_table, traits_table
 from bowtie_projections.views.loop_tally import tally
@@ -99,12 +100,11 @@ def loop(
         if name not in {"reader", "cut", "definition", "traits"}
     }  # fmt: skip
     question, rules = ask(definition, asked), read_traits(traits)
-    end = data_end(reader, cut, question)
-    answer = _Answer(reader, cut, definition, question, rules, end)
-    if end is None:
+    cut = settled_through(reader, cut, question.data_through)
+    answer = _Answer(reader, cut, definition, question, rules)
+    if cut.moment is None:
         return answer.nobody()
-    begin = data_begin(reader, cut, definition, question)
-    population = Population(reader, cut, definition, question, end, begin)
+    population = Population.of(reader, cut, definition, question)
     arrivals = reader.fetch(population.arrivals()).to_pylist()
     answer.arrived = arrived = Arrived.of(arrivals, question)
     if arrived.mature < ENOUGH:
@@ -121,7 +121,6 @@ class _Answer:
     definition: Definition
     question: Question
     rules: Mapping[str, TraitRule]
-    end: datetime | None
     arrived: Arrived = field(default_factory=Arrived)
     longest: int | None = None
     fitted: Mapping[str, Any] = field(default_factory=dict)
@@ -136,7 +135,7 @@ class _Answer:
     ) -> Result:
         """The answer with its sentence and notes."""
         said = Said(
-            self.question, self.arrived, self.end, self.longest, self.fitted, self.threshold,
+            self.question, self.arrived, self.cut.moment, self.longest, self.fitted, self.threshold,
             totals, traits,
         )  # fmt: skip
         return Result(
@@ -149,7 +148,7 @@ class _Answer:
                 "definition": self.definition.label,
                 "parameters": self.question.parameters(),
                 "position": self.cut.position,
-                "as_of": self.cut.as_of or self.end,
+                "as_of": self.cut.as_of,
                 "threshold": self.threshold,
                 "currency": self.fitted.get("currency_low"),
                 "entered": self.arrived.entered,

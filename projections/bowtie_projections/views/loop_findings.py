@@ -18,7 +18,7 @@ from bowtie_projections import statistics
 from bowtie_projections.stratified import Strata, omnibus
 from bowtie_projections.views.loop_counts import Totals, TraitCounts
 
-__all__ = ["COLUMNS", "FEWEST", "VERDICTS", "Finding", "Tested", "findings", "judge_traits"]
+__all__ = ["COLUMNS", "FEWEST", "VERDICTS", "Finding", "Judged", "findings", "judge_traits"]
 
 Counts = NDArray[np.int64]
 
@@ -42,7 +42,7 @@ Finding = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Tested:
+class Judged:
     """One trait and its test.
 
     Args:
@@ -62,7 +62,7 @@ class Tested:
     single: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
-def judge_traits(traits: Sequence[TraitCounts], totals: Totals) -> list[Tested]:
+def judge_traits(traits: Sequence[TraitCounts], totals: Totals) -> list[Judged]:
     """Each trait tested and corrected over all; then the levels of those that are findings."""
     tested = [_test(trait) for trait in traits]
     run = [one for one in tested if one.p is not None]
@@ -76,7 +76,7 @@ def judge_traits(traits: Sequence[TraitCounts], totals: Totals) -> list[Tested]:
     return tested
 
 
-def _test(trait: TraitCounts) -> Tested:
+def _test(trait: TraitCounts) -> Judged:
     customers, high = _overall(trait.counts)
     enough = customers.sum(axis=1) >= FEWEST
     # the small ones, thrown together, are a level too if they are enough
@@ -85,8 +85,8 @@ def _test(trait: TraitCounts) -> Tested:
     if rest_n.sum() >= FEWEST:
         n, k = np.vstack([n, rest_n]), np.vstack([k, rest_high])
     if len(n) < 2:
-        return Tested(trait)
-    return Tested(
+        return Judged(trait)
+    return Judged(
         trait,
         test="two levels" if len(n) == 2 else "omnibus",
         p=omnibus(k, n),
@@ -94,7 +94,7 @@ def _test(trait: TraitCounts) -> Tested:
     )
 
 
-def _test_levels(tested: Tested, totals: Totals, *, families: int, selected: int) -> None:
+def _test_levels(tested: Judged, totals: Totals, *, families: int, selected: int) -> None:
     trait = tested.trait
     places = [place for place in range(len(trait.levels)) if _comparable(trait, place, totals)]
     p = [_against_rest(trait.counts[place], totals.counts).p() for place in places]
@@ -121,7 +121,7 @@ def _comparable(trait: TraitCounts, place: int, totals: Totals) -> bool:
     return min(size, totals.customers - size) >= FEWEST
 
 
-def findings(tested: Sequence[Tested], totals: Totals) -> list[Finding]:
+def findings(tested: Sequence[Judged], totals: Totals) -> list[Finding]:
     """A row for each level of each trait, by :data:`VERDICTS`, then by the bound of lift."""
     rows = [row for one in tested for row in _level_rows(one, totals)]
     return sorted(rows, key=_order)
@@ -134,7 +134,7 @@ def _order(row: Finding) -> tuple[Any, ...]:
     return VERDICTS.index(row["verdict"]), nowhere, bound, row["trait"], row["level"] or ""
 
 
-def _level_rows(tested: Tested, totals: Totals) -> list[Finding]:
+def _level_rows(tested: Judged, totals: Totals) -> list[Finding]:
     trait = tested.trait
     n, high = (counts.sum(axis=1) for counts in _overall(trait.counts))
     everybody, all_high = totals.customers, totals.high
@@ -165,7 +165,7 @@ def _level_rows(tested: Tested, totals: Totals) -> list[Finding]:
     return rows
 
 
-def _judged(tested: Tested, place: int, lift: float, totals: Totals) -> Finding:
+def _judged(tested: Judged, place: int, lift: float, totals: Totals) -> Finding:
     """The level's p and q, whether it held in the later cohorts, and the verdict."""
     trait = tested.trait
     strata = _against_rest(trait.counts[place], totals.counts)

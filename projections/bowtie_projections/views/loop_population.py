@@ -12,29 +12,17 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import Definition
 from bowtie_projections import tables
-from bowtie_projections.cycles import journey_rows
 from bowtie_projections.expressions import span
 from bowtie_projections.localtime import local_month
 from bowtie_projections.traits import TOUCH_TRAITS
 from bowtie_projections.value import MONEY, Horizon, values
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.journey_source import Needs, journeys_at
 from bowtie_projections.views.loop_question import Question
 
-__all__ = ["Arrived", "Population", "channel_of", "data_begin", "data_end"]
+__all__ = ["Arrived", "Population", "channel_of", "data_begin"]
 
 _NOUGHT = sa.literal_column("0", sa.Integer())
-
-
-def data_end(reader: Reader, cut: Cut, question: Question) -> datetime | None:
-    """The moment up to which horizons can have passed; None where there is no fact at all."""
-    end = cut.moment
-    if end is None:
-        table = tables.events
-        newest = sa.select(sa.func.max(table.c.occurred_at)).where(counts(table, cut))
-        end = reader.fetch(newest).column(0)[0].as_py()
-    if end is not None and question.data_through is not None:
-        return min(end, question.data_through)
-    return end
 
 
 def data_begin(
@@ -97,28 +85,36 @@ class Population:
     """The customers of one question, as relations to build its statements from.
 
     Args:
-        reader: the tables.
+        journeys: one row for each customer and cycle.
         cut: the facts that count.
-        definition: what the entry of a stage is.
         question: what was asked.
-        end: the moment up to which horizons can have passed.
+        end: the moment up to which horizons can have passed: that of the cut.
         begin: customers first seen before it may be older than the data.
     """
 
-    reader: Reader
+    journeys: sa.FromClause
     cut: Cut
-    definition: Definition
     question: Question
     end: datetime
     begin: datetime | None
 
+    @classmethod
+    def of(cls, reader: Reader, cut: Cut, definition: Definition, question: Question) -> Population:
+        """Those of a settled cut with any fact."""
+        end = cut.moment
+        assert end is not None  # noqa: S101 - for the type checker
+        begin = data_begin(reader, cut, definition, question)
+        needs = Needs(touch=True, activity=begin is not None)
+        return cls(journeys_at(reader, cut, definition, needs), cut, question, end, begin)
+
     def entered(self) -> sa.CTE:
         """Everybody with a time zero, with their first touch, ``truncated`` and ``mature``."""
-        rows = self._journeys()
+        rows = self.journeys
         entry = rows.c[f"{self.question.stage}_at"]
         t0 = sa.func.min(entry)
-        seen = sa.func.min(rows.c.first_seen_at)
-        truncated = sa.false() if self.begin is None else seen < sa.literal(self.begin)
+        truncated: ColumnElement[bool] = sa.false()
+        if self.begin is not None:
+            truncated = sa.func.min(rows.c.first_seen_at) < sa.literal(self.begin)
         mature = t0 + span(self.question.horizon) <= sa.literal(self.end)
         # a customer's cycles all carry the same first touch
         touch = [
@@ -137,17 +133,6 @@ class Population:
             .group_by(rows.c.customer)
             .cte("entered")
         )
-
-    def _journeys(self) -> sa.FromClause:
-        """The rows of the journeys table where it stands at the cut, else those of the facts."""
-        whole = self.cut.as_of is None or self.cut.complete
-        stands_here = (
-            self.reader.position == self.cut.position
-            and self.reader.definition == self.definition.label
-        )
-        if whole and stands_here:
-            return tables.journeys
-        return journey_rows(self.definition, self.cut).subquery("journey_rows")
 
     def arrivals(self) -> sa.Select[Any]:
         """Everybody with a time zero, counted by channel, month, ``truncated`` and ``mature``."""

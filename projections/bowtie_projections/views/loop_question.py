@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,12 +12,12 @@ from bowtie.currencies import ISO_4217
 from bowtie.durations import format_duration, parse_duration
 from bowtie.errors import UsageError
 from bowtie.stages import Definition
-from bowtie.times import moment
 from bowtie_projections.localtime import check_zone
+from bowtie_projections.views.cohorts import period
 
 __all__ = ["Question", "ask"]
 
-DAY = timedelta(days=1)
+DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
     if currency is not None and currency not in ISO_4217:
         raise UsageError(f"currency {currency!r} is no ISO 4217 code in capitals, such as EUR")
     tz = check_zone(asked["tz"])
+    since, through = asked["data_from"], asked["data_through"]
     return Question(
         time_zero=time_zero,
         stage=definition.lead if time_zero == "lead" else "commitment",
@@ -109,8 +110,8 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
         costs_complete=bool(asked["costs_complete"]),
         gap=_span("backfill_gap", asked["backfill_gap"]),
         strict_known=bool(asked["strict_known"]),
-        data_from=_moment(asked["data_from"], tz, end_of_day=False),
-        data_through=_moment(asked["data_through"], tz, end_of_day=True),
+        data_from=None if since is None else period(since, tz)[0],
+        data_through=None if through is None else period(through, tz)[1] - MICROSECOND,
         include_truncated=bool(asked["include_truncated"]),
         tz=tz,
     )
@@ -155,18 +156,3 @@ def _threshold(value: object) -> Decimal | None:
     if amount < 0 or amount != round(amount, 6) or amount >= Decimal(10) ** 20:
         raise UsageError(f"threshold is {value}; write an amount of money, at most 6 decimals")
     return amount
-
-
-def _moment(value: Any, tz: str, *, end_of_day: bool) -> datetime | None:
-    """A moment as the tables write it; a plain day is one of the zone asked for."""
-    if value is None:
-        return None
-    if isinstance(value, str) and len(value) == 10:
-        try:
-            value = date.fromisoformat(value)
-        except ValueError:
-            raise UsageError(f"{value!r} is no day: write 2026-03-31") from None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        clock = time.max if end_of_day else time.min
-        value = datetime.combine(value, clock, ZoneInfo(tz))
-    return moment(value, end_of_day=end_of_day).replace(tzinfo=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bowtie_projections.traits import TOUCH_TRAITS, TraitRule
 from bowtie_projections.views.loop_counts import MISSING, TraitCounts
-from bowtie_projections.views.loop_findings import Tested
+from bowtie_projections.views.loop_findings import Judged
 from bowtie_projections.views.loop_tally import MOST_LEVELS
 
 __all__ = ["Standing", "is_leak", "looks_like_identifier", "standings", "untested"]
@@ -76,7 +76,7 @@ def untested(trait: TraitCounts, rules: Mapping[str, TraitRule]) -> str | None:
 
 
 def standings(
-    counts: Sequence[TraitCounts], tested: Sequence[Tested], rules: Mapping[str, TraitRule]
+    counts: Sequence[TraitCounts], tested: Sequence[Judged], rules: Mapping[str, TraitRule]
 ) -> list[Standing]:
     """How each trait stands, those of the traits file that were refused or not seen included."""
     tests = {one.trait.name: one for one in tested}
@@ -92,12 +92,12 @@ def standings(
 
 
 def _standing(
-    trait: TraitCounts, tested: Tested | None, rules: Mapping[str, TraitRule]
+    trait: TraitCounts, tested: Judged | None, rules: Mapping[str, TraitRule]
 ) -> Standing:
     rule = rules.get(trait.name, TraitRule())
     kind = rule.kind or ("first touch" if trait.name in TOUCH_TRAITS else None)
     use, reason = _use(trait, tested, rule)
-    test = tested or Tested(trait)
+    test = tested or Judged(trait)
     return Standing(
         trait=trait.name,
         kind=kind,
@@ -116,7 +116,7 @@ def _standing(
     )
 
 
-def _use(trait: TraitCounts, tested: Tested | None, rule: TraitRule) -> tuple[str, str | None]:
+def _use(trait: TraitCounts, tested: Judged | None, rule: TraitRule) -> tuple[str, str | None]:
     if tested is None:
         if looks_like_identifier(trait) and not is_leak(trait, {trait.name: rule}):
             own = f"{trait.distinct} different values: nearly every customer has its own"

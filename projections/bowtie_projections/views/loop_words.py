@@ -147,10 +147,11 @@ class Said:
         quarters = len({quarter for quarter, _ in self.totals.strata})
         motions = len({motion for _, motion in self.totals.strata})
         within = "acquisition quarter" + (" and motion" if motions > 1 else "")
+        run = "1 test was" if m == 1 else f"{m} tests were"
         yield (
-            f"{m} tests were run, one a trait, within {within} ({quarters} quarters), and corrected"
-            f" together (Benjamini-Hochberg, m = {m}); a finding has q <= 0.05 and is replicated in"
-            " the newer half."
+            f"{run} run, one a trait, within {within} ({_people(quarters, 'quarter')}), and"
+            f" corrected together (Benjamini-Hochberg, m = {m}); a finding has q <= 0.05 and is"
+            " replicated in the newer half."
         )
 
     def _on_traits(self) -> Iterator[str]:

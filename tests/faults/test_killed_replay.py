@@ -1,0 +1,86 @@
+"""A process killed at any moment of a replay leaves tables that a rerun completes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bowtie import Bowtie
+from bowtie.demo import Demo
+from bowtie_projections.file import TablesFile
+from bowtie_projections.replay import replay
+from bowtie_projections.tables import metadata, position_table
+
+_REPLAY = """
+import sys
+from bowtie import Bowtie
+from bowtie_projections.file import TablesFile
+from bowtie_projections.replay import replay
+with Bowtie.open(sys.argv[1], create=False) as engine:
+    tables = TablesFile.of(sys.argv[2])
+    print("ready", flush=True)
+    replay(engine.store, tables, engine.definition, rebuild=sys.argv[3] == "rebuild", batch=300)
+"""
+
+
+def _rows(tables: TablesFile) -> dict[str, list[Any]]:
+    with tables.read() as reader:
+        found = {
+            table.name: sorted(map(repr, reader.fetch(f"SELECT * FROM {table.name}").to_pylist()))
+            for table in metadata.sorted_tables
+            if table is not position_table
+        }
+        found["position"] = [reader.position]
+    return found
+
+
+def _kill_while(url: str, tables: Path, how: str, delay: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _REPLAY, url, str(tables), how],
+        stdout=subprocess.PIPE,
+        env=os.environ,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A business of 150 customers, duplicates, corrections and malformed lines included."""
+    path = tmp_path_factory.mktemp("log") / "log.jsonl"
+    Demo(customers=150).write(path)
+    return path
+
+
+@pytest.mark.parametrize("how", ["catch_up", "rebuild"])
+def test_a_rerun_completes_a_killed_replay(tmp_path: Path, log: Path, how: str) -> None:
+    """The same rows as without the kills; and the tables can be read after each of them."""
+    url, tables = f"sqlite:///{tmp_path / 'journeys.db'}", tmp_path / "journeys.duckdb"
+    lines = log.read_bytes().splitlines(keepends=True)
+    half = tmp_path / "half.jsonl"
+    half.write_bytes(b"".join(lines[: len(lines) // 2]))
+    rng = random.Random(how)
+    with Bowtie.open(url) as engine:
+        engine.ingest(half)
+        replay(engine.store, TablesFile.of(tables), engine.definition)
+        engine.ingest(log)
+        for _ in range(6):
+            _kill_while(url, tables, how, rng.uniform(0.0, 0.8))
+            assert _rows(TablesFile.of(tables))["position"][0] > 0
+        replay(engine.store, TablesFile.of(tables), engine.definition)
+        calm = TablesFile.of("memory://")
+        replay(engine.store, calm, engine.definition)
+
+        assert _rows(calm) == _rows(TablesFile.of(tables))

@@ -1,0 +1,106 @@
+"""Personal text is nowhere in plain: not in the store's files, not in the tables, not in messages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bowtie import Bowtie
+from bowtie.errors import SealedKeyMissing
+from bowtie.events import CATALOGUE, PERSONAL_NAMES, personal_fields
+from bowtie.sealing import MASTER_KEY_VARIABLE
+from bowtie_projections import Views
+from tests.logs import log, wire
+
+_MARK = "Qz7-personal-Qz7"
+
+#: What each event with a personal field needs beside it.
+_REST: dict[str, dict[str, object]] = {
+    "identity_linked": {},
+    "identity_unlinked": {},
+    "stage_entered": {"stage": "education"},
+    "disqualified": {},
+    "contract_changed": {"contract": "c", "kind": "price", "amount": "1", "per": "month"},
+    "cancellation_requested": {"contract": "c"},
+    "contract_ended": {"contract": "c"},
+    "credited": {"invoice": "i", "amount": "1", "currency": "EUR"},
+    "refunded": {"invoice": "i", "amount": "1", "currency": "EUR"},
+    "written_off": {"invoice": "i", "amount": "1", "currency": "EUR"},
+    "paid": {"invoice": "i", "amount": "1", "currency": "EUR"},
+    "payment_failed": {"invoice": "i", "amount": "1", "currency": "EUR"},
+    "score_given": {"instrument": "nps", "score": "9"},
+    "risk_signalled": {"kind": "champion_left"},
+    "retracted": {"of_source": "crm", "of_id": "none"},
+}
+
+
+def _lines() -> list[bytes]:
+    lines = []
+    for name, model in CATALOGUE.items():
+        for field in sorted(personal_fields(model)):
+            data = _REST[name] | {field: f"{_MARK} {name}.{field}"}
+            lines.append(wire(f"{name}.{field}", name, data=data, authid=f"{_MARK} actor"))
+    named = {name: f"{_MARK} {name}" for name in PERSONAL_NAMES}
+    lines.append(wire("t", "traits_observed", data={"traits": named | {"plan": "pro"}}))
+    lines.append(wire("n", "noted", data={"name": "lead_created", "properties": named}))
+    lines.append(wire("bad1", "touched", data={"channel": _MARK, "direction": "sideways"}))
+    lines.append(b'{"broken": "%s"' % _MARK.encode())
+    return lines
+
+
+def test_the_test_knows_every_personal_field() -> None:
+    """A new event with a personal field must be in the list above."""
+    assert {name for name, model in CATALOGUE.items() if personal_fields(model)} == set(_REST)
+
+
+def test_no_file_holds_personal_text(tmp_path: Path) -> None:
+    """Store, journal, key file, read tables; and the report names fields, never values."""
+    file = tmp_path / "in" / "log.jsonl"
+    file.parent.mkdir()
+    file.write_bytes(log(*_lines()))
+    with Bowtie.open(f"sqlite:///{tmp_path / 'journeys.db'}") as engine:
+        report = engine.ingest(file)
+        Views.open(engine).close()
+        sealed = [json.dumps(line) for line in engine.export()]
+        revealed = "".join(json.dumps(line) for line in engine.export(reveal=True))
+        files = [path for path in tmp_path.iterdir() if path.is_file()]
+        holding = [path.name for path in files if _MARK.encode() in path.read_bytes()]
+
+    assert report.parked == 2
+    assert report.appended == len(_lines()) - 2
+    assert {"journeys.db", "journeys.db.key", "journeys.duckdb"} <= {path.name for path in files}
+    assert holding == []
+    assert not any(_MARK in line for line in sealed)
+    assert _MARK not in repr(report)
+    assert revealed.count(_MARK) > len(PERSONAL_NAMES) * 2
+
+
+def test_without_the_master_key_nothing_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replay and views don't need it; writing and opening do, and say which key is missing."""
+    url = f"sqlite:///{tmp_path / 'journeys.db'}"
+    with Bowtie.open(url) as engine:
+        engine.ingest(_as_file(tmp_path))
+    key = tmp_path / "journeys.db.key"
+    kept = key.read_text()
+    key.unlink()
+
+    with Bowtie.open(url) as engine:
+        assert Views.open(engine).funnel().rows()
+        with pytest.raises(SealedKeyMissing, match=r"journeys\.db\.key"):
+            engine.ingest(_as_file(tmp_path))
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, kept.strip())
+    with Bowtie.open(url) as engine:
+        assert engine.ingest(_as_file(tmp_path)).appended == 0
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, "A" * 43 + "=")
+    with Bowtie.open(url) as engine, pytest.raises(SealedKeyMissing, match="not the one"):
+        engine.ingest(_as_file(tmp_path))
+
+
+def _as_file(folder: Path) -> Path:
+    path = folder / "log.jsonl"
+    path.write_bytes(log(*_lines()))
+    return path
