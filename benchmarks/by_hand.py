@@ -94,7 +94,7 @@ judged AS (
   SELECT stage, CASE WHEN touched_at <= entered_at THEN channel END AS channel, days,
     entered_at + horizon <= as_of AS mature, next_at - entered_at <= horizon AS reached,
     lost_at - entered_at <= horizon AND (next_at IS NULL OR lost_at < next_at) AS lost
-  FROM (SELECT *, epoch_us(next_at) / 86400e6 - epoch_us(entered_at) / 86400e6 AS days FROM member), cut
+  FROM (SELECT *, (epoch_us(next_at) - epoch_us(entered_at)) / 86400e6 AS days FROM member), cut
 )
 SELECT channel, stage, count(*) AS entered,
   count(*) FILTER (reached AND lost IS NOT TRUE) AS reached_next,
@@ -102,7 +102,8 @@ SELECT channel, stage, count(*) AS entered,
   count(*) FILTER (mature AND reached IS NOT TRUE AND lost IS NOT TRUE) AS expired,
   count(*) FILTER (NOT mature AND reached IS NOT TRUE AND lost IS NOT TRUE) AS pending,
   count(*) FILTER (mature) AS mature,
-  count(*) FILTER (mature AND reached AND lost IS NOT TRUE) / count(*) FILTER (mature) AS rate,
+  count(*) FILTER (mature AND reached AND lost IS NOT TRUE) / count(*) FILTER (mature)
+    AS conversion,
   quantile_cont(days, [0.5, 0.75, 0.9]) FILTER (mature AND reached AND days >= 0) AS days
 FROM judged GROUP BY ALL ORDER BY ALL"""
 
@@ -164,7 +165,8 @@ class Question:
             for row in self.ask()
             if row["stage"] != "growth"
         }
-        theirs = {(row[0], row[1]): row[2:9] for row in self.by_hand(tables) if row[1] != "growth"}
+        hand = self.by_hand(tables)
+        theirs = {(row[0], row[1]): row[2:9] for row in hand if row[1] != "growth"}
         if ours != theirs:
             raise SystemExit(f"answers differ: {ours} and {theirs}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from bowtie.codec import Fact
+from bowtie.codec import Fact, Stamp
 from bowtie.deciding import Batch, Mode, Outcome
 from bowtie.memory import StreamMemory
 from bowtie.reader import Reader
@@ -20,6 +20,8 @@ class Appender:
     def __init__(self, store: Store, reader: Reader) -> None:
         self._store, self._reader = store, reader
         self._secrets = store.secrets
+        #: what a fact needs before it is appended; may be done ahead, in another thread
+        self.stamp = Stamp(self._secrets.content)
         self._memory = StreamMemory(store.master_key)
         #: look ids up before inserting them; where none is expected, a clash shows at the insert
         self._look_first = store.head() > 0
@@ -40,6 +42,9 @@ class Appender:
         Raises:
             EventRejected, RuleViolation: a command is refused; nothing was appended.
         """
+        for fact in facts:
+            if not fact.id_hash:
+                self.stamp(fact)
         try:
             return self._attempt(facts, mode, also)
         except sqlite3.IntegrityError:
@@ -57,7 +62,7 @@ class Appender:
         try:
             with self._store.writing() as tx:
                 self._memory.begin(tx, facts)
-                batch = Batch(tx, self._memory, self._secrets, self._reader, mode)
+                batch = Batch(tx, self._memory, self._secrets, self._reader, self.stamp, mode=mode)
                 batch.take_all(facts, look_first=self._look_first or mode.command)
                 batch.finish()
                 if also is not None:

@@ -19,7 +19,7 @@ from bowtie.events import CATALOGUE, Event, personal_fields, stream_kinds
 from bowtie.fields import DECIMAL_PATTERN, PERSONAL, Currency, Day, Flag, Money, Number, Text, Whole
 from bowtie.times import SKEW
 
-__all__ = ["Fact", "TypeCodec", "codec_for", "content_hasher", "id_hash", "state_of"]
+__all__ = ["Fact", "Stamp", "TypeCodec", "codec_for", "id_hash", "state_of"]
 
 _ENCODE = msgspec.json.Encoder().encode
 _ENCODE_SORTED = msgspec.json.Encoder(order="sorted").encode
@@ -54,6 +54,8 @@ class Fact(Struct, gc=False):
 
     ``personal`` holds the plain values of its personal fields, by field name or ``traits.NAME``;
     ``body`` is the rest of its data as JSON, ``whole`` all of it (what the content hash covers).
+    What follows from the rest is written by a :class:`Stamp`: the stream's id, the hashes of its
+    id and of its content, and its state where nothing of it is decided later.
     """
 
     type: str
@@ -72,11 +74,10 @@ class Fact(Struct, gc=False):
     personal: dict[str, Any] | None = None
     stored: int | None = None
     out_of_sequence: bool = False
-
-    @property
-    def stream(self) -> str:
-        """The stream's id: kind and key."""
-        return f"{self.kind}/{self.subject}"
+    stream: str = ""
+    id_hash: bytes = b""
+    content_hash: bytes = b""
+    state: bytes = b""
 
 
 def id_hash(source: str, event_id: str) -> bytes:
@@ -84,17 +85,25 @@ def id_hash(source: str, event_id: str) -> bytes:
     return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
 
 
-def content_hasher(key: bytes) -> Callable[[Fact], bytes]:
-    """What makes, under the store's key, 16 bytes that stand for what an event says."""
-    keyed = hashlib.blake2b(key=key, digest_size=16)
+class Stamp:
+    """Writes into facts what follows from them and from the store's key."""
 
-    def content_hash(fact: Fact) -> bytes:
-        hasher = keyed.copy()  # taking in the key anew would cost as much as the rest
+    def __init__(self, content_key: bytes) -> None:
+        self._keyed = hashlib.blake2b(key=content_key, digest_size=16)
+
+    def __call__(self, fact: Fact) -> None:
+        """Stamp a fact; again after it has changed."""
+        fact.stream = f"{fact.kind}/{fact.subject}"
+        fact.id_hash = id_hash(fact.source, fact.id)
+        fact.content_hash = self.content_hash(fact)
+        fact.state = b"" if fact.personal else state_of(fact)
+
+    def content_hash(self, fact: Fact) -> bytes:
+        """16 bytes under the store's key that stand for what an event says."""
+        hasher = self._keyed.copy()  # taking in the key anew would cost as much as the rest
         head = f"{fact.type}\0{fact.kind}\0{fact.subject}\0{fact.at}\0{fact.known}\0"
         hasher.update(head.encode() + fact.whole)
         return hasher.digest()
-
-    return content_hash
 
 
 def state_of(fact: Fact, sealed: str | None = None, alias: str | None = None) -> bytes:

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bowtie.codec import Fact, content_hasher, id_hash, state_of
+from bowtie.codec import Fact, Stamp, id_hash, state_of
 from bowtie.corrections import corrected, newest_version, retraction_of
 from bowtie.decoding import data_of, open_value, seal_fact
 from bowtie.errors import EventRejected, RuleViolation
 from bowtie.events import CATALOGUE
-from bowtie.journey import SEQUENCED
-from bowtie.memory import StreamMemory, ruled_topics
+from bowtie.memory import RULED_TOPICS, StreamMemory
 from bowtie.reader import Reader
+from bowtie.rules import SEQUENCED
 from bowtie.sealing import SEALED_PREFIX, StoreKeys
 from bowtie.stores.contract import IdRow, Writing
-from bowtie.times import from_micros
 
 __all__ = ["Batch", "Mode", "Outcome", "Rejection"]
 
@@ -58,12 +57,18 @@ class Batch:
     """Decides about facts one by one, then writes what was taken."""
 
     def __init__(
-        self, tx: Writing, memory: StreamMemory, secrets: StoreKeys, reader: Reader, mode: Mode
+        self,
+        tx: Writing,
+        memory: StreamMemory,
+        secrets: StoreKeys,
+        reader: Reader,
+        stamp: Stamp,
+        *,
+        mode: Mode,
     ) -> None:
         self.outcome = Outcome()
         self._tx, self._memory, self._secrets, self._reader = tx, memory, secrets, reader
-        self._mode = mode
-        self._content_hash = content_hasher(secrets.content)
+        self._stamp, self._mode = stamp, mode
         self._start = self._position = tx.head
         self._events: list[tuple[str, int, str, bytes]] = []
         self._new: dict[bytes, tuple[int, bytes]] = {}
@@ -72,40 +77,40 @@ class Batch:
         self._recorded_at = tx.last_recorded_at if mode.restore else tx.recorded_at
 
     def take_all(self, facts: Sequence[Fact], *, look_first: bool) -> None:
-        """Decide about each fact, in order.
+        """Decide about each stamped fact, in order.
 
         Raises:
             EventRejected, RuleViolation: a command is refused.
         """
-        hashes = [id_hash(fact.source, fact.id) for fact in facts]
         if look_first:
-            self._taken = self._tx.ids(hashes)
-        for index, (fact, hashed) in enumerate(zip(facts, hashes, strict=True)):
+            self._taken = self._tx.ids([fact.id_hash for fact in facts])
+        for index, fact in enumerate(facts):
             try:
-                self._take(fact, hashed)
+                self._take(fact)
             except EventRejected as error:
                 if self._mode.command:
                     raise
-                self.outcome.rejected.append(Rejection(index, error))
+                # with its traceback it would hold on to all of the batch
+                self.outcome.rejected.append(Rejection(index, error.with_traceback(None)))
 
-    def _take(self, fact: Fact, hashed: bytes) -> None:
-        if not self._mode.restore:
+    def _take(self, fact: Fact) -> None:
+        if fact.out_of_sequence and not self._mode.restore:
             fact.out_of_sequence = False  # decided here, whatever another store said
+            self._stamp(fact)
         if fact.personal is not None:
             self._open_sealed(fact)
-        content = self._content_hash(fact)
-        row = self._new.get(hashed) or self._taken.get(hashed)
-        if row is None:
-            if fact.type in _SPECIAL:
-                self._check_special(fact)
-            self._append(fact, hashed, content)
-        else:
-            self._take_again(fact, content, IdRow(*row))
+        row = self._new.get(fact.id_hash) or self._taken.get(fact.id_hash)
+        if row is not None:
+            self._take_again(fact, IdRow(*row))
+            return
+        if fact.type in _SPECIAL:
+            self._check_special(fact)
+        self._append(fact)
 
-    def _take_again(self, fact: Fact, content: bytes, row: IdRow) -> None:
+    def _take_again(self, fact: Fact, row: IdRow) -> None:
         """Decide about a fact whose id is taken."""
         number, name, newest = newest_version(fact.source, fact.id, row, self._look_up)
-        if newest.content == content:
+        if newest.content == fact.content_hash:
             self.outcome.duplicates += 1
             self.outcome.positions.append(newest.position)
         elif self._mode.correct:
@@ -123,34 +128,38 @@ class Batch:
 
     def _correct(self, fact: Fact, number: int, old_id: str, old: IdRow) -> None:
         kind, _, subject = self._where(old.position)[0].partition("/")
-        content = self._content_hash(fact)
         right = corrected(fact, number)
         retraction = retraction_of(old_id, right, (kind, subject))
+        self._stamp(right)
+        self._stamp(retraction)
         self._check_special(right)  # before anything is written: both or none
         self._check_special(retraction)
-        self._append(
-            retraction,
-            id_hash(retraction.source, retraction.id),
-            self._content_hash(retraction),
-        )
+        self._append(retraction)
         self.outcome.positions.pop()
-        self._append(right, id_hash(right.source, right.id), content)
+        self._append(right)
         self.outcome.corrected += 1
 
-    def _append(self, fact: Fact, hashed: bytes, content: bytes) -> None:
-        stream = fact.stream
-        sealed = alias = None
-        if fact.personal is not None:
-            sealed = seal_fact(self._memory.key(stream), fact)
-            if fact.type in _IDENTITY:
-                alias = self._secrets.alias_hash(str(fact.personal["alias"]))
+    def _append(self, fact: Fact) -> None:
         if self._mode.restore:
             self._date(fact)
+        state = fact.state
+        if fact.personal is not None or fact.out_of_sequence:
+            state = self._decided_state(fact)
         self._position += 1
-        version = self._memory.next_version(self._tx, stream)
-        self._events.append((stream, version, fact.type, state_of(fact, sealed, alias)))
-        self._new[hashed] = (self._position, content)
+        version = self._memory.next_version(self._tx, fact.stream)
+        self._events.append((fact.stream, version, fact.type, state))
+        self._new[fact.id_hash] = (self._position, fact.content_hash)
         self.outcome.positions.append(self._position)
+
+    def _decided_state(self, fact: Fact) -> bytes:
+        """The state of a fact with personal fields, or that breaks a rule."""
+        if fact.personal is None:
+            return state_of(fact)
+        sealed = seal_fact(self._memory.key(fact.stream), fact)
+        alias = None
+        if fact.type in _IDENTITY:
+            alias = self._secrets.alias_hash(str(fact.personal["alias"]))
+        return state_of(fact, sealed, alias)
 
     def _date(self, fact: Fact) -> None:
         """Keep the time at which the restored event was recorded; it never falls."""
@@ -191,9 +200,8 @@ class Batch:
         stored = None
         if not self._memory.follows(fact.stream):  # a retraction in this batch unfollowed it
             self.flush()
-            stored = self._tx.streams([fact.stream], ruled_topics())
-        data = CATALOGUE[fact.type].model_validate(data_of(fact))
-        violation = self._memory.follow(stored, fact, data, from_micros(fact.at))
+            stored = self._tx.streams([fact.stream], RULED_TOPICS)
+        violation = self._memory.follow(stored, fact)
         if violation is None or self._mode.restore:
             return
         if self._mode.command:
@@ -281,3 +289,4 @@ class Batch:
             {"actor": opened.get("actor", personal["actor"])} if "actor" in personal else None
         )
         self._reader.fill(fact, CATALOGUE[fact.type].model_validate(data))
+        self._stamp(fact)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bowtie.appending import Appender
-from bowtie.codec import Fact
+from bowtie.codec import Fact, Stamp
 from bowtie.deciding import Mode, Outcome
 from bowtie.errors import EventRejected, FileError
 from bowtie.reader import Reader
@@ -123,18 +123,21 @@ class Prepared:
     rejected: list[tuple[Line, EventRejected]]
 
 
-def prepare(reader: Reader, lines: Iterable[Line]) -> Prepared:
-    """Check a chunk of lines."""
+def prepare(reader: Reader, stamp: Stamp, lines: Iterable[Line]) -> Prepared:
+    """Check a chunk of lines, and do all that needs no decision."""
     prepared = Prepared([], [], [])
     for line in lines:
         if line.rejected is not None:
             prepared.rejected.append((line, line.rejected))
             continue
         try:
-            prepared.facts.append(reader.line(line.raw))
+            fact = reader.line(line.raw)
         except EventRejected as error:
-            prepared.rejected.append((line, error))
+            # with its traceback it would hold on to the whole chunk
+            prepared.rejected.append((line, error.with_traceback(None)))
         else:
+            stamp(fact)
+            prepared.facts.append(fact)
             prepared.lines.append(line)
     return prepared
 
@@ -181,6 +184,7 @@ class Ingesting:
         keys: StoreKeys,
         origin: str,
         mode: Mode,
+        *,
         report: IngestReport | None = None,
     ) -> None:
         self.report = IngestReport() if report is None else report
@@ -197,7 +201,8 @@ class Ingesting:
             FileError: the log is damaged; what was good before is kept, and is in ``report``.
         """
         started = time.perf_counter()
-        checked = (prepare(self._reader, chunk) for chunk in chunks)
+        stamp = self._appender.stamp
+        checked = (prepare(self._reader, stamp, chunk) for chunk in chunks)
         with _collector_off():
             try:
                 for prepared in prefetched(checked):

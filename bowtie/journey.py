@@ -9,43 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from bowtie.errors import RuleViolation
 from bowtie.events import (
-    CancellationRequested,
     ContractChanged,
     ContractEnded,
     ContractRenewed,
     ContractSigned,
-    EntitlementSet,
     Event,
     IdentityLinked,
     IdentityUnlinked,
-    Invoiced,
     MembershipEnded,
     MembershipStarted,
-    Retracted,
     Touched,
     TraitsObserved,
 )
+from bowtie.rules import Signing, broken_rule
 
-__all__ = ["SEQUENCED", "Contract", "Dated", "Journey", "decide", "evolve", "fold", "initial"]
-
-#: The types that a rule of sequence looks at or is about.
-SEQUENCED = frozenset(
-    {
-        "contract_signed",
-        "contract_changed",
-        "contract_renewed",
-        "contract_ended",
-        "cancellation_requested",
-        "entitlement_set",
-        "invoiced",
-    }
-)
+__all__ = ["Contract", "Dated", "Journey", "decide", "evolve", "fold", "initial"]
 
 
 class Occurred(Protocol):
@@ -187,58 +171,8 @@ def decide(journey: Journey, data: Event, occurred_at: datetime) -> RuleViolatio
     >>> decide(initial(), ended, datetime(2026, 1, 5)).rule
     'not_signed'
     """
-    match data:
-        case ContractSigned():
-            return _one_currency(journey, data.contract, data.currency)
-        case Invoiced(contract=str() as contract):
-            return _one_currency(journey, contract, data.currency)
-        case (
-            ContractChanged()
-            | ContractRenewed()
-            | ContractEnded()
-            | CancellationRequested()
-            | EntitlementSet()
-        ):
-            return _signed_before(journey, data.contract, occurred_at) or _ends_after_start(
-                journey, data, occurred_at
-            )
-        case Retracted() | _:
-            return None
-
-
-def _signed_before(journey: Journey, contract: str, occurred_at: datetime) -> RuleViolation | None:
-    known = journey.contracts.get(contract, Contract())
-    if known.signed is None:
-        return RuleViolation(
-            "not_signed", f"contract {contract} was never signed: record contract_signed first"
-        )
-    if known.signed.occurred_at > occurred_at:
-        return RuleViolation(
-            "not_signed_yet",
-            f"contract {contract} was signed only at {known.signed.occurred_at.isoformat()}",
-        )
-    return None
-
-
-def _one_currency(journey: Journey, contract: str, currency: str) -> RuleViolation | None:
-    known = journey.contracts.get(contract)
-    if known is None or known.signed is None or known.signed.value.currency == currency:
-        return None
-    return RuleViolation(
-        "other_currency",
-        f"contract {contract} is in {known.signed.value.currency}, not in {currency}:"
-        " sign a contract of its own for another currency",
-    )
-
-
-def _ends_after_start(journey: Journey, data: Event, occurred_at: datetime) -> RuleViolation | None:
-    if not isinstance(data, ContractEnded):
-        return None
-    signed = journey.contracts[data.contract].signed
-    last: date = data.effective_on or occurred_at.date()
-    if signed is not None and last < signed.value.starts_on:
-        return RuleViolation(
-            "end_before_start",
-            f"contract {data.contract} starts on {signed.value.starts_on}, it can't end on {last}",
-        )
-    return None
+    contract = getattr(data, "contract", None)
+    known = None if contract is None else journey.contracts.get(contract)
+    signed = None if known is None or known.signed is None else known.signed
+    signing = None if signed is None else Signing.of(signed.value, signed.occurred_at)
+    return broken_rule(data.type_name, data, signing, occurred_at)

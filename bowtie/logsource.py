@@ -73,7 +73,9 @@ def log_source(
             report = IngestReport()
             for log in logs:
                 with open_lines(log, mapping, None) as lines:
-                    one = Ingesting(appender, reader, store.secrets, lines.name, _TAKE, report)
+                    one = Ingesting(
+                        appender, reader, store.secrets, lines.name, _TAKE, report=report
+                    )
                     one.run(_hashed(lines, digest), progress)
                     report.unused_rows += lines.unused
             report.position = store.head()

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from bowtie.codec import Fact
+from bowtie.codec import Fact, codec_for
 from bowtie.decoding import Decoder, unwrap_key, wrap_key
 from bowtie.errors import RuleViolation
-from bowtie.events import Event, Retracted
-from bowtie.journey import SEQUENCED, Journey, decide, evolve, fold
+from bowtie.events import ContractSigned, Retracted
+from bowtie.rules import SEQUENCED, Signing, broken_rule
 from bowtie.sealing import new_key
 from bowtie.stores.contract import StoredState, Writing
+from bowtie.times import from_micros
 
-__all__ = ["StreamMemory"]
+__all__ = ["RULED_TOPICS", "StreamMemory"]
 
 _MAX_STREAMS = 1_000_000
 _MAX_JOURNEYS = 100_000
 _MAX_KEYS = 200_000
-_RULED = (*sorted(SEQUENCED), "retracted")
+#: The types that must be read to apply the rules.
+RULED_TOPICS = ("contract_signed", "retracted")
 
 
 @dataclass(slots=True)
 class _Ruled:
-    """What the rules of sequence know of one stream: its journey, and the ids retracted in it."""
+    """What the rules of sequence know of one stream: its signings, and the ids retracted in it."""
 
-    journey: Journey
-    retracted: set[tuple[str, str]]
+    signings: dict[str, Signing] = field(default_factory=dict)
+    retracted: set[tuple[str, str]] = field(default_factory=set)
 
-
-@dataclass(frozen=True, slots=True)
-class _Occurred:
-    data: Event
-    occurred_at: datetime
-    position: int
+    def take(self, data: Any, when: datetime) -> None:
+        """Know one more signing; the first one counts."""
+        signing, known = Signing.of(data, when), self.signings.get(data.contract)
+        if known is None or signing.signed_at < known.signed_at:
+            self.signings[data.contract] = signing
 
 
 class StreamMemory:
@@ -95,7 +97,7 @@ class StreamMemory:
         streams = {fact.stream for fact in facts if fact.type in SEQUENCED}.difference(self._ruled)
         known = [stream for stream in streams if not self.is_new(stream)]
         stored: dict[str, list[StoredState]] = {stream: [] for stream in streams}
-        for state in tx.streams(sorted(known), ruled_topics()) if known else ():
+        for state in tx.streams(sorted(known), RULED_TOPICS) if known else ():
             stored[state.stream].append(state)
         self._ruled |= {stream: _ruled_from(states) for stream, states in stored.items()}
 
@@ -128,20 +130,19 @@ class StreamMemory:
         made, self._new_keys = self._new_keys, {}
         return [(stream, wrap_key(self._master_key, key, stream)) for stream, key in made.items()]
 
-    def follow(
-        self, stored: Sequence[StoredState] | None, fact: Fact, data: Event, when: datetime
-    ) -> RuleViolation | None:
-        """Which rule the fact breaks; the journey then goes on with it.
+    def follow(self, stored: Sequence[StoredState] | None, fact: Fact) -> RuleViolation | None:
+        """Which rule the fact breaks; the stream then goes on with it.
 
         ``stored`` are the stream's ruled events, needed only where :meth:`follows` is false.
         """
         ruled = self._ruled.get(fact.stream)
         if ruled is None:
             ruled = self._ruled[fact.stream] = _ruled_from(stored or [])
-        violation = decide(ruled.journey, data, when)
-        if (fact.source, fact.id) not in ruled.retracted:
-            position = self._versions.get(fact.stream, 0) + 1  # grows as positions in a stream do
-            ruled.journey = evolve(ruled.journey, _Occurred(data, when, position))
+        data, when = codec_for(fact.type).decode(fact.whole), from_micros(fact.at)
+        signing = None if data.contract is None else ruled.signings.get(data.contract)
+        violation = broken_rule(fact.type, data, signing, when)
+        if fact.type == "contract_signed" and (fact.source, fact.id) not in ruled.retracted:
+            ruled.take(data, when)
         return violation
 
     def follows(self, stream: str) -> bool:
@@ -162,19 +163,16 @@ class StreamMemory:
         self._ruled.pop(stream, None)
 
 
-def ruled_topics() -> tuple[str, ...]:
-    """The types that must be read to apply the rules."""
-    return _RULED
-
-
 def _ruled_from(stored: Sequence[StoredState]) -> _Ruled:
-    decode = Decoder()
+    ruled, decode = _Ruled(), Decoder()
     events = [decode(state) for state in stored]
-    retracted = {
-        (event.data.of_source, event.data.of_id)
-        for event in events
-        if isinstance(event.data, Retracted)
-    }
-    return _Ruled(
-        fold(event for event in events if (event.source, event.id) not in retracted), retracted
-    )
+    for event in events:
+        if isinstance(event.data, Retracted):
+            ruled.retracted.add((event.data.of_source, event.data.of_id))
+    for event in events:
+        if (
+            isinstance(event.data, ContractSigned)
+            and (event.source, event.id) not in ruled.retracted
+        ):
+            ruled.take(event.data, event.occurred_at)
+    return ruled

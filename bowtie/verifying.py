@@ -16,7 +16,7 @@ from itertools import islice
 import msgspec
 from pydantic import ValidationError
 
-from bowtie.codec import Fact, content_hasher, id_hash
+from bowtie.codec import Fact, Stamp, id_hash
 from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import BowtieError, EventRejected, SealedKeyMissing
@@ -97,7 +97,7 @@ def _tools(store: Store) -> tuple[Decoder, Reader, ContentOf | None]:
         return Decoder(), reader, None
     keys = {name: unwrap_key(master, key, name) for name, key in store.keys().items()}
     decode = Decoder({name: key for name, key in keys.items() if key is not None})
-    return decode, reader, content_hasher(secrets.content)
+    return decode, reader, Stamp(secrets.content).content_hash
 
 
 def _commits(audit: Audit) -> Iterator[Problem]:

@@ -9,18 +9,18 @@ import inspect
 import re
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from bowtie import errors, events
+from bowtie import errors, events, fields
 
 #: What a field holds, by its type in the catalogue.
 HOLDS = (
-    (events.Text, "text"),
-    (events.Money, "money"),
-    (events.Number, "number"),
-    (events.Currency, "currency"),
-    (events.Day, "day"),
-    (events.Flag, "true or false"),
-    (events.Whole, "whole number"),
-    (events.ScalarMap, "map"),
+    (fields.Text, "text"),
+    (fields.Money, "money"),
+    (fields.Number, "number"),
+    (fields.Currency, "currency"),
+    (fields.Day, "day"),
+    (fields.Flag, "true or false"),
+    (fields.Whole, "whole number"),
+    (fields.ScalarMap, "map"),
 )
 #: As wide as a terminal that a page can show.
 HELP_WIDTH = 88

@@ -282,9 +282,7 @@ def _check_file(path: Path, *, create: bool) -> None:
             if file.read(16) not in (b"", b"SQLite format 3\0"):
                 raise NotAStore(f"{path} is not a bowtie store: name another file with --store")
         if _is_foreign(path):
-            raise NotAStore(
-                f"{path} is another program's database: name another file with --store"
-            )
+            raise NotAStore(f"{path} is another program's database: name another file with --store")
         return
     if not create:
         raise StoreMissing(

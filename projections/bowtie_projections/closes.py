@@ -1,4 +1,4 @@
-"""Where journeys close: the ends of what was paid for, and disqualifications that leave nothing open.
+"""Where journeys close: what was paid for ends, or a disqualification leaves nothing open.
 
 The rules are those of :mod:`bowtie.stages`, told in SQL. Only customers with a paid contract or a
 disqualification have closes, and only their facts are looked at.
@@ -6,6 +6,7 @@ disqualification have closes, and only their facts are looked at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -188,7 +189,7 @@ def _replacements(facts: Facts) -> sa.Subquery:
 
 def _first(
     table: sa.Table,
-    columns: list[ColumnElement[Any]],
+    columns: Sequence[ColumnElement[Any]],
     where: ColumnElement[bool],
     order: tuple[ColumnElement[Any], ...],
     contract: ColumnElement[Any] | None = None,
@@ -243,7 +244,7 @@ def _nothing_left(facts: Facts) -> sa.Select[Any]:
     """The moments of disqualifications after which no opportunity is open.
 
     One without an opportunity closes all, so the facts between two of those stand for themselves:
-    an opportunity is open from its first naming until it is first closed by name, or that part ends.
+    an opportunity is open from its first naming until it is closed by name, or that part ends.
     """
     part = _opportunity_parts(facts)
     c = part.c
@@ -284,7 +285,9 @@ def _opportunity_facts(facts: Facts) -> sa.Subquery:
     """All that names an opportunity, and the disqualifications, of customers that have one."""
     lost = tables.facts["disqualified"]
     concerned = sa.select(lost.c.customer).where(facts.counted(lost))
-    naming = {name: t.c.opportunity for name, t in tables.facts.items() if "opportunity" in t.c}
+    naming: dict[str, ColumnElement[Any]] = {
+        name: t.c.opportunity for name, t in tables.facts.items() if "opportunity" in t.c
+    }
     naming["noted"] = map_text(tables.facts["noted"].c.properties, "opportunity")
     branches = []
     for name, opportunity in naming.items():

@@ -6,17 +6,18 @@ holds the two equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import NUMBER_PATTERN, Comparison, Condition, Definition
+from bowtie.fields import Stage
+from bowtie.stages import NUMBER_PATTERN, STAGES, Comparison, Condition, DayTotal, Definition
 from bowtie_projections import tables
 from bowtie_projections.expressions import map_text, packed_field, packed_min
-from bowtie_projections.tables import STAGES
 from bowtie_projections.views.cut import Cut, counts
 
 __all__ = ["Facts", "condition_rows", "plain_rows"]
@@ -40,7 +41,9 @@ class Facts:
         return sa.and_(at_cut, table.c.customer.in_(sa.select(self.customers.c.customer)))
 
 
-def plain_rows(definition: Definition, facts: Facts, stages: Sequence[str] = STAGES) -> sa.Subquery:
+def plain_rows(
+    definition: Definition, facts: Facts, stages: Sequence[Stage] = STAGES
+) -> sa.Subquery:
     """The plain matches: ``customer``, ``at``, and a column a stage that holds ``at`` or null.
 
     One row for a fact, one scan of a table, however many conditions ask for it.
@@ -74,7 +77,7 @@ def condition_rows(condition: Condition, facts: Facts) -> sa.Subquery:
     else:
         source = _matching(condition, facts)
     if condition.day_total is not None:
-        source = _day_total(condition, source)
+        source = _day_total(condition, condition.day_total, source)
     return source
 
 
@@ -160,19 +163,19 @@ def _compares_text(comparison: Comparison, text: ColumnElement[Any]) -> ColumnEl
     return one(comparison.op, comparison.values[0])
 
 
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+
+
 def _ordered(op: str, left: ColumnElement[Any], right: Any) -> ColumnElement[bool]:
-    match op:
-        case "eq":
-            return left == right
-        case "ne":
-            return left != right
-        case "gt":
-            return left > right
-        case "ge":
-            return left >= right
-        case "lt":
-            return left < right
-    return left <= right
+    compared: ColumnElement[bool] = _OPERATORS[op](left, right)
+    return compared
 
 
 def _matching(condition: Condition, facts: Facts) -> sa.Subquery:
@@ -195,7 +198,7 @@ def _matching(condition: Condition, facts: Facts) -> sa.Subquery:
 
 
 def _extra_columns(condition: Condition, table: sa.FromClause) -> list[ColumnElement[Any]]:
-    extra = []
+    extra: list[ColumnElement[Any]] = []
     if condition.each is not None:
         extra.append(_field(table, condition.each).label("each"))
     if condition.day_total is not None:
@@ -227,10 +230,8 @@ def _annual_amounts(field: str, facts: Facts) -> sa.Subquery:
     return sa.select(rows.c.position, rows.c.annual, before.label("previous")).subquery()
 
 
-def _day_total(condition: Condition, source: sa.Subquery) -> sa.Subquery:
+def _day_total(condition: Condition, wanted: DayTotal, source: sa.Subquery) -> sa.Subquery:
     """The first fact of each day whose facts add up to what is asked, by currency."""
-    assert condition.day_total is not None
-    wanted = condition.day_total
     same = [source.c.customer, sa.cast(source.c.at, sa.Date())]
     if "currency" in source.c:
         same.append(source.c.currency)

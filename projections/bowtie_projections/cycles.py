@@ -1,25 +1,27 @@
 """A stage definition as one SQL statement: the cycles of every customer.
 
 :func:`cycles` gives, for each pass of a customer through the bowtie, the first and latest entry of
-each stage and where it was lost. :func:`journey_rows` adds what the table ``journeys`` knows besides.
-A definition pays only for what it uses: without losses there are no closes, without conditions that
+each stage and where it was lost. :func:`journey_rows` adds what ``journeys`` knows besides. A
+definition pays only for what it uses: without losses there are no closes, without conditions that
 look at the cycle there is one pass over the facts and one aggregation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie.fields import Stage
 from bowtie.stages import STAGES, Condition, Definition
 from bowtie_projections import tables
 from bowtie_projections.closes import closes
 from bowtie_projections.conditions import Facts, condition_rows, plain_rows
 from bowtie_projections.expressions import BEGINNING, END, packed_field, packed_min, span
-from bowtie_projections.views.cut import Cut
+from bowtie_projections.views.cut import Cut, counts
 
 __all__ = ["cycles", "journey_rows"]
 
@@ -29,7 +31,11 @@ _BOOKKEEPING = ("retracted", "forgotten")
 
 
 def cycles(
-    definition: Definition, cut: Cut, customers: sa.FromClause | None = None
+    definition: Definition,
+    cut: Cut,
+    customers: sa.FromClause | None = None,
+    *,
+    latest: bool = True,
 ) -> sa.Select[Any]:
     """The cycles of a definition at a cut, with the columns of ``journeys`` up to ``lost_side``.
 
@@ -37,16 +43,18 @@ def cycles(
         definition: what enters a stage, and whether losses can be seen.
         cut: the facts that count. With ``as_of``, ends not yet seen then are no ends.
         customers: a relation with a column ``customer``, to look at those only.
+        latest: whether the latest entries are asked for too; they cost as much as the first.
     """
     facts = Facts(cut, customers)
+    suffixes = _BOTH if latest else _BOTH[:1]
     groups = _groups(closes(definition, facts)) if definition.loss == "events" else None
-    entries = _entries(definition, facts, groups)
+    entries = _entries(definition, facts, groups, suffixes)
     if groups is None:
         whole = entries.subquery("entries")
         nothing = (_null(sa.DateTime()), _null(sa.DateTime()), _null(sa.String()))
-        return _cycle_columns(whole, sa.literal(1, sa.BigInteger()), nothing)
+        return _cycle_columns(whole, sa.literal(1, sa.BigInteger()), nothing, suffixes)
     split = entries.cte("entries").prefix_with("MATERIALIZED")
-    return _numbered(split, groups)
+    return _numbered(split, groups, suffixes)
 
 
 def journey_rows(
@@ -101,8 +109,6 @@ def first_touch(facts: Facts) -> sa.Select[Any]:
 
 
 def _counted_events(facts: Facts) -> ColumnElement[bool]:
-    from bowtie_projections.views.cut import counts
-
     table = tables.events
     at_cut = counts(table, facts.cut)
     if facts.customers is None:
@@ -112,12 +118,11 @@ def _counted_events(facts: Facts) -> ColumnElement[bool]:
 
 def _groups(closed: sa.CTE) -> sa.CTE:
     """The spans between closes of the customers that have any: (since, until] and its number."""
-    order = {"partition_by": closed.c.customer, "order_by": closed.c.at}
-    before = sa.func.lag(closed.c.at).over(**order)
-    number = sa.func.row_number().over(**order) - 1
+    before = sa.func.lag(closed.c.at).over(partition_by=closed.c.customer, order_by=closed.c.at)
+    number = sa.func.row_number().over(partition_by=closed.c.customer, order_by=closed.c.at)
     ended = sa.select(
         closed.c.customer,
-        number.label("grp"),
+        (number - 1).label("grp"),
         sa.func.coalesce(before, BEGINNING).label("since"),
         closed.c.at.label("until"),
         closed.c.seen,
@@ -147,33 +152,34 @@ def _grouped(rows: sa.FromClause, groups: sa.CTE | None) -> sa.Subquery | sa.Fro
     return sa.select(*rows.c, groups.c.grp).select_from(joined).subquery()
 
 
-def _entries(definition: Definition, facts: Facts, groups: sa.CTE | None) -> sa.Select[Any]:
-    """First and latest entry of each stage, by customer and group."""
+def _entries(
+    definition: Definition, facts: Facts, groups: sa.CTE | None, suffixes: Sequence[str]
+) -> sa.Select[Any]:
+    """First (and latest) entry of each stage, by customer and group."""
     plain = _grouped(plain_rows(definition, facts), groups)
-    firsts = [plain.c[stage].label(f"{stage}_at") for stage in STAGES]
-    latests = [plain.c[stage].label(f"{stage}_latest") for stage in STAGES]
-    branches = [sa.select(plain.c.customer, plain.c.grp, *firsts, *latests)]
+    own = [plain.c[stage].label(f"{stage}_{suffix}") for stage in STAGES for suffix in suffixes]
+    branches = [sa.select(plain.c.customer, plain.c.grp, *own)]
     for stage, found in _contextual(definition, facts, groups):
-        branches.append(_as_branch(stage, found))
+        branches.append(_as_branch(stage, found, suffixes))
     rows = sa.union_all(*branches).subquery("matches")
     keys = [rows.c.customer] if groups is None else [rows.c.customer, rows.c.grp]
-    return sa.select(
-        *keys,
-        *(sa.func.min(rows.c[f"{stage}_at"]).label(f"{stage}_at") for stage in STAGES),
-        *(sa.func.max(rows.c[f"{stage}_latest"]).label(f"{stage}_latest") for stage in STAGES),
-    ).group_by(*keys)
+    folds: dict[str, Any] = {"at": sa.func.min, "latest": sa.func.max}
+    folded = [
+        folds[suffix](rows.c[f"{stage}_{suffix}"]).label(f"{stage}_{suffix}")
+        for stage in STAGES
+        for suffix in suffixes
+    ]
+    return sa.select(*keys, *folded).group_by(*keys)
 
 
-def _as_branch(stage: str, found: sa.FromClause) -> sa.Select[Any]:
-    def column(of: str, suffix: str, value: ColumnElement[Any]) -> ColumnElement[Any]:
-        return (value if of == stage else _null(sa.DateTime())).label(f"{of}_{suffix}")
-
-    return sa.select(
-        found.c.customer,
-        found.c.grp,
-        *(column(of, "at", found.c.first) for of in STAGES),
-        *(column(of, "latest", found.c.latest) for of in STAGES),
-    )
+def _as_branch(stage: str, found: sa.FromClause, suffixes: Sequence[str]) -> sa.Select[Any]:
+    """The matches of one stage beside nothing of the others."""
+    columns = [
+        (found.c[suffix] if of == stage else _null(sa.DateTime())).label(f"{of}_{suffix}")
+        for of in STAGES
+        for suffix in suffixes
+    ]
+    return sa.select(found.c.customer, found.c.grp, *columns)
 
 
 def _contextual(
@@ -202,16 +208,16 @@ def _contextual(
 
 def _entered(
     definition: Definition,
-    stage: str,
+    stage: Stage,
     contextual: Sequence[sa.FromClause],
     facts: Facts,
     groups: sa.CTE | None,
 ) -> sa.CTE:
     """The entry of one stage by customer and group, with the end of the group."""
-    plain = _grouped(plain_rows(definition, facts, stages=(stage,)), groups)  # type: ignore[arg-type]
+    plain = _grouped(plain_rows(definition, facts, stages=(stage,)), groups)
     rows = sa.union_all(
         sa.select(plain.c.customer, plain.c.grp, plain.c.at),
-        *(sa.select(other.c.customer, other.c.grp, other.c.first) for other in contextual),
+        *(sa.select(other.c.customer, other.c.grp, other.c["at"]) for other in contextual),
     ).subquery()
     entry = (
         sa.select(rows.c.customer, rows.c.grp, sa.func.min(rows.c.at).label("at"))
@@ -251,28 +257,25 @@ def _after_entries(
     condition: Condition, rows: sa.FromClause, entered: dict[str, sa.CTE]
 ) -> sa.Subquery:
     """The rows whose place after other stages' entries, in their own group, is right."""
-    joined: sa.FromClause = rows
-    grp: ColumnElement[Any] | None = None
-    for stage, longest in (
-        (condition.after, None),
-        (condition.within and condition.within.of, condition.within and condition.within.time),
-    ):
+    joined, groups = rows, []
+    asked: list[tuple[Stage | None, timedelta | None]] = [(condition.after, None)]
+    if condition.within is not None:
+        asked.append((condition.within.of, condition.within.time))
+    for stage, longest in asked:
         if stage is None:
             continue
         entry = entered[stage].alias()
         test = [
             entry.c.customer == rows.c.customer,
             rows.c.at >= entry.c.at,
+            rows.c.at > entry.c.since,
             rows.c.at <= entry.c.until,
         ]
-        if grp is not None:
-            test.append(rows.c.at > entry.c.since)
         if longest is not None:
             test.append(rows.c.at <= entry.c.at + span(longest))
         joined = joined.join(entry, sa.and_(*test))
-        grp = entry.c.grp
-    assert grp is not None
-    return sa.select(*rows.c, grp).select_from(joined).subquery()
+        groups.append(entry.c.grp)
+    return sa.select(*rows.c, groups[0]).select_from(joined).subquery()
 
 
 def _nth_matches(condition: Condition, rows: sa.FromClause) -> sa.Select[Any]:
@@ -304,18 +307,19 @@ def _first_and_latest(
     return sa.select(
         rows.c.customer,
         rows.c.grp,
-        sa.func.min(at).label("first"),
+        sa.func.min(at).label("at"),
         sa.func.max(latest).label("latest"),
     ).group_by(rows.c.customer, rows.c.grp)
 
 
-def _numbered(entries: sa.CTE, groups: sa.CTE) -> sa.Select[Any]:
+def _numbered(entries: sa.CTE, groups: sa.CTE, suffixes: Sequence[str]) -> sa.Select[Any]:
     """Cycles in order; customers without closes have one and need no ordering."""
     nothing = (_null(sa.DateTime()), _null(sa.DateTime()), _null(sa.String()))
-    single = _cycle_columns(entries, sa.literal(1, sa.BigInteger()), nothing)
+    single = _cycle_columns(entries, sa.literal(1, sa.BigInteger()), nothing, suffixes)
     number = sa.func.row_number().over(partition_by=entries.c.customer, order_by=entries.c.grp)
     closed = sa.case((groups.c.side.is_not(None), groups.c.until))
-    several = _cycle_columns(entries, number, (closed, groups.c.seen, groups.c.side)).join_from(
+    lost = (closed, groups.c.seen, groups.c.side)
+    several = _cycle_columns(entries, number, lost, suffixes).join_from(
         entries,
         groups,
         sa.and_(groups.c.customer == entries.c.customer, groups.c.grp == entries.c.grp),
@@ -328,17 +332,20 @@ def _cycle_columns(
     entries: sa.FromClause,
     cycle: ColumnElement[Any],
     lost: tuple[ColumnElement[Any], ColumnElement[Any], ColumnElement[Any]],
+    suffixes: Sequence[str],
 ) -> sa.Select[Any]:
     c = entries.c
     return sa.select(
         c.customer,
         cycle.label("cycle"),
         sa.func.least(*(c[f"{stage}_at"] for stage in STAGES)).label("opened_at"),
-        *(c[f"{stage}_{suffix}"] for stage in STAGES for suffix in ("at", "latest")),
+        *(c[f"{stage}_{suffix}"] for stage in STAGES for suffix in suffixes),
         *(value.label(name) for value, name in zip(lost, _LOST, strict=True)),
     )
 
 
+#: The columns of a stage: its first entry, its latest.
+_BOTH = ("at", "latest")
 _LOST = ("lost_at", "lost_seen_at", "lost_side")
 
 

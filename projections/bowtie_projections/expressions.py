@@ -49,14 +49,14 @@ class map_text(FunctionElement[str]):  # noqa: N801 - read as a function
     name = "map_text"
 
     def __init__(self, column: ColumnElement[Any], key: str) -> None:
-        self.key = key
+        self.wanted = key
         super().__init__(column)
 
 
 @compiles(map_text)
 def _map_text(element: map_text, compiler: SQLCompiler, **options: Any) -> str:
     # A JSON pointer takes any key; a JSON path can't quote a quote.
-    pointer = "/" + element.key.replace("~", "~0").replace("/", "~1")
+    pointer = "/" + element.wanted.replace("~", "~0").replace("/", "~1")
     column = compiler.process(element.clauses, **options)
     return f"json_extract_string({column}, {_quoted(pointer)})"
 

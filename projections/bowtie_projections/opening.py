@@ -87,8 +87,8 @@ class Views:
 
         Args:
             engine: the store, opened.
-            url: where the tables are: a path, ``duckdb:///PATH`` or ``memory://``; by default beside
-                the store, under its name with ``.duckdb``.
+            url: where the tables are: a path, ``duckdb:///PATH`` or ``memory://``; by default
+                beside the store, under its name with ``.duckdb``.
             refresh: bring the tables up to date; else they are asked as they stand.
             wait: how long to wait for other processes, in seconds (30).
             progress: called with the events done and those to do.
@@ -129,8 +129,7 @@ class Views:
         report = refresh(self.engine.store, self.tables, self.definition, progress=progress)
         self._position, self._note = report.position, ""
         if report.note:
-            behind = f", {report.behind:,} positions behind the log" if report.behind else ""
-            self._note = f"The tables are {report.note}{behind}."
+            self._note = f"The tables are as they stood, {_behind(report.behind)}: {report.note}."
 
     def _stand(self) -> None:
         standing = self.tables.standing()
@@ -145,7 +144,7 @@ class Views:
         self._position = standing.position
         behind = self.engine.store.head() - standing.position
         if behind > 0:
-            self._note = f"Not brought up to date: {behind:,} positions behind the log."
+            self._note = f"The tables are as they stood, {_behind(behind)}."
 
     # -- the views ----------------------------------------------------------------------------
 
@@ -298,6 +297,10 @@ class Views:
                 " see the table skipped."
             )
         return notes
+
+
+def _behind(positions: int) -> str:
+    return f"{positions:,} position{'' if positions == 1 else 's'} behind the log"
 
 
 def _recorded_by(reader: Reader, position: int, known_at: datetime) -> int:

@@ -97,11 +97,9 @@ class Result:
     def to_polars(self) -> pl.DataFrame:
         """The rows as a polars frame (extra ``polars``)."""
         _need("polars")
-        import polars
+        import polars as pl
 
-        frame = polars.from_arrow(self._table)
-        assert isinstance(frame, polars.DataFrame)
-        return frame
+        return pl.DataFrame(self._table)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as JSON-ready values: decimals as strings, times as ISO 8601 in UTC."""

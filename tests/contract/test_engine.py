@@ -414,7 +414,7 @@ columns = {{ order = "nr", amount = "sum" }}
         mended = Mapping.load(text.replace('amount = "sum"', 'amount = "nr"'))
         again = engine.retry_parked(mapping=mended)
         assert (again.appended, again.parked) == (1, 1)
-        assert ["2:order_placed"] == _ids(engine, "b")
+        assert _ids(engine, "b") == ["2:order_placed"]
 
 
 def test_a_line_that_is_not_utf8_is_parked(engine: Bowtie) -> None:

@@ -38,7 +38,7 @@ def _rows(tables: TablesFile) -> dict[str, list[Any]]:
             for table in metadata.sorted_tables
             if table is not position_table
         }
-        found["position"] = [reader.position]
+        found["position"] = [str(reader.position)]
     return found
 
 
@@ -78,7 +78,7 @@ def test_a_rerun_completes_a_killed_replay(tmp_path: Path, log: Path, how: str) 
         engine.ingest(log)
         for _ in range(6):
             _kill_while(url, tables, how, rng.uniform(0.0, 0.8))
-            assert _rows(TablesFile.of(tables))["position"][0] > 0
+            assert _rows(TablesFile.of(tables))["position"] != ["0"]
         replay(engine.store, TablesFile.of(tables), engine.definition)
         calm = TablesFile.of("memory://")
         replay(engine.store, calm, engine.definition)

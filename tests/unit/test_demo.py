@@ -47,7 +47,9 @@ def readable(lines):
 @pytest.fixture(scope="module")
 def paying(readable):
     """Of each customer with a paid contract: the first one, and what was known before it."""
-    signed, touches, traits = {}, {}, defaultdict(dict)
+    signed: dict[str, dict] = {}
+    touches: dict[str, dict] = {}
+    traits: dict[str, dict] = defaultdict(dict)
     for event in sorted(readable, key=itemgetter("time")):
         customer, data = event["subject"], event["data"]
         match event["type"]:
@@ -222,7 +224,7 @@ def test_nearly_every_paying_customer_has_a_cost(readable, paying):
 
 def test_every_kind_of_story_is_told(readable):
     """Skips, regressions, lost deals that come back, churn and win-back."""
-    told = Counter()
+    told: Counter[str] = Counter()
     stories = defaultdict(list)
     for event in sorted(readable, key=itemgetter("time")):
         stories[event["subject"]].append((event["type"].removeprefix("bowtie."), event["data"]))

@@ -111,7 +111,7 @@ def _dimension(name: str, cohort_stage: str | None, personal_names: Collection[s
 def _check_traits(reader: Reader, cut: Cut, asked: Sequence[Dimension]) -> None:
     table = tables.facts["traits_observed"]
     names = sa.select(table.c.name).where(counts(table, cut)).distinct().order_by(table.c.name)
-    known: list[str] = reader.fetch(names).column(0).to_pylist()
+    known = [str(name) for name in reader.fetch(names).column(0).to_pylist()]
     for dimension in asked:
         if dimension.key in known:
             continue

@@ -111,7 +111,7 @@ def _members(
     sources = {one.name: source for one in found if (source := one.source(cut)) is not None}
     members = Members(journeys, cut, question, found, since, sources=sources)
     many = [one for one in found if distinct_values(reader, cut, one) > question.top]
-    kept = {one.name: reader.fetch(members.ranked(one)).column(0).to_pylist() for one in many}
+    kept = {one.name: _values(reader.fetch(members.ranked(one))) for one in many}
     return replace(members, kept=kept)
 
 
@@ -135,7 +135,7 @@ def _counted(reader: Reader, definition: Definition, members: Members) -> Result
     table, totals = funnel_table(counted, members, sees_losses=sees_losses)
     said = funnel_words.Said(members, definition, totals, table)
     notes = said.notes(blended=_motions(reader, members) > 1)
-    return _result(reader, definition, members, table, said.sentence(), notes)
+    return _result(reader, definition, members, table, said.sentence(), *notes)
 
 
 def _behind(reader: Reader, definition: Definition, members: Members) -> Result:
@@ -143,7 +143,7 @@ def _behind(reader: Reader, definition: Definition, members: Members) -> Result:
     stage, state = members.question.customers
     table = members_table(reader.fetch(members.behind(stage, state)), members)
     sentence = funnel_words.members_sentence(members, stage, state, table.num_rows)
-    return _result(reader, definition, members, table, sentence, [])
+    return _result(reader, definition, members, table, sentence)
 
 
 def _motions(reader: Reader, members: Members) -> int:
@@ -160,15 +160,14 @@ def _result(
     definition: Definition,
     members: Members,
     table: pa.Table,
-    sentence: str,
-    notes: list[str],
+    *said: str,
 ) -> Result:
     moment = members.cut.moment
     return Result(
         "funnel",
         table,
-        sentence=sentence,
-        notes=notes,
+        sentence=said[0],
+        notes=said[1:],
         sql=reader.statements,
         meta={
             "definition": definition.label,
@@ -178,3 +177,7 @@ def _result(
             "known_at": None,
         },
     )
+
+
+def _values(found: pa.Table) -> list[str]:
+    return [str(value) for value in found.column(0).to_pylist()]

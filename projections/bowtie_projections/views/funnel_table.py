@@ -74,7 +74,7 @@ def members_table(found: pa.Table, members: Members) -> pa.Table:
     cohort = members.question.cohort
     if cohort is None:
         return rows
-    named = [cohort_label(start, cohort) for start in rows["cohort"].to_pylist()]
+    named = [cohort_label(row["cohort"], cohort) for row in rows.to_pylist()]
     index = rows.column_names.index("cohort")
     return rows.set_column(index, "cohort", pa.array(named, pa.string()))
 
@@ -138,7 +138,7 @@ def _add_conversions(rows: list[_Row]) -> None:
 def _table(rows: list[_Row], keys: list[str]) -> pa.Table:
     import pyarrow as pa
 
-    kinds = dict.fromkeys((*keys, "stage"), pa.string())
+    kinds: dict[str, pa.DataType] = dict.fromkeys((*keys, "stage"), pa.string())
     kinds |= dict.fromkeys((*_RATES, *QUANTILES), pa.float64())
     names = (*keys, *COLUMNS)
     schema = pa.schema([pa.field(name, kinds.get(name, pa.int64())) for name in names])

@@ -53,9 +53,10 @@ class Said:
         if entered == mature:
             what = "all of them" if stage else "all entries"
             return f"{what} are old enough for {window}"
-        young = f"{entered - mature:,}"
-        what = young if stage else f"{young} of {_number(entered, 'entry', 'entries')}"
-        return f"{what} are too young for {window} and are left out of conversion"
+        young = entered - mature
+        what = f"{young:,}" if stage else f"{young:,} of {_number(entered, 'entry', 'entries')}"
+        verb = "is" if young == 1 else "are"
+        return f"{what} {verb} too young for {window} and {verb} left out of conversion"
 
     def notes(self, *, blended: bool) -> list[str]:
         """What to bear in mind."""

@@ -1,4 +1,4 @@
-"""One row for each customer and cycle, at any cut: from the table where it stands there, else computed.
+"""One row for each customer and cycle, at any cut: from a table, or else from the facts.
 
 The table ``journeys`` answers only for the tables' own position, the store's default definition and
 a moment that no fact is after. All else is read from the facts; a property test holds both equal.
@@ -102,7 +102,12 @@ def _columns(
         silent = c.last_activity_at + span(lost_after)
         inferred = sa.and_(lost.is_(None), silent <= cut.moment)
         lost = sa.case((inferred, silent), else_=lost)
-    chosen = [c.customer, c.cycle, c.opened_at, *(c[f"{stage}_at"] for stage in STAGES)]
+    chosen: list[ColumnElement[Any]] = [
+        c.customer,
+        c.cycle,
+        c.opened_at,
+        *(c[f"{stage}_at"] for stage in STAGES),
+    ]
     chosen += [lost.label("lost_at"), inferred.label("lost_inferred")]
     if needs.touch:
         chosen += [column for column in c if column.name.startswith("first_touch_")]
@@ -135,7 +140,7 @@ def _from_table(reader: Reader, cut: Cut, definition: Definition) -> sa.FromClau
 
 
 def _from_facts(cut: Cut, definition: Definition, needs: Needs) -> sa.FromClause:
-    found = cycles(definition, cut).subquery("cycles")
+    found = cycles(definition, cut, latest=False).subquery("cycles")
     facts = Facts(cut)
     columns: list[ColumnElement[Any]] = [*found.c]
     joined: sa.FromClause = found

@@ -28,6 +28,8 @@ __all__ = ["OTHER", "QUANTILES", "Members", "State"]
 OTHER = "other"
 QUANTILES = {"days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
 _MICROSECOND = timedelta(microseconds=1)
+#: Before all facts; in UTC without a zone, as the tables write times.
+_BEGINNING = datetime.min  # noqa: DTZ901 - see above
 
 
 class State(IntEnum):
@@ -78,7 +80,7 @@ class Members:
     @property
     def moment(self) -> datetime:
         """The moment the question is asked as of; before all others where there is no fact."""
-        return self.cut.moment or datetime.min
+        return self.cut.moment or _BEGINNING
 
     @property
     def key_names(self) -> list[str]:
@@ -126,7 +128,9 @@ class Members:
 
     def _journeys_asked(self) -> list[ColumnElement[bool]]:
         """Which journeys take part, whatever their age."""
-        parts = [] if self.question.cycles else [self.journeys.c.cycle == 1]
+        parts: list[ColumnElement[bool]] = []
+        if not self.question.cycles:
+            parts.append(self.journeys.c.cycle == 1)
         if self.question.cohort_stage is not None:
             parts.append(self._in_period(self._time(self.question.cohort_stage)))
         return parts
@@ -140,7 +144,7 @@ class Members:
         return sa.func.coalesce(*(c[f"{one}_at"] for one in later))
 
     def _in_period(self, moment: ColumnElement[Any]) -> ColumnElement[bool]:
-        parts = [moment.is_not(None)]
+        parts: list[ColumnElement[bool]] = [moment.is_not(None)]
         if self.question.start is not None:
             parts.append(moment >= sa.literal(self.question.start))
         if self.question.end is not None:
@@ -257,7 +261,7 @@ class Members:
         parts = self._journeys_asked()
         if question.cohort_stage is None and (question.start or question.end):
             parts.append(sa.or_(*(self._in_period(self._time(stage)) for stage in STAGES)))
-        older = sa.false()
+        older: ColumnElement[bool] = sa.false()
         if self.seen_since is not None:
             older = c.first_seen_at < sa.literal(self.seen_since)
         counted = sa.not_(older) if self._leaves_out else sa.true()
@@ -278,7 +282,7 @@ class Members:
 
 def _earlier(moment: datetime, window: timedelta) -> datetime:
     """A time before a moment, or the beginning of the calendar."""
-    return moment - window if moment - datetime.min > window else datetime.min
+    return moment - window if moment - _BEGINNING > window else _BEGINNING
 
 
 def _code(state: State) -> ColumnElement[Any]:

@@ -37,8 +37,8 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
         definition: the one stages are read by.
 
     Returns:
-        A row for each type of event; the parts ``sources``, ``months``, ``coverage``, ``tables`` and
-        ``views`` (which can be answered, and what is missing for the rest).
+        A row for each type of event; the parts ``sources``, ``months``, ``coverage``, ``tables``
+        and ``views`` (which can be answered, and what is missing for the rest).
     """
     cut = Cut(cut.position)
     overview = reader.fetch(_overview(cut)).to_pylist()[0]
@@ -54,7 +54,7 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
         "status",
         types,
         sentence=_sentence(overview, reader, cut),
-        notes=_notes(reader, overview),
+        notes=_notes(overview),
         sql=reader.statements,
         meta={
             "definition": definition.label,
@@ -154,7 +154,7 @@ def _answerable(reader: Reader, cut: Cut, types: pa.Table) -> pa.Table:
             sa.func.count(tables.journeys.c.commitment_at).label("committed"),
         )
     ).to_pylist()[0]
-    missing = {"funnel": [], "stock": [], "loop": [], "loop sources": []}  # type: dict[str, list[str]]
+    missing: dict[str, list[str]] = {"funnel": [], "stock": [], "loop": []}
     if not entered["opened"]:
         missing["funnel"] = missing["stock"] = ["an event that enters a stage by the definition"]
     if not entered["committed"]:
@@ -168,13 +168,12 @@ def _answerable(reader: Reader, cut: Cut, types: pa.Table) -> pa.Table:
         missing["loop sources"].append("spend (spend_recorded, or the cost of touches)")
     return pa.table(
         {
-            "view": list(missing),
-            "answerable": [not wanting for wanting in missing.values()],
-            "missing": [", ".join(wanting) or None for wanting in missing.values()],
-        },
-        schema=pa.schema(
-            [("view", pa.string()), ("answerable", pa.bool_()), ("missing", pa.string())]
-        ),
+            "view": pa.array(list(missing), pa.string()),
+            "answerable": pa.array([not wanting for wanting in missing.values()], pa.bool_()),
+            "missing": pa.array(
+                [", ".join(wanting) or None for wanting in missing.values()], pa.string()
+            ),
+        }
     )
 
 
@@ -195,7 +194,7 @@ def _sentence(overview: dict[str, Any], reader: Reader, cut: Cut) -> str:
     )
 
 
-def _notes(reader: Reader, overview: dict[str, Any]) -> list[str]:
+def _notes(overview: dict[str, Any]) -> list[str]:
     notes = []
     if overview["out_of_sequence"]:
         notes.append(

@@ -72,7 +72,7 @@ def stock(
     journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
     customers = _Customers(journeys, cut, question, found)
     many = [one for one in found if distinct_values(reader, cut, one) > question.top]
-    kept = {one.name: reader.fetch(customers.ranked(one)).column(0).to_pylist() for one in many}
+    kept = {one.name: _values(reader.fetch(customers.ranked(one))) for one in many}
     rows = _rows(reader.fetch(replace(customers, kept=kept).counted()).to_pylist(), question.by)
     moment = cut.moment
     return Result(
@@ -183,8 +183,8 @@ def _rows(found: list[dict[str, Any]], by: Sequence[str]) -> list[dict[str, Any]
 def _table(rows: list[dict[str, Any]], by: Sequence[str]) -> pa.Table:
     import pyarrow as pa
 
-    fields = [pa.field(name, pa.string()) for name in (*by, "stage")]
-    return pa.Table.from_pylist(rows, pa.schema([*fields, pa.field("customers", pa.int64())]))
+    schema = pa.schema([(name, pa.string()) for name in (*by, "stage")])
+    return pa.Table.from_pylist(rows, schema.append(pa.field("customers", pa.int64())))
 
 
 def _sentence(rows: list[dict[str, Any]], cut: Cut) -> str:
@@ -198,3 +198,7 @@ def _sentence(rows: list[dict[str, Any]], cut: Cut) -> str:
         f" {cut.moment:%Y-%m-%d}; {total(LOST):,} are lost and {total(NO_STAGE):,} never entered"
         " a stage."
     )
+
+
+def _values(found: pa.Table) -> list[str]:
+    return [str(value) for value in found.column(0).to_pylist()]

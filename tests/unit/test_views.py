@@ -1,0 +1,161 @@
+"""Views over a store: one position for all answers, both clocks, definitions, files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bowtie import Bowtie
+from bowtie.errors import DefinitionError, TablesForeign, UnknownName, UsageError
+from bowtie.events import Noted, Touched, TraitsObserved
+from bowtie_projections import Views, tables_of
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+INBOUND = Touched(channel="web", direction="inbound")
+
+OWN = """
+name = "own"
+version = 1
+[[stages.awareness]]
+event = "noted"
+"""
+
+
+def entered(result, stage="awareness"):
+    return next(row["entered"] for row in result.rows() if row["stage"] == stage)
+
+
+@pytest.fixture
+def engine():
+    with Bowtie.open("memory://") as opened:
+        opened.record("a", INBOUND, occurred_at=START)
+        opened.record("a", Noted(name="lead_created"), occurred_at=START + timedelta(days=3))
+        opened.record("b", INBOUND, occurred_at=START + timedelta(days=9))
+        opened.record("c", TraitsObserved(traits={"size": 5}), occurred_at=START)
+        yield opened
+
+
+def test_all_answers_share_a_position_until_refreshed(engine):
+    views = Views.open(engine)
+    engine.record("d", INBOUND, occurred_at=START)
+
+    assert entered(views.funnel()) == 2
+    assert views.position == 4
+    views.refresh()
+    assert entered(views.funnel()) == 3
+    assert entered(views.funnel(position=4)) == 2
+
+
+def test_as_of_is_the_newest_fact_unless_said(engine):
+    views = Views.open(engine)
+
+    assert views.funnel().meta["as_of"] == START + timedelta(days=9)
+    assert entered(views.funnel(as_of="2024-01-05")) == 1
+    assert entered(views.funnel(as_of="2024-01-05"), "education") == 1
+    assert entered(views.funnel(as_of="2024-01-02"), "education") == 0
+
+
+def test_known_at_resolves_to_a_position(engine):
+    views = Views.open(engine)
+    first = next(iter(engine.events()))
+
+    before = views.funnel(known_at=first.recorded_at - timedelta(seconds=1))
+    now = views.funnel(known_at=datetime.now(UTC) + timedelta(seconds=1))
+
+    assert (entered(before), before.meta["position"]) == (0, 0)
+    assert (entered(now), now.meta["position"]) == (2, 4)
+    with pytest.raises(UsageError, match="one of them"):
+        views.funnel(known_at="2024-01-01", position=1)
+    with pytest.raises(UsageError, match="positions up to 4"):
+        views.funnel(position=5)
+
+
+def test_another_definition_needs_no_rebuild(engine):
+    views = Views.open(engine)
+
+    assert entered(views.funnel(definition=OWN)) == 1
+    assert views.funnel(definition="shop").meta["definition"] == "shop/1"
+    with pytest.raises(UnknownName):
+        views.funnel(definition="nope/3")
+
+
+def test_a_name_that_is_taken_is_refused(engine, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    engine.init(str(path))
+    views = Views.open(engine)
+
+    assert entered(views.funnel(definition=OWN)) == 1
+    with pytest.raises(DefinitionError, match="another name"):
+        views.funnel(definition=OWN + "\n# changed\n")
+
+
+def test_a_parameter_that_is_not_there_is_the_askers_mistake(engine):
+    with pytest.raises(UsageError, match="funnel has no parameter 'colour'"):
+        Views.open(engine).funnel(colour="red")
+
+
+def test_stock_counts_everybody_once(engine):
+    result = Views.open(engine).stock(by=["channel"])
+    assert {
+        (row["channel"], row["stage"]): row["customers"] for row in result if row["customers"]
+    } == {
+        ("web", "awareness"): 1,
+        ("web", "education"): 1,
+        (None, "no stage"): 1,
+    }
+    assert result.sentence.startswith("2 of 3 customers stand in a stage on 2024-01-10")
+
+
+def test_status_says_what_is_there_and_what_is_missing(engine):
+    result = Views.open(engine).status()
+
+    assert {row["type"]: row["events"] for row in result} == {
+        "noted": 1,
+        "touched": 2,
+        "traits_observed": 1,
+    }
+    assert (result.meta["customers"], result.meta["events"], result.meta["lag"]) == (3, 4, 0)
+    answerable = {row["view"]: row["answerable"] for row in result.part("views")}
+    assert answerable == {"funnel": True, "stock": True, "loop": False, "loop sources": False}
+    coverage = {row["what"]: row["customers"] for row in result.part("coverage")}
+    assert (coverage["touches"], coverage["traits"], coverage["costs"]) == (2, 1, 0)
+
+
+def test_sql_only_reads(engine):
+    views = Views.open(engine)
+    assert views.sql("select count(*) as n from touched").rows() == [{"n": 2}]
+    with pytest.raises(UsageError):
+        views.sql("delete from touched")
+
+
+def test_tables_lie_beside_the_store_and_are_not_held(tmp_path):
+    store = tmp_path / "journeys.db"
+    with Bowtie.open(f"sqlite:///{store}") as engine:
+        engine.record("a", INBOUND, occurred_at=START)
+        with Views.open(engine) as views, Views.open(engine) as others:
+            assert (tmp_path / "journeys.duckdb").is_file()
+            assert entered(views.funnel()) == entered(others.funnel()) == 1
+
+
+def test_answers_come_from_the_tables_as_they_stand_when_asked(tmp_path):
+    with Bowtie.open(f"sqlite:///{tmp_path / 'journeys.db'}") as engine:
+        engine.record("a", INBOUND, occurred_at=START)
+        Views.open(engine)
+        engine.record("b", INBOUND, occurred_at=START)
+        views = Views.open(engine, refresh=False)
+        result = views.funnel()
+        assert entered(result) == 1
+        assert any("1 position behind the log" in note for note in result.notes)
+
+
+def test_tables_of_another_store_are_refused(tmp_path):
+    path = tmp_path / "views.duckdb"
+    with Bowtie.open("memory://") as one, Bowtie.open("memory://") as other:
+        one.record("a", INBOUND, occurred_at=START)
+        Views.open(one, path)
+        with pytest.raises(TablesForeign):
+            Views.open(other, path, refresh=False)
+    with pytest.raises(UsageError, match="--views"):
+        tables_of(None, None)
