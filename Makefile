@@ -35,7 +35,7 @@ unit: $(READY)  ## the tests, without the slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
 test-all: lint types docs wheel-smoke  ## everything, and the slow tests
-	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-ci} $(BIN)/python -m pytest -n 2 --dist worksteal
+	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-thorough} $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## formatting and ruff
 	$(BIN)/ruff format --check

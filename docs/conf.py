@@ -30,3 +30,6 @@ napoleon_numpy_docstring = False
 html_theme = "furo"
 html_title = f"bowtie {release}"
 html_static_path = ["_static"]
+
+# attributes are told in a class's docstring; some are properties too, with a docstring of their own
+napoleon_use_ivar = True

@@ -11,13 +11,20 @@ from hypothesis import HealthCheck, Verbosity, settings
 ROOT = Path(__file__).resolve().parent.parent
 
 # A deadline measures the machine, not the code: stores and databases are slow now and then.
-settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=100,
+    max_examples=25,
     deadline=None,
     # the same examples each time: what fails here fails for whoever looks into it
     derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough",
+    max_examples=300,
+    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

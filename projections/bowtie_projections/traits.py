@@ -42,7 +42,8 @@ class TraitRule:
 
     Args:
         kind: one of :data:`KINDS`, or None where nobody declared it.
-        timeless: it can't have changed (a country of birth): what was learnt later holds too.
+        timeless: it can't have changed (a country of birth): where nothing was known by time
+            zero, what was learnt later holds.
         reason: why, in the file's own words.
     """
 
@@ -151,13 +152,7 @@ def _observed(
     keep: Sequence[str],
 ) -> sa.Select[Any]:
     dated = _dated(population, cut, gap, rules, keep).subquery("dated")
-    d = dated.c
-    # of what held at t0 the newest; where nothing did, the newest of all, to know it came later
-    newest = sa.func.row_number().over(
-        partition_by=(d.customer, d.name),
-        order_by=(d.holds.desc(), d.occurred_at.desc(), d.position.desc()),
-    )
-    ranked = sa.select(*d, newest.label("place")).subquery("observed")
+    ranked = sa.select(*dated.c, *_ranks(dated.c)).subquery("observed")
     c = ranked.c
     has_value = c.value.is_not(None)
     return sa.select(
@@ -168,7 +163,29 @@ def _observed(
         _flag(sa.and_(c.assumed, has_value)).label("assumed"),
         _flag(sa.and_(c.undated, has_value)).label("undated"),
         *(c[name] for name in keep),
-    ).where(c.place == 1)
+    ).where(c.place == _chosen(c))
+
+
+def _ranks(d: Any) -> list[ColumnElement[Any]]:
+    """Places in the order: what was known, the newest first, then what was learnt later."""
+    order: dict[str, Any] = {
+        "partition_by": (d.customer, d.name),
+        "order_by": (d.known.desc(), d.occurred_at.desc(), d.position.desc()),
+    }
+    everything = {**order, "rows": (None, None)}
+    return [
+        sa.func.row_number().over(**order).label("place"),
+        sa.func.first_value(d.value).over(**order).label("newest_known"),
+        sa.func.sum(_flag(d.known)).over(**everything).label("known_rows"),
+        sa.func.count().over(**everything).label("all_rows"),
+    ]
+
+
+def _chosen(c: Any) -> ColumnElement[Any]:
+    """The place that speaks: the newest known; where that says nothing, the newest learnt later."""
+    said = sa.or_(c.newest_known.is_not(None), c.known_rows == c.all_rows)
+    one = sa.literal_column("1", sa.Integer())
+    return sa.case((said, one), else_=c.known_rows + one)
 
 
 def _dated(

@@ -39,7 +39,7 @@ def signing(motion: str) -> ContractSigned:
 @pytest.fixture(scope="module")
 def tables() -> MemoryTables:
     memory = MemoryTables()
-    facts = []
+    facts: list = []
 
     def said(customer, event, at, **more):
         facts.append(Said(customer, event, at, len(facts) + 1, **more))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop_counts import Totals, TraitCounts, read_levels, read_totals
 from bowtie_projections.views.loop_findings import FEWEST, Finding, findings, judge_traits
+from bowtie_projections.views.loop_numbers import amount, counted, percent
 from bowtie_projections.views.loop_population import Arrived, Population
 from bowtie_projections.views.loop_question import Question, ask
 from bowtie_projections.views.loop_tables import findings_table, sources_table, traits_table
@@ -33,7 +34,6 @@ from bowtie_projections.views.loop_words import (
     ENOUGH,
     Said,
     assumed_values,
-    plain,
     refuse_currencies,
 )
 
@@ -125,6 +125,7 @@ class _Answer:
     longest: int | None = None
     fitted: Mapping[str, Any] = field(default_factory=dict)
     threshold: Decimal | None = None
+    unnamed: loop_sources.Unnamed | None = None
 
     def nobody(self) -> Result:
         """The answer where nobody is old enough to be judged."""
@@ -134,9 +135,10 @@ class _Answer:
         self, rows: pa.Table, totals: Totals | None, traits: list[Standing], sources: pa.Table
     ) -> Result:
         """The answer with its sentence and notes."""
+        median = self.fitted.get("median")
         said = Said(
             self.question, self.arrived, self.cut.moment, self.longest, self.fitted, self.threshold,
-            totals, traits,
+            totals, traits, self.unnamed,
         )  # fmt: skip
         return Result(
             "loop",
@@ -156,7 +158,7 @@ class _Answer:
                 "mature": self.arrived.mature,
                 "high": totals.high if totals else 0,
                 "tests": sum(one.p is not None for one in traits),
-                "later_cohorts_after": self.fitted.get("median"),
+                "later_cohorts_after": median and median.replace(tzinfo=UTC),
             },
             parts={"sources": sources, "traits": traits_table(traits)},
         )
@@ -194,7 +196,7 @@ def _sources(answer: _Answer, population: Population, everybody: pa.Table) -> pa
     if arrived.first is None:
         return sources_table([])
     span = loop_sources.Span.of(answer.question, arrived.first, population.end)
-    ledgers = loop_sources.read_spend(answer.reader, answer.cut, answer.question, span)
+    ledgers, answer.unnamed = loop_sources.read_spend(answer.reader, answer.cut, answer.question, span)
     currency = answer.fitted["currency_low"]
     return sources_table(loop_sources.source_rows(arrived.rows, everybody, ledgers, currency))
 
@@ -243,9 +245,9 @@ def _threshold(question: Question, fit: Mapping[str, Any]) -> Decimal:
     share = Decimal(fit["reaching"]) / fit["paying"]
     if not question.top / 2 <= share <= question.top * 2:
         raise Refused(
-            f"the top {question.top:.0%} of the {fit['paying']} paying customers of the older"
-            f" half can't be told apart: {share:.0%} of them reach {plain(fitted)}."
-            " Ask with threshold= and a value that means something, or with another top="
+            f"the top {percent(question.top)} of the {counted(fit['paying'], 'paying customer')} of"
+            f" the older half can't be told apart: {share:.0%} of them reach"
+            f" {amount(fitted, fit['currency_low'])}. Ask with threshold= and a value that means something, or with another top="
         )
     return fitted
 
@@ -254,9 +256,9 @@ def _check_known(question: Question, counts: list[TraitCounts]) -> None:
     assumed, known = assumed_values(counts)
     if question.strict_known and assumed:
         raise Refused(
-            f"{assumed} of the {known} trait values known at time zero ({assumed / known:.0%}) were"
-            " recorded later, and count only if they are taken as history loaded later; without"
-            " strict_known they are. To be sure, send recordedtime with such facts"
+            f"{assumed:,} of the {counted(known, 'trait value')} known at time zero"
+            f" ({assumed / known:.0%}) rest on being taken as history loaded later, for they were"
+            " recorded more than backfill_gap after the fact; without strict_known they count. To be sure, send recordedtime with such facts"
         )
 
 
@@ -273,7 +275,7 @@ def _check_costs(traits: list[TraitCounts], totals: Totals) -> None:
         if costed < COVERED * size:
             raise Refused(
                 f"contribution needs a cost of onboarding or serving on record for 95% of the"
-                f" mature in each level compared; {trait} {level!r} has one for {costed} of {size}"
-                f" ({costed / size:.0%}). Ask for value=revenue, or with costs_complete=True if a"
+                f" mature in each level compared; {trait} {level!r} has one for {costed:,} of"
+                f' {size:,} ({costed / size:.0%}). Ask for value="revenue", or with costs_complete=True if a'
                 " customer without a cost had none"
             )

@@ -22,12 +22,13 @@ from bowtie_projections import tables
 from bowtie_projections.localtime import local_day, local_month
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.loop_numbers import are, counted
 from bowtie_projections.views.loop_question import Question
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "NO_SOURCE", "Ledger", "Span", "read_spend", "source_rows"]
+__all__ = ["COLUMNS", "NO_SOURCE", "Ledger", "Span", "Unnamed", "read_spend", "source_rows"]
 
 #: The source of customers without a touch by time zero.
 NO_SOURCE = "(none)"
@@ -77,9 +78,33 @@ class Ledger:
             self.mature[month] = self.mature.get(month, Fraction(0)) + amount
 
 
-def read_spend(reader: Reader, cut: Cut, question: Question, span: Span) -> dict[str, Ledger]:
-    """The spend of each channel: recorded for it, on its touches, and on customers by it."""
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """What acquiring and selling cost that names no channel: in no source's ledger.
+
+    Args:
+        span: the days that count.
+        sums: what it comes to, by currency.
+    """
+
+    span: Span
+    sums: dict[str, Decimal] = field(default_factory=dict)
+
+    def add(self, currency: str, amount: Decimal) -> None:
+        """Book an amount."""
+        with localcontext(prec=60):
+            self.sums[currency] = self.sums.get(currency, Decimal(0)) + amount
+
+
+def read_spend(
+    reader: Reader, cut: Cut, question: Question, span: Span
+) -> tuple[dict[str, Ledger], Unnamed]:
+    """The spend of each channel (recorded for it, on its touches, and on customers by it).
+
+    And beside it what names no channel.
+    """
     ledgers: dict[str, Ledger] = defaultdict(Ledger)
+    unnamed = Unnamed(span)
     recorded = reader.fetch(_recorded(cut)).to_pylist()
     for row in recorded:
         ledger = ledgers[row["channel"]]
@@ -91,10 +116,13 @@ def read_spend(reader: Reader, cut: Cut, question: Question, span: Span) -> dict
         touches = _touches_not_included(cut, question, span)
     for statement in (touches, _incurred(cut, question, span)):
         for row in reader.fetch(statement).to_pylist():
+            if row["channel"] is None:
+                unnamed.add(row["currency"], row["amount"])
+                continue
             ledger = ledgers[row["channel"]]
             ledger.currencies.add(row["currency"])
             ledger.add(row["month"], Fraction(row["amount"]), mature=row["mature"] == 1)
-    return {channel: ledger for channel, ledger in ledgers.items() if ledger.months}
+    return {channel: ledger for channel, ledger in ledgers.items() if ledger.months}, unnamed
 
 
 def _spread(from_on: date, to_on: date, span: Span) -> Iterator[tuple[int, Fraction, bool]]:
@@ -172,11 +200,7 @@ def _incurred(cut: Cut, question: Question, span: Span) -> sa.Select[Any]:
         sa.select(
             table.c.channel, table.c.currency, day.label("day"), table.c.amount.label("amount")
         )
-        .where(
-            counts(table, cut),
-            table.c.activity.in_(("acquire", "sell")),
-            table.c.channel.is_not(None),
-        )
+        .where(counts(table, cut), table.c.activity.in_(("acquire", "sell")))
         .subquery("paid")
     )
     return _monthly(paid.c, span)
@@ -301,8 +325,9 @@ def _partial(
     if left_out:
         count = len([month for month in brought if month not in months])
         return (
-            f"{left_out} customers were acquired in {count} months without spend on record,"
-            " and are not in this row"
+            f"{counted(left_out, 'customer was', 'customers were')} acquired in"
+            f" {counted(count, 'month')} without spend on record, and"
+            f" {are(left_out)} not in this row"
         )
     if not customers:
         return "spend is on record, but no customer counted came from it in those months"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bowtie_projections.traits import TOUCH_TRAITS, TraitRule
 from bowtie_projections.views.loop_counts import MISSING, TraitCounts
 from bowtie_projections.views.loop_findings import Judged
+from bowtie_projections.views.loop_numbers import counted
 from bowtie_projections.views.loop_tally import MOST_LEVELS
 
 __all__ = ["Standing", "is_leak", "looks_like_identifier", "standings", "untested"]
@@ -119,10 +120,10 @@ def _standing(
 def _use(trait: TraitCounts, tested: Judged | None, rule: TraitRule) -> tuple[str, str | None]:
     if tested is None:
         if looks_like_identifier(trait) and not is_leak(trait, {trait.name: rule}):
-            own = f"{trait.distinct} different values: nearly every customer has its own"
+            own = f"{trait.distinct:,} different values: nearly every customer has its own"
             return "identifier-like", own
         return "leak", (
-            f"{trait.known} of the {trait.ever} customers who have it had it by time zero: it is"
+            f"{trait.known:,} of the {counted(trait.ever, 'customer')} who have it had it by time zero: it is"
             " learnt later, and says what became of them, not who will (if it can't have changed,"
             " declare it timeless)"
         )

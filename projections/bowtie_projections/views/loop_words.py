@@ -11,24 +11,17 @@ from typing import Any, Never
 from bowtie.durations import format_duration
 from bowtie.errors import Refused
 from bowtie_projections.views.loop_counts import Totals, TraitCounts
+from bowtie_projections.views.loop_numbers import amount, are, counted, percent
 from bowtie_projections.views.loop_population import Arrived
 from bowtie_projections.views.loop_question import Question
+from bowtie_projections.views.loop_sources import Unnamed
 from bowtie_projections.views.loop_traits import Standing
 
-__all__ = ["ENOUGH", "Said", "assumed_values", "plain", "refuse_currencies"]
+__all__ = ["ENOUGH", "Said", "assumed_values", "refuse_currencies"]
 
 #: With fewer mature customers the answer names the longest horizon that leaves so many.
 ENOUGH = 100
 ASSOCIATION = "Every finding is an association, not a cause."
-
-
-def plain(amount: Decimal) -> str:
-    """An amount without trailing zeros.
-
-    >>> plain(Decimal("1200.500000")), plain(Decimal("2000.000000"))
-    ('1200.5', '2000')
-    """
-    return format(amount.quantize(Decimal(1)) if amount == int(amount) else amount.normalize(), "f")
 
 
 def refuse_currencies(found: Sequence[str], wanted: str | None) -> Never:
@@ -44,7 +37,7 @@ def refuse_currencies(found: Sequence[str], wanted: str | None) -> Never:
             " are mistakes, correct them and name the one with currency="
         )
     raise Refused(
-        f"currency={wanted} was asked, but amounts are in {names}: to bring them to {wanted} dated"
+        f'currency="{wanted}" was asked, but amounts are in {names}: to bring them to {wanted} dated'
         " rates are needed"
     )
 
@@ -66,6 +59,7 @@ class Said:
     threshold: Decimal | None
     totals: Totals | None
     traits: Sequence[Standing]
+    unnamed: Unnamed | None = None
 
     def sentence(self) -> str:
         """Who is counted, who is left out, and what high means."""
@@ -73,16 +67,17 @@ class Said:
             return f"No facts at this position, so nobody is counted. {ASSOCIATION}"
         horizon = format_duration(self.question.horizon)
         kept, mature = self.arrived.kept, self.arrived.mature
-        who = f"{_people(kept, self._noun())} by {self.end:%Y-%m-%d}"
+        who = f"{counted(kept, self._noun())} by {self.end:%Y-%m-%d}"
         if self.question.time_zero == "lead":
             who += f" (entered {self.question.stage})"
-        parts = [f"{who}: {mature} are counted, each over the first {horizon}"]
+        parts = [f"{who}: {mature:,} {are(mature)} counted, each over the first {horizon}"]
         young = kept - mature
         if young:
-            parts.append(f"{young} are too young for {horizon} and are left out")
-        truncated = self.arrived.truncated
-        if truncated and not self.question.include_truncated:
-            parts.append(f"{truncated} more may be older than the data and are left out")
+            verb = are(young)
+            parts.append(f"{young:,} {verb} too young for {horizon} and {verb} left out")
+        older = self.arrived.truncated
+        if older and not self.question.include_truncated:
+            parts.append(f"{older:,} more may be older than the data and {are(older)} left out")
         return "; ".join(parts) + "." + self._high() + f" {ASSOCIATION}"
 
     def _noun(self) -> str:
@@ -91,10 +86,9 @@ class Said:
     def _high(self) -> str:
         if self.totals is None or self.threshold is None:
             return ""
-        currency = self.fitted.get("currency_low")
-        unit = f" {currency}" if currency else ""
-        least = "more than 0" if self.threshold == 0 else f"{plain(self.threshold)}{unit} or more"
-        return f" High value is {least} of {self.question.value}: {self.totals.high} of them."
+        reached = amount(self.threshold, self.fitted.get("currency_low"))
+        least = "more than 0" if self.threshold == 0 else f"{reached} or more"
+        return f" High value is {least} of {self.question.value}: {self.totals.high:,} of them."
 
     def notes(self) -> list[str]:
         """What to know before believing the figures."""
@@ -109,49 +103,59 @@ class Said:
             yield self._on_tests()
             yield self._on_traits()
             yield self._on_knowledge()
+            yield self._on_spend()
 
     def _on_maturity(self) -> Iterator[str]:
         mature, horizon = self.arrived.mature, format_duration(self.question.horizon)
+        kept = self.arrived.kept
         if mature < ENOUGH:
-            kept = self.arrived.kept
-            few = f"Only {mature} are old enough for {horizon}, fewer than {ENOUGH}"
-            if self.longest is None:
-                yield f"{few}, and no horizon leaves 100: {kept} are all there are."
+            few = f"Only {mature} {are(mature)} old enough for {horizon}, fewer than {ENOUGH}"
+            if self.longest is not None:
+                yield f"{few}. Ask with horizon={self.longest}d, the longest that leaves {ENOUGH}."
+            elif kept < ENOUGH:
+                yield f"{few}; no horizon leaves {ENOUGH}, for there {are(kept)} only {kept}."
             else:
-                yield f"{few}: with horizon={self.longest}d, the longest that does, 100 are."
-        truncated = self.arrived.truncated
-        if truncated and self.question.include_truncated:
+                yield f"{few}; no horizon of a day or more leaves {ENOUGH} yet."
+        older = self.arrived.truncated
+        if older and self.question.include_truncated:
+            who = "customer was" if older == 1 else "customers were"
             yield (
-                f"{truncated} customers were first seen so soon after the data begin that they may"
-                " be older than the data; they are counted because include_truncated asks for it."
+                f"{older:,} {who} first seen so soon after the data begin that they may be older"
+                " than the data; they are counted because include_truncated asks for it."
             )
 
     def _on_threshold(self) -> Iterator[str]:
         if self.question.threshold is None and self.threshold is not None:
+            reached = amount(self.threshold, self.fitted.get("currency_low"))
             yield (
-                f"The threshold {plain(self.threshold)} is reached by the top"
-                f" {self.question.top:.0%} of the {self.fitted['paying']} paying customers of the"
-                f" older half (time zero up to {self.fitted['median']:%Y-%m-%d})."
+                f"The threshold of {reached} is reached by the top {percent(self.question.top)} of"
+                f" the {counted(self.fitted['paying'], 'paying customer')} of the older half (time"
+                f" zero up to {self.fitted['median']:%Y-%m-%d})."
             )
         twice = self.fitted.get("twice", 0)
         if twice:
             yield (
-                f"{twice} customers have both orders and invoices within the horizon, and both"
-                " count: if the invoices bill the orders, their value is counted twice."
+                f"{counted(twice, 'customer has', 'customers have')} both orders and invoices"
+                " within the horizon, and both count: if the invoices bill the orders, their value"
+                " is counted twice."
             )
 
     def _on_tests(self) -> Iterator[str]:
         if self.totals is None:
             return
         m = sum(one.p is not None for one in self.traits)
+        if not m:
+            yield "No test was run: no trait has two levels of 30 customers to compare."
+            return
         quarters = len({quarter for quarter, _ in self.totals.strata})
         motions = len({motion for _, motion in self.totals.strata})
         within = "acquisition quarter" + (" and motion" if motions > 1 else "")
-        run = "1 test was" if m == 1 else f"{m} tests were"
+        run = "1 test was run" if m == 1 else f"{m:,} tests were run, one for each trait"
+        together = "with no other to correct it for" if m == 1 else "and corrected together"
         yield (
-            f"{run} run, one a trait, within {within} ({_people(quarters, 'quarter')}), and"
-            f" corrected together (Benjamini-Hochberg, m = {m}); a finding has q <= 0.05 and is"
-            " replicated in the newer half."
+            f"{run}, within {within} ({counted(quarters, 'quarter')}), {together}"
+            f" (Benjamini-Hochberg, m = {m}); a finding has q <= 0.05 and is replicated in the"
+            " newer half."
         )
 
     def _on_traits(self) -> Iterator[str]:
@@ -175,10 +179,12 @@ class Said:
         resting = sum(one.assumed for one in self.traits)
         known = sum(one.known or 0 for one in self.traits)
         if resting:
+            verb = "was" if resting == 1 else "were"
             yield (
-                f"{resting} of {known} trait values known at time zero ({resting / known:.0%}) were"
-                f" recorded more than {format_duration(self.question.gap)} after they happened, and"
-                " are taken as history loaded later: the time they happened counts."
+                f"{resting:,} of {counted(known, 'trait value')} known at time zero"
+                f" ({resting / known:.0%}) {verb} recorded more than"
+                f" {format_duration(self.question.gap)} after the fact, and {are(resting)} taken"
+                " as history loaded later: the time it happened counts."
             )
         if any(one.undated for one in self.traits):
             yield (
@@ -186,9 +192,16 @@ class Said:
                 " its recordedtime where the sender gave one, else from when it happened."
             )
 
-
-def _people(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    def _on_spend(self) -> Iterator[str]:
+        if self.unnamed is None:
+            return
+        sums = [amount(sum_, currency) for currency, sum_ in sorted(self.unnamed.sums.items())]
+        if sums:
+            first, last = self.unnamed.span.first, self.unnamed.span.last
+            yield (
+                f"{' and '.join(sums)} of acquiring and selling from {first} to {last} name no"
+                " channel, and are in no row of the sources."
+            )
 
 
 def _listed(names: Sequence[str]) -> str:
