@@ -73,7 +73,7 @@ class Bowtie:
 
     # -- setting up ---------------------------------------------------------------------------
 
-    def init(self, definition: str | None = None) -> None:
+    def init(self, definition: str | os.PathLike[str] | None = None) -> None:
         """Set the store's default stage definition: a built-in name or a TOML file's path.
 
         Raises:
@@ -183,7 +183,7 @@ class Bowtie:
         self,
         log: str | os.PathLike[str] | BinaryIO,
         *,
-        mapping: Mapping | None = None,
+        mapping: Mapping | str | os.PathLike[str] | None = None,
         format: Format | None = None,
         correct: bool = False,
         progress: Callable[[IngestReport], None] | None = None,
@@ -195,7 +195,7 @@ class Bowtie:
 
         Args:
             log: a path, ``-``, or a binary stream.
-            mapping: turns the rows of a foreign file into events.
+            mapping: turns the rows of a foreign file into events; a mapping file's path will do.
             format: where neither the name nor the first bytes tell it.
             correct: an id that is taken by other content corrects that event, instead of being
                 parked as ``id_reused``.
@@ -205,6 +205,8 @@ class Bowtie:
             FileError: the file can't be read (to its end: what was good is kept, see ``report``).
             MappingError: the mapping doesn't fit the file.
         """
+        if mapping is not None and not isinstance(mapping, Mapping):
+            mapping = Mapping.load(mapping)
         with open_lines(log, mapping, format) as lines:
             ingesting = self._ingesting(lines.name, Mode(correct=correct))
             report = ingesting.run(lines.chunks(), progress)

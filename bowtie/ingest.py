@@ -29,7 +29,8 @@ from bowtie.stores.contract import Writing
 
 __all__ = ["IngestReport", "Ingesting", "Line", "Prepared", "prefetched", "prepare"]
 
-_EXAMPLES = 20
+#: How many parked lines and broken rules a report shows.
+_EXAMPLES, _EXAMPLES_A_REASON = 20, 3
 T = TypeVar("T")
 
 
@@ -71,7 +72,7 @@ class IngestReport:
         unused_rows: rows of a foreign file for which the mapping makes no event.
         keys_like_addresses: customers' keys with an ``@`` in them, which should be pseudonyms.
         undated: events that don't say when a store recorded them.
-        examples: the first parked lines.
+        examples: the first parked lines, a few for each reason.
         violations: the first broken rules.
 
     ``read = appended - corrected + duplicates + parked`` always holds.
@@ -270,7 +271,10 @@ class Ingesting:
                 report.parked_amounts[kept] = (
                     report.parked_amounts.get(kept, Decimal(0)) + amount[1]
                 )
-            if len(report.examples) < _EXAMPLES:
+            if (
+                report.parked_by_reason[error.reason] <= _EXAMPLES_A_REASON
+                and len(report.examples) < _EXAMPLES
+            ):
                 report.examples.append(
                     ParkedExample(self._origin, line.number, error.reason, error.problem)
                 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,9 +13,14 @@ if TYPE_CHECKING:
     from bowtie_cli.session import Session
     from bowtie_projections import Result
 
-__all__ = ["ask", "cut_options", "given", "refresh_options"]
+__all__ = ["as_options", "ask", "cut_options", "given", "refresh_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: A parameter as the views write it: ``name``, ``name=``, ``name=value`` or ``name="value"``.
+_PARAMETER = re.compile(
+    r"(?<![\w.-])(?P<name>[a-z][a-z_]*)(?![\w-]|\.\w)"
+    r'(?:(?P<equals>=)(?P<value>"[^"]*"|[\w.:-]*\w)?)?'
+)
 
 
 def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
@@ -21,12 +28,51 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
     parameters = given(asked)
     refresh = not parameters.pop("no_refresh", False)
     wait, definition = parameters.pop("wait", None), parameters.get("definition")
-    with session.answers(refresh=refresh, wait=wait, definition=definition) as views:
+    with (
+        _as_typed(),
+        session.answers(refresh=refresh, wait=wait, definition=definition) as views,
+    ):
         result: Result = getattr(views, view)(**parameters)
+    result.sentence, *result.notes = map(as_options, [result.sentence, *result.notes])
     if session.verbose:
         for statement in result.sql:
             session.say(f"{statement};\n")
     return result
+
+
+@contextmanager
+def _as_typed() -> Iterator[None]:
+    """What is refused names the options of the command line."""
+    from bowtie.errors import Refused, UsageError
+
+    try:
+        yield
+    except (Refused, UsageError) as error:
+        error.args = (as_options(str(error)),)
+        raise
+
+
+def as_options(said: str) -> str:
+    """What a view says of its parameters, as one writes them for the command that runs.
+
+    ``threshold=`` becomes ``--threshold``, ``horizon=276d`` becomes ``--horizon 276d``,
+    ``costs_complete=True`` and ``costs_complete`` become ``--costs-complete``. A name that is a
+    word of English too, such as ``top``, is a parameter only before ``=``.
+    """
+    options = {
+        str(param.name): param
+        for param in click.get_current_context().command.params
+        if isinstance(param, click.Option)
+    }
+
+    def typed(found: re.Match[str]) -> str:
+        option = options.get(found["name"])
+        if option is None or (found["equals"] is None and "_" not in found["name"]):
+            return found[0]
+        value = (found["value"] or "").strip('"')
+        return option.opts[0] + (f" {value}" if value and not option.is_flag else "")
+
+    return _PARAMETER.sub(typed, said)
 
 
 def given(asked: Mapping[str, Any]) -> dict[str, Any]:

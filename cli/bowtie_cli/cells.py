@@ -16,6 +16,8 @@ __all__ = ["cell", "plain", "table_text", "text"]
 #: Columns that hold a share of one; a table shows them in per cent.
 _RATE = re.compile(r"^(conversion|conversion_.*|.*_rate|share_of_.*|share|.*_share|coverage)$")
 _BOUNDS = ("low", "high")
+#: Columns that hold money; a table shows them in hundredths.
+_MONEY = re.compile(r"^(value|spend|spend_.*|cost_per_.*)$")
 #: What would move the cursor or hide text, were it printed as it is.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WIDEST = 100_000
@@ -75,7 +77,7 @@ def cell(name: str, value: Any) -> str:
         case float():
             return _number(name, value)
         case Decimal():
-            return _amount(value)
+            return _amount(name, value)
         case datetime():
             return _moment(value)
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text(value))
@@ -89,9 +91,10 @@ def _number(name: str, value: float) -> str:
     return f"{value:,.1f}" if name.startswith("days") else f"{value:,.2f}"
 
 
-def _amount(value: Decimal) -> str:
-    """At least two decimals; of small amounts more, where there are more."""
-    digits = f"{value:,.2f}" if abs(value) >= 100 else f"{value:,.6f}".rstrip("0")
+def _amount(name: str, value: Decimal) -> str:
+    """Two decimals; of small amounts more, where it may be no money, or all else is nought."""
+    short = abs(value) >= 100 or (_MONEY.match(name) and abs(value) >= Decimal("0.01"))
+    digits = f"{value:,.2f}" if short else f"{value:,.6f}".rstrip("0")
     whole, _, rest = digits.partition(".")
     return f"{whole}.{rest:0<2}" if rest or value.as_tuple().exponent else whole
 

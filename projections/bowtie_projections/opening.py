@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import sqlalchemy as sa
 
 from bowtie.errors import DefinitionError, Refused, TablesForeign, UsageError
 from bowtie.stages import Definition, load_definition
-from bowtie.times import moment
+from bowtie.times import iso, moment
 from bowtie_projections import tables
 from bowtie_projections.file import WAIT, TablesFile
+from bowtie_projections.parameters import CutAsked, FunnelAsked, LoopAsked, Moment, StockAsked
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
 from bowtie_projections.views.comparison import comparison
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from bowtie_projections.reader import Reader
 
 __all__ = ["Views", "tables_of"]
-
-Moment = str | date | datetime
 
 
 def tables_of(
@@ -148,7 +147,7 @@ class Views:
 
     # -- the views ----------------------------------------------------------------------------
 
-    def funnel(self, **asked: Any) -> Result:
+    def funnel(self, **asked: Unpack[FunnelAsked]) -> Result:
         """How customers pass through the stages.
 
         Args:
@@ -157,7 +156,7 @@ class Views:
         """
         return self._answer(funnel, asked, personal=True)
 
-    def stock(self, **asked: Any) -> Result:
+    def stock(self, **asked: Unpack[StockAsked]) -> Result:
         """Who stands in which stage.
 
         Args:
@@ -166,7 +165,7 @@ class Views:
         """
         return self._answer(stock, asked, personal=True)
 
-    def loop(self, **asked: Any) -> Result:
+    def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.
 
         Args:
@@ -175,7 +174,7 @@ class Views:
         """
         return self._answer(loop, asked)
 
-    def status(self, **asked: Any) -> Result:
+    def status(self, **asked: Unpack[CutAsked]) -> Result:
         """What is in the log, and which views can be answered.
 
         Args:
@@ -184,7 +183,7 @@ class Views:
         result = self._answer(status, asked)
         result.meta["head"] = self.engine.store.head()
         result.meta["lag"] = result.meta["head"] - self._position
-        result.meta["parked"] = sum(1 for _ in self.engine.store.parked())
+        result.meta["parked"] = sum(self.engine.store.parked_counts().values())
         return result
 
     def compare(
@@ -224,6 +223,8 @@ class Views:
             except TypeError as error:
                 raise _explained(error, view) from error
             result.notes += self._notes(reader)
+            if where["known_at"] is not None and cut.position == 0:
+                result.notes.append(_nothing_known(reader))
         if where["known_at"] is not None:
             result.meta["known_at"] = moment(where["known_at"], end_of_day=True)
         return result
@@ -297,6 +298,16 @@ class Views:
                 " see the table skipped."
             )
         return notes
+
+
+def _nothing_known(reader: Reader) -> str:
+    first = reader.fetch(sa.select(sa.func.min(tables.events.c.recorded_at))).column(0)[0].as_py()
+    if first is None:
+        return "The store has no events."
+    return (
+        f"This store recorded its first event at {iso(first.replace(tzinfo=UTC))}: before that it"
+        " knew nothing. To ask for the world as it was on a day, ask as_of."
+    )
 
 
 def _behind(positions: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,10 @@ from bowtie import Bowtie
 from bowtie.errors import DefinitionError, TablesForeign, UnknownName, UsageError
 from bowtie.events import Noted, Touched, TraitsObserved
 from bowtie_projections import Views, tables_of
+from bowtie_projections.parameters import FunnelAsked, LoopAsked, StockAsked
+from bowtie_projections.views.funnel import funnel
+from bowtie_projections.views.loop import loop
+from bowtie_projections.views.stock import stock
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 INBOUND = Touched(channel="web", direction="inbound")
@@ -93,7 +98,32 @@ def test_a_name_that_is_taken_is_refused(engine, tmp_path):
 
 def test_a_parameter_that_is_not_there_is_the_askers_mistake(engine):
     with pytest.raises(UsageError, match="funnel has no parameter 'colour'"):
-        Views.open(engine).funnel(colour="red")
+        Views.open(engine).funnel(colour="red")  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("view", "asked"), [(funnel, FunnelAsked), (stock, StockAsked), (loop, LoopAsked)]
+)
+def test_the_typed_parameters_are_those_of_the_view(view, asked):
+    own = {
+        name
+        for name, parameter in inspect.signature(view).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "personal_names"
+    }
+    assert own | {"as_of", "known_at", "position", "definition"} == set(asked.__annotations__)
+
+
+def test_before_the_first_recording_nothing_was_known(engine):
+    result = Views.open(engine).funnel(known_at="2020-01-01")
+
+    assert entered(result) == 0
+    assert any("recorded its first event" in note for note in result.notes)
+
+
+def test_a_stage_that_no_one_can_enter_is_said(engine):
+    notes = Views.open(engine).funnel(definition="shop/1").notes
+
+    assert any("No one entered education by shop/1: no event" in note for note in notes)
 
 
 def test_stock_counts_everybody_once(engine):

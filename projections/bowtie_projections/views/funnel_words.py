@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bowtie.durations import format_duration
@@ -71,6 +72,7 @@ class Said:
                 f"{self.definition.label} sees no losses: lost is empty, and who left in silence"
                 " is pending or expired (lost_after declares silence a loss)."
             )
+        notes += [self._never(stage) for stage in self._unentered()]
         if question.lost_after is not None:
             after = format_duration(question.lost_after)
             notes.append(
@@ -90,6 +92,27 @@ class Said:
         if question.customers is None and self.members.kept:
             notes += [_folded(name, len(kept)) for name, kept in self.members.kept.items()]
         return notes
+
+    def _unentered(self) -> list[str]:
+        """Stages that no one entered, though the stage before has members who might."""
+        entered = dict.fromkeys(STAGES, 0)
+        for row in self.table.to_pylist():
+            entered[row["stage"]] += row["entered"]
+        return [
+            stage for before, stage in pairwise(STAGES) if entered[before] and not entered[stage]
+        ]
+
+    def _never(self, stage: str) -> str:
+        """A conversion of 0% into a stage that can't be entered is no finding."""
+        conditions = {str(name): found for name, found in self.definition.conditions.items()}
+        why = (
+            "no event counted here meets its conditions"
+            if conditions[stage]
+            else "the definition has no condition for it"
+        )
+        return (
+            f"No one entered {stage} by {self.definition.label}: {why}. 0% into it says only that."
+        )
 
 
 def members_sentence(members: Members, stage: str, state: str, number: int) -> str:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bowtie.durations import format_duration
 from bowtie.errors import Refused
 from bowtie.stages import Definition
 from bowtie_projections.results import Result
@@ -196,7 +197,9 @@ def _sources(answer: _Answer, population: Population, everybody: pa.Table) -> pa
     if arrived.first is None:
         return sources_table([])
     span = loop_sources.Span.of(answer.question, arrived.first, population.end)
-    ledgers, answer.unnamed = loop_sources.read_spend(answer.reader, answer.cut, answer.question, span)
+    ledgers, answer.unnamed = loop_sources.read_spend(
+        answer.reader, answer.cut, answer.question, span
+    )
     currency = answer.fitted["currency_low"]
     return sources_table(loop_sources.source_rows(arrived.rows, everybody, ledgers, currency))
 
@@ -247,7 +250,8 @@ def _threshold(question: Question, fit: Mapping[str, Any]) -> Decimal:
         raise Refused(
             f"the top {percent(question.top)} of the {counted(fit['paying'], 'paying customer')} of"
             f" the older half can't be told apart: {share:.0%} of them reach"
-            f" {amount(fitted, fit['currency_low'])}. Ask with threshold= and a value that means something, or with another top="
+            f" {amount(fitted, fit['currency_low'])}. Ask with threshold= and a value"
+            " that means something, or with another top="
         )
     return fitted
 
@@ -257,8 +261,9 @@ def _check_known(question: Question, counts: list[TraitCounts]) -> None:
     if question.strict_known and assumed:
         raise Refused(
             f"{assumed:,} of the {counted(known, 'trait value')} known at time zero"
-            f" ({assumed / known:.0%}) rest on being taken as history loaded later, for they were"
-            " recorded more than backfill_gap after the fact; without strict_known they count. To be sure, send recordedtime with such facts"
+            f" ({assumed / known:.0%}) count only if they are taken as history loaded later, for"
+            f" they were recorded more than {format_duration(question.gap)} after the fact; without"
+            " strict_known they are. To be sure, send recordedtime with such facts"
         )
 
 
@@ -276,6 +281,6 @@ def _check_costs(traits: list[TraitCounts], totals: Totals) -> None:
             raise Refused(
                 f"contribution needs a cost of onboarding or serving on record for 95% of the"
                 f" mature in each level compared; {trait} {level!r} has one for {costed:,} of"
-                f' {size:,} ({costed / size:.0%}). Ask for value="revenue", or with costs_complete=True if a'
-                " customer without a cost had none"
+                f' {size:,} ({costed / size:.0%}). Ask for value="revenue", or'
+                " with costs_complete=True if a customer without a cost had none"
             )

@@ -123,8 +123,8 @@ def _use(trait: TraitCounts, tested: Judged | None, rule: TraitRule) -> tuple[st
             own = f"{trait.distinct:,} different values: nearly every customer has its own"
             return "identifier-like", own
         return "leak", (
-            f"{trait.known:,} of the {counted(trait.ever, 'customer')} who have it had it by time zero: it is"
-            " learnt later, and says what became of them, not who will (if it can't have changed,"
+            f"{trait.known:,} of the {counted(trait.ever, 'customer')} who have it had it by time"
+            " zero: it is learnt later, and says what became of them, not who will (if it can't have changed,"
             " declare it timeless)"
         )
     if tested.test is None:

@@ -37,8 +37,8 @@ def refuse_currencies(found: Sequence[str], wanted: str | None) -> Never:
             " are mistakes, correct them and name the one with currency="
         )
     raise Refused(
-        f'currency="{wanted}" was asked, but amounts are in {names}: to bring them to {wanted} dated'
-        " rates are needed"
+        f'currency="{wanted}" was asked, but amounts are in {names}: to bring them to {wanted}'
+        " dated rates are needed"
     )
 
 

@@ -1,0 +1,82 @@
+"""The parameters of the views, typed: what an editor offers and a type checker holds.
+
+Their meaning is told by the views themselves; all are optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from bowtie.fields import Stage
+from bowtie.stages import Definition
+
+__all__ = ["CutAsked", "FunnelAsked", "LoopAsked", "Moment", "StockAsked"]
+
+#: A time with its zone, or a day; text of either.
+Moment = str | date | datetime
+
+
+class CutAsked(TypedDict, total=False):
+    """Up to where: ``known_at`` and ``position`` exclude each other."""
+
+    known_at: Moment | None
+    position: int | None
+
+
+class _Defined(CutAsked, total=False):
+    as_of: Moment | None
+    definition: str | Path | Definition | None
+
+
+class StockAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.stock` takes."""
+
+    by: str | Sequence[str]
+    lost_after: str | timedelta | None
+    top: int
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class FunnelAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.funnel` takes."""
+
+    by: str | Sequence[str]
+    within: str | timedelta | None
+    cohort: Literal["day", "week", "month", "quarter", "year"] | None
+    from_: str | None
+    to: str | None
+    skipped: Literal["absent", "impute"]
+    cycles: bool
+    cohort_stage: Stage | None
+    lost_after: str | timedelta | None
+    top: int
+    include_truncated: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+    customers: str | None
+
+
+class LoopAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.loop` takes."""
+
+    time_zero: Literal["commitment", "lead"]
+    horizon: str | timedelta
+    top: float | Decimal | str
+    threshold: str | int | Decimal | None
+    value: Literal["revenue", "contribution"]
+    currency: str | None
+    costs_complete: bool
+    traits: str | Path | Mapping[str, Any] | None
+    backfill_gap: str | timedelta
+    strict_known: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    include_truncated: bool
+    tz: str
