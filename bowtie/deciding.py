@@ -90,8 +90,7 @@ class Batch:
             except EventRejected as error:
                 if self._mode.command:
                     raise
-                # with its traceback it would hold on to all of the batch
-                self.outcome.rejected.append(Rejection(index, error.with_traceback(None)))
+                self.outcome.rejected.append(Rejection(index, error.bare()))
 
     def _take(self, fact: Fact) -> None:
         if fact.out_of_sequence and not self._mode.restore:

@@ -133,6 +133,10 @@ class EventRejected(BowtieError, ValueError):
         self.reason, self.problem = reason, problem
         super().__init__(problem)
 
+    def bare(self) -> EventRejected:
+        """The same without where it arose: that would hold on to all that was at hand there."""
+        return EventRejected(self.reason, self.problem)
+
 
 class RuleViolation(BowtieError, ValueError):
     """A command that breaks a rule of sequence, such as changing a contract never signed.

@@ -134,8 +134,7 @@ def prepare(reader: Reader, stamp: Stamp, lines: Iterable[Line]) -> Prepared:
         try:
             fact = reader.line(line.raw)
         except EventRejected as error:
-            # with its traceback it would hold on to the whole chunk
-            prepared.rejected.append((line, error.with_traceback(None)))
+            prepared.rejected.append((line, error.bare()))
         else:
             stamp(fact)
             prepared.facts.append(fact)
@@ -291,7 +290,7 @@ def subject_of(raw: bytes) -> str | None:
     """The subject of a line, where it can be read."""
     try:
         return _DECODE_SUBJECT(raw).subject
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -313,6 +312,6 @@ def _amount_of(raw: bytes) -> tuple[str, Decimal] | None:
     try:
         data = _DECODE_AMOUNT(raw).data
         amount = Decimal(data.amount)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError, RecursionError):
         return None
     return data.currency, -amount if data.kind == "return" else amount

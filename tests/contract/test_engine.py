@@ -424,3 +424,19 @@ def test_a_line_that_is_not_utf8_is_parked(engine: Bowtie) -> None:
 
     assert report.parked_by_reason == {"unreadable": 1}
     assert report.appended == 1
+
+
+def test_a_refused_line_holds_on_to_nothing(engine: Bowtie) -> None:
+    """The collector is off during an ingest: what refers to itself would stay until its end."""
+    import gc
+
+    lines = [wire(str(n)) for n in range(50)] + [b"{", wire("x", "toched"), wire("1", subject="b")]
+    gc.collect()
+    gc.disable()
+    try:
+        assert engine.ingest(BytesIO(log(*lines))).parked == 3
+        left = [thing for thing in gc.get_objects() if type(thing).__name__ == "Line"]
+    finally:
+        gc.enable()
+
+    assert left == []
