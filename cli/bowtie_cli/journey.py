@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,7 +51,7 @@ def journey(
 def _answer(record: JourneyRecord) -> Answer:
     """The timeline, and before it where the customer stands."""
     whole = record.as_dict()
-    where = f"stands in {record.stage}" if record.stage else "stands in no stage"
+    where = _where(record)
     rows = [_timeline_row(event) for event in whole["events"]]
     cycles = [
         {"cycle": cycle["cycle"], **cycle["entered"], "lost": cycle["lost_at"]}
@@ -69,12 +70,34 @@ def _answer(record: JourneyRecord) -> Answer:
     return Answer(columns, rows, whole, sentence, parts=parts)
 
 
+def _where(record: JourneyRecord) -> str:
+    """Where the customer stands, or how the last cycle ended."""
+    if record.stage is not None:
+        return f"stands in {record.stage}"
+    if not record.cycles:
+        return "stands in no stage"
+    cycle = record.cycles[-1]
+    ended = f" on {cycle.lost_at:%Y-%m-%d}" if cycle.lost_at else ""
+    return f"was lost{ended}, {cycle.lost_side} of the knot, after {cycle.stage}"
+
+
+def _words(data: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Fields as ``bowtie record`` takes them."""
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _words(value, f"{name}.")
+        elif isinstance(value, str) and value and not any(map(str.isspace, value)):
+            yield f"{prefix}{name}={value}"
+        else:
+            yield f"{prefix}{name}={json.dumps(value, ensure_ascii=False)}"
+
+
 def _timeline_row(event: dict[str, Any]) -> dict[str, Any]:
     remarks = [word for word in ("retracted", "out_of_sequence") if event[word]]
     return {
         "time": event["time"],
         "event": event["type"],
-        "data": json.dumps(event["data"], ensure_ascii=False) if event["data"] else None,
+        "data": " ".join(_words(event["data"])) or None,
         "entered": ", ".join(event["entered"]) or None,
         "source": event["source"],
         "id": event["id"],

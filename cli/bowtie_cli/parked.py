@@ -28,10 +28,16 @@ def parked() -> None:
 
 @parked.command("list")
 @click.option("--reason", metavar="WORD", help="Only those refused for this reason.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=100,
+    metavar="N",
+    help="At most so many (100); 0: all.",
+)
 @output_options
 @pass_session
-def list_parked(session: Session, reason: str | None, limit: int | None, output: Output) -> None:
+def list_parked(session: Session, reason: str | None, limit: int, output: Output) -> None:
     r"""List the parked lines, oldest first; without what they say, which may be personal.
 
     \b
@@ -44,10 +50,13 @@ def list_parked(session: Session, reason: str | None, limit: int | None, output:
         counts = engine.store.parked_counts()
         _refuse_unknown(reason, counts)
         lines = (one for one in all_parked(engine.store) if reason in (None, one.reason))
-        rows = [_row(one) for one in islice(lines, limit)]
+        rows = [_row(one) for one in islice(lines, limit or None)]
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     total = sum(counts.values())
     sentence = f"{total:,} lines are parked{': ' + said if said else ''}."
+    asked = total if reason is None else counts[reason]
+    if len(rows) < asked:
+        sentence += f" The first {len(rows):,} of {asked:,} follow; --limit 0 shows all."
     whole = {"parked": total, "parked_by_reason": counts, "lines": rows}
     output.show(Answer(_COLUMNS, rows, plain(whole), sentence))
 
