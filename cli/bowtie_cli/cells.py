@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["cell", "plain", "table_text", "text"]
+__all__ = ["cell", "plain", "table_text", "text", "visible"]
 
 #: Columns that hold a share of one; a table shows them in per cent.
 _RATE = re.compile(r"^(conversion|conversion_.*|.*_rate|share_of_.*|share|.*_share|coverage)$")
@@ -80,7 +80,19 @@ def cell(name: str, value: Any) -> str:
             return _amount(name, value)
         case datetime():
             return _moment(value)
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text(value))
+    return visible(text(value))
+
+
+def visible(words: str, *, keep: str = "") -> str:
+    r"""Words as they can be shown: what would steer a terminal is spelled out.
+
+    Args:
+        keep: control characters to leave as they are, such as line ends.
+
+    >>> visible("red: \x1b[31m")
+    'red: \\x1b[31m'
+    """
+    return _CONTROL.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], words)
 
 
 def _number(name: str, value: float) -> str:
@@ -157,7 +169,7 @@ def _rich_table(shown: Mapping[str, tuple[list[str], bool]]) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, (cells, number) in shown.items():
-        title = name.replace("_", " ")
+        title = visible(name.replace("_", " "))
         # on a narrow terminal sentences are wrapped; what is one word or a number stays whole
         wraps = not number and any(" " in one for one in cells)
         words = " ".join((title, *cells)).split(" ") if wraps else (title, *cells)
@@ -191,7 +203,7 @@ def _aligned(shown: Mapping[str, tuple[list[str], bool]]) -> str:
 
     columns = []
     for name, (cells, number) in shown.items():
-        lines = [name.replace("_", " "), *cells]
+        lines = [visible(name.replace("_", " ")), *cells]
         sizes = [len(one) if one.isascii() else cell_len(one) for one in lines]
         width = max(sizes)
         pads = [" " * (width - size) for size in sizes]

@@ -188,7 +188,7 @@ def test_a_command_without_parts_has_no_such_option():
         ("spend", Decimal("10.123456"), "10.12"),
         ("cost_per_customer", Decimal("207.666667"), "207.67"),
         ("value", Decimal("-0.000400"), "-0.0004"),
-        ("value", Decimal(5), "5"),
+        ("value", Decimal(5), "5.00"),
         ("amount", Decimal("10.123456"), "10.123456"),
         ("replicated", True, "yes"),
         ("day", date(2026, 1, 5), "2026-01-05"),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import io
 
+import click
 import pytest
+
+from bowtie_cli.asking import as_options
+from bowtie_cli.loop import loop
 
 VIEWS = ("status", "funnel", "stock", "loop")
 
@@ -97,6 +101,34 @@ def test_the_parts_of_the_loop(ask):
     whole = ask("loop", "--horizon", "180d", "--top", "0.3", "--json").json
     assert "sources" in whole["parts"]
     assert "spend" in ask("loop", "--part", "sources", "--format", "csv").out.splitlines()[0]
+
+
+def test_refusals_and_notes_name_the_options_as_they_are_typed(ask):
+    refused = ask("loop", "--currency", "USD", code=1).error
+    assert refused.startswith("--currency USD was asked, but amounts are in EUR")
+    refused = ask("funnel", "--by", "motion", code=1).error
+    assert "--cohort-stage commitment" in refused
+    few = ask("loop", "--horizon", "900d", "--json").json
+    assert any("Ask with --horizon " in note for note in few["notes"])
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("Ask with threshold= and a value", "Ask with --threshold and a value"),
+        ("the top 20%; another top=", "the top 20%; another --top"),
+        ("with horizon=276d, of 100", "with --horizon 276d, of 100"),
+        ('value="revenue", or costs_complete=True.', "--value revenue, or --costs-complete."),
+        ("without strict_known they are", "without --strict-known they are"),
+        ("backfill_gap: not a span", "--backfill-gap: not a span"),
+        ("by trait.top=, include_truncated.txt", "by trait.top=, include_truncated.txt"),
+        ("known_from=2 and first_touch_at", "known_from=2 and first_touch_at"),
+        ("a value of the horizon", "a value of the horizon"),
+    ],
+)
+def test_parameters_as_options(said, typed):
+    with click.Context(loop):
+        assert as_options(said) == typed
 
 
 def test_verbose_shows_the_sql(ask):

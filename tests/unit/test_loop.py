@@ -14,9 +14,7 @@ from bowtie.events import (
     CostIncurred,
     Invoiced,
     Noted,
-    OrderPlaced,
     SpendRecorded,
-    StageEntered,
     Touched,
     TraitsObserved,
 )
@@ -24,43 +22,14 @@ from bowtie.stages import load_definition
 from bowtie_projections.traits import read_traits
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.loop import loop
-from tests.read_tables import MemoryTables, Said
+from tests.loops import B2B, DAY, START, World, fill, rows_of, source_of, trait_of
+from tests.read_tables import MemoryTables
 
-B2B = load_definition("b2b")
-START = datetime(2023, 1, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
 COLUMNS = [
     "trait", "level", "customers", "high", "high_rate", "high_rate_low", "high_rate_high", "lift",
     "lift_low", "lift_high", "risk_ratio", "odds_ratio", "p", "q", "share_of_customers",
     "share_of_high", "sign_change", "replicated", "verdict",
 ]  # fmt: skip
-
-
-class World:
-    """A log under construction, and the loop over it."""
-
-    def __init__(self, memory):
-        self.memory, self.facts = memory, []
-
-    def say(self, customer, data, at, recorded=None, known=None):
-        number = len(self.facts) + 1
-        self.facts.append(Said(customer, data, at, number, recorded or at, known))
-
-    def order(self, customer, at, amount="100", currency="EUR", kind="order"):
-        order = OrderPlaced(order="o", kind=kind, amount=amount, currency=currency)
-        self.say(customer, order, at)
-
-    def customer(self, name, t0, amount="100", **traits):
-        """One who commits at t0 and orders at once; the traits were known the day before."""
-        if traits:
-            self.say(name, TraitsObserved(traits=traits), t0 - DAY)
-        self.say(name, StageEntered(stage="commitment"), t0)
-        if amount:
-            self.order(name, t0, amount)
-
-    def loop(self, as_of=START + 400 * DAY, horizon="30d", **asked):
-        self.memory.load(self.facts, B2B)
-        return loop(self.memory, Cut(self.memory.position, as_of), B2B, horizon=horizon, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -71,25 +40,6 @@ def memory():
 @pytest.fixture
 def world(memory):
     return World(memory)
-
-
-def rows_of(answer, trait):
-    return {row["level"]: row for row in answer.rows() if row["trait"] == trait}
-
-
-def trait_of(answer, name):
-    return next(row for row in answer.part("traits").rows() if row["trait"] == name)
-
-
-def source_of(answer, name):
-    return next(row for row in answer.part("sources").rows() if row["source"] == name)
-
-
-def fill(world, count=120, **fixed):
-    """Customers over a year, every fourth of high value."""
-    for n in range(count):
-        amount = "500" if n % 4 == 0 else "50"
-        world.customer(f"c{n}", START + n * 3 * DAY, amount, half="ab"[n % 2], **fixed)
 
 
 def test_columns_and_parts_are_those_of_the_design(world):
@@ -393,7 +343,7 @@ def test_customers_who_may_be_older_than_the_data_are_left_out_and_said(world):
     both = world.loop(threshold=1, data_from="2023-01-10", include_truncated=True)
 
     assert (answer.meta["mature"], answer.meta["left_truncated"]) == (1, 1)
-    assert "1 more may be older than the data and are left out" in answer.sentence
+    assert "1 more may be older than the data and is left out" in answer.sentence
     assert both.meta["mature"] == 2
     assert any("include_truncated" in note for note in both.notes)
 

@@ -124,8 +124,8 @@ def _use(trait: TraitCounts, tested: Judged | None, rule: TraitRule) -> tuple[st
             return "identifier-like", own
         return "leak", (
             f"{trait.known:,} of the {counted(trait.ever, 'customer')} who have it had it by time"
-            " zero: it is learnt later, and says what became of them, not who will (if it can't have changed,"
-            " declare it timeless)"
+            " zero: it is learnt later, and says what became of them, not who will (if it can't"
+            " have changed, declare it timeless)"
         )
     if tested.test is None:
         return "insufficient", "no two levels of 30 customers to compare"
