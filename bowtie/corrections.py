@@ -16,16 +16,30 @@ __all__ = ["corrected", "newest_version", "retraction_of"]
 
 
 def newest_version(
-    source: str, event_id: str, first: IdRow, look_up: Callable[[bytes], IdRow | None]
+    source: str,
+    event_id: str,
+    first: IdRow,
+    look_up: Callable[[bytes], IdRow | None],
+    state_at: Callable[[int], bytes],
 ) -> tuple[int, str, IdRow]:
-    """The number, id and row of the newest of OLD, OLD~1, OLD~2, ..."""
+    """The last number taken of OLD~1, OLD~2, ..., and id and row of the newest version of OLD.
+
+    A sender may have used such an id for another event: that is no version, but takes the number.
+    """
     number, name, row = 0, event_id, first
     while True:
         following = f"{event_id}~{number + 1}"
         found = look_up(id_hash(source, following))
         if found is None:
             return number, name, row
-        number, name, row = number + 1, following, found
+        number += 1
+        if _is_correction(following, state_at(found.position)):
+            name, row = following, found
+
+
+def _is_correction(event_id: str, state: bytes) -> bool:
+    """Whether an event is the right one of a correction: then a retraction is its cause."""
+    return bool(msgspec.json.decode(state).get("_causation") == f"{event_id}.r")
 
 
 def corrected(fact: Fact, number: int) -> Fact:

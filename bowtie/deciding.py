@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from bowtie.claims import IDENTITY, Claims
 from bowtie.codec import Fact, Stamp, id_hash, state_of
 from bowtie.corrections import corrected, newest_version, retraction_of
 from bowtie.decoding import data_of, open_value, seal_fact
@@ -20,8 +21,9 @@ from bowtie.stores.contract import IdRow, Writing
 
 __all__ = ["Batch", "Mode", "Outcome", "Rejection"]
 
-_IDENTITY = frozenset({"identity_linked", "identity_unlinked"})
-_SPECIAL = SEQUENCED | _IDENTITY | {"retracted", "document_published"}
+#: The types that what is in the store can refuse.
+_REFUSABLE = IDENTITY | {"retracted", "document_published"}
+_SPECIAL = SEQUENCED | _REFUSABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Batch:
         self.outcome = Outcome()
         self._tx, self._memory, self._secrets, self._reader = tx, memory, secrets, reader
         self._stamp, self._mode = stamp, mode
+        self._claims = Claims(tx, secrets)
         self._start = self._position = tx.head
         self._events: list[tuple[str, int, str, bytes]] = []
         self._new: dict[bytes, tuple[int, bytes]] = {}
@@ -99,6 +102,8 @@ class Batch:
         if fact.personal is not None:
             self._open_sealed(fact)
         row = self._new.get(fact.id_hash) or self._taken.get(fact.id_hash)
+        if row is None and fact.type in _REFUSABLE:  # refused, it would never meet its own id
+            row = self._look_up(fact.id_hash)
         if row is not None:
             self._take_again(fact, IdRow(*row))
             return
@@ -108,7 +113,9 @@ class Batch:
 
     def _take_again(self, fact: Fact, row: IdRow) -> None:
         """Decide about a fact whose id is taken."""
-        number, name, newest = newest_version(fact.source, fact.id, row, self._look_up)
+        number, name, newest = newest_version(
+            fact.source, fact.id, row, self._look_up, self._state_at
+        )
         if newest.content == fact.content_hash:
             self.outcome.duplicates += 1
             self.outcome.positions.append(newest.position)
@@ -131,10 +138,19 @@ class Batch:
         retraction = retraction_of(old_id, right, (kind, subject))
         self._stamp(right)
         self._stamp(retraction)
-        self._check_special(right)  # before anything is written: both or none
+        if self._look_up(retraction.id_hash) is not None:
+            raise EventRejected(
+                "id_reused",
+                f"id {retraction.id!r} of source {fact.source!r}, which the correction of"
+                f" {fact.id!r} needs for its retraction, is taken by another event: give the right"
+                " event an id of its own, and retract the old one",
+            )
+        if right.type in IDENTITY:  # both or none: what can refuse the right one comes first
+            self._claims.check(right, released_by=retraction.stream)
         self._check_special(retraction)
         self._append(retraction)
         self.outcome.positions.pop()
+        self._check_special(right)
         self._append(right)
         self.outcome.corrected += 1
 
@@ -156,7 +172,7 @@ class Batch:
             return state_of(fact)
         sealed = seal_fact(self._memory.key(fact.stream), fact)
         alias = None
-        if fact.type in _IDENTITY:
+        if fact.type in IDENTITY:
             alias = self._secrets.alias_hash(str(fact.personal["alias"]))
         return state_of(fact, sealed, alias)
 
@@ -188,7 +204,7 @@ class Batch:
     def _check_special(self, fact: Fact) -> None:
         if fact.type in SEQUENCED:
             self._check_sequence(fact)
-        elif fact.type in _IDENTITY:
+        elif fact.type in IDENTITY:
             self._check_claim(fact)
         elif fact.type == "retracted":
             self._check_retraction(fact)
@@ -209,18 +225,10 @@ class Batch:
         self.outcome.out_of_sequence.append(violation)
 
     def _check_claim(self, fact: Fact) -> None:
-        alias = self._secrets.alias_hash(str((fact.personal or {})["alias"]))
-        owner = self._tx.claim(alias)
-        if fact.type == "identity_unlinked":
-            if owner == fact.stream:
-                self._tx.set_claim(alias, None)
-        elif owner is None:
-            self._tx.set_claim(alias, fact.stream)
-        elif owner != fact.stream:
-            raise EventRejected(
-                "alias_claimed",
-                f"alias: it already belongs to {owner.partition('/')[2]!r}; unlink it there first",
-            )
+        self._claims.check(fact)
+        if any(topic == "retracted" for _, _, topic, _ in self._events):
+            self.flush()  # one of them may be about this event
+        self._claims.take(fact)
 
     def _check_retraction(self, fact: Fact) -> None:
         target = msgspec.json.decode(fact.whole)
@@ -241,6 +249,9 @@ class Batch:
             )
         if topic in SEQUENCED:
             self._memory.unfollow(stream)
+        elif topic in IDENTITY:
+            self.flush()
+            self._claims.retract(row.position, (source, event_id))
 
     def _where(self, position: int) -> tuple[str, str]:
         """Stream and topic of an event, whether it is written yet or not."""
@@ -250,6 +261,11 @@ class Batch:
             return stream, topic
         stored = self._tx.state_at(position)
         return stored.stream, stored.topic
+
+    def _state_at(self, position: int) -> bytes:
+        """The state of an event, whether it is written yet or not."""
+        waiting = position - (self._position - len(self._events)) - 1
+        return self._events[waiting][3] if waiting >= 0 else self._tx.state_at(position).state
 
     def _check_document(self, fact: Fact) -> None:
         """The same name and version with another body is refused."""

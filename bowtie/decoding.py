@@ -11,9 +11,9 @@ from cryptography.exceptions import InvalidTag
 
 from bowtie.codec import Fact, codec_for
 from bowtie.envelope import Recorded
-from bowtie.errors import StoreNewer
+from bowtie.errors import StoreError, StoreNewer
 from bowtie.events import CATALOGUE
-from bowtie.sealing import SEALED_PREFIX, open_sealed, seal, unwrap, wrap
+from bowtie.sealing import is_sealed, open_sealed, seal, unwrap, wrap
 from bowtie.stores.contract import StoredState
 from bowtie.times import from_micros
 
@@ -48,7 +48,7 @@ def seal_fact(key: bytes, fact: Fact) -> str:
     """The personal fields of a fact, each sealed, as one JSON text."""
     sealed = {}
     for name, value in (fact.personal or {}).items():
-        if isinstance(value, str) and value.startswith(SEALED_PREFIX):
+        if is_sealed(value):
             sealed[name] = value  # sealed elsewhere: kept unopened
         else:
             text = json.dumps(value, ensure_ascii=False)
@@ -73,7 +73,21 @@ class Decoder:
         self._keys = keys or {}
 
     def __call__(self, stored: StoredState) -> Recorded:
-        """The recorded event."""
+        """The recorded event.
+
+        Raises:
+            StoreNewer: a newer version of bowtie wrote it.
+            StoreError: what is stored is damaged.
+        """
+        try:
+            return self._recorded(stored)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"the event at position {stored.position} can't be read: the store is damaged;"
+                " see bowtie verify, and restore it from a backup"
+            ) from error
+
+    def _recorded(self, stored: StoredState) -> Recorded:
         state: dict[str, Any] = msgspec.json.decode(stored.state)
         model = CATALOGUE[stored.topic]
         version = state.pop("_v", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -144,6 +145,8 @@ class Envelope:
 _READ_ELSEWHERE = frozenset({"specversion", "type", "data", "dataversion", "sequence"})
 _TEXTS = ("id", "source", "subject", "streamkind", "correlationid", "causationid", "authid")
 _TIMES = ("time", "recordedtime", "storedtime")
+#: Half of a character, as Python has it for bytes that are no UTF-8.
+_UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 def read_envelope(wire: Mapping[str, Any]) -> Envelope:
@@ -182,6 +185,6 @@ def _text(wire: Mapping[str, Any], name: str) -> str | None:
     value = wire.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or "\0" in value or _UNPAIRED.search(value):
         raise EventRejected("invalid", f"{name}: must be text")
     return value or None

@@ -12,6 +12,7 @@ Touched(channel='webinar', direction='inbound', cost=Decimal('120.00'), currency
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -357,6 +358,13 @@ class OrderPlaced(Event):
     cost: Money | None = None
     returns: Text | None = None
 
+    @staticmethod
+    def problem(data: Any) -> str | None:
+        """A return's amount is not signed."""
+        if data.kind == "return" and str(data.amount).startswith("-"):
+            return "amount: a return's is what was given back, not below 0; it is subtracted"
+        return None
+
 
 class Invoiced(Event):
     """One line of an invoice, net of tax."""
@@ -539,6 +547,13 @@ class _Document(Event):
     version: Text
     body: Text
     sha256: Text
+
+    @staticmethod
+    def problem(data: Any) -> str | None:
+        """The hash is that of the body."""
+        if hashlib.sha256(data.body.encode()).hexdigest() != data.sha256:
+            return "sha256: is not that of the body (hex, lower case)"
+        return None
 
 
 class DocumentPublished(_Document):

@@ -30,7 +30,9 @@ __all__ = [
 ]
 
 #: A decimal as the wire writes it: no exponent, no plus, no leading zeros, at most 6 decimals.
-DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]{0,31})(\.[0-9]{1,6})?$"
+#: At most 18 digits before them, so that sums and products of many stay within DECIMAL(38,6).
+#: Python's ``$`` would let a line end follow.
+DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,6})?(?!\n)$"
 _DECIMAL = re.compile(DECIMAL_PATTERN)
 
 
@@ -49,7 +51,7 @@ def _decimal(value: object, *, floats: bool) -> Decimal:
     if not _DECIMAL.match(text):
         raise PydanticCustomError(
             "decimal",
-            "write it as plain digits with at most 6 decimals, such as 1234.50"
+            "write it as plain digits, at most 18 and 6 decimals, such as 1234.50"
             " (no exponent, thousands separator, sign + or leading zeros)",
         )
     return Decimal(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,12 +39,13 @@ T = TypeVar("T")
 class Line:
     """One event as it came: its line or row number, and its JSON (or what stood in its place).
 
-    ``rejected`` is set where it could not even be made an event.
+    ``rejected`` is set where it could not even be made an event, ``subject`` where it is known.
     """
 
     number: int
     raw: bytes
     rejected: EventRejected | None = None
+    subject: str | None = None
 
 
 @dataclass(slots=True)
@@ -94,6 +96,16 @@ class IngestReport:
     examples: list[ParkedExample] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
+    def count_parked(self, origin: str, line: int, error: EventRejected) -> None:
+        """Count a refused line, and keep the first of each reason to show."""
+        self.parked += 1
+        self.parked_by_reason[error.reason] += 1
+        if (
+            self.parked_by_reason[error.reason] <= _EXAMPLES_A_REASON
+            and len(self.examples) < _EXAMPLES
+        ):
+            self.examples.append(ParkedExample(origin, line, error.reason, error.problem))
+
     def as_dict(self) -> dict[str, Any]:
         """The report as one JSON object."""
         amounts: dict[str, dict[str, str]] = {}
@@ -127,6 +139,7 @@ class Prepared:
 def prepare(reader: Reader, stamp: Stamp, lines: Iterable[Line]) -> Prepared:
     """Check a chunk of lines, and do all that needs no decision."""
     prepared = Prepared([], [], [])
+    reader.look_at_the_clock()
     for line in lines:
         if line.rejected is not None:
             prepared.rejected.append((line, line.rejected))
@@ -245,8 +258,10 @@ class Ingesting:
     def _parked_row(self, tx: Writing, line: Line, error: EventRejected) -> tuple[object, ...]:
         key = self._keys.parked
         digest = hashlib.blake2b(line.raw, key=key, digest_size=16).digest()
-        subject = subject_of(line.raw)
-        hashed = None if subject is None else self._keys.alias_hash(subject)
+        subject = line.subject or subject_of(line.raw)
+        hashed = None
+        if subject is not None:
+            hashed = self._keys.alias_hash(unicodedata.normalize("NFC", subject))
         sealed = wrap(key, line.raw, "parked")
         return (
             digest,
@@ -262,20 +277,12 @@ class Ingesting:
     def _count_parked(self, refused: list[tuple[Line, EventRejected]]) -> None:
         report = self.report
         for line, error in refused:
-            report.parked += 1
-            report.parked_by_reason[error.reason] += 1
+            report.count_parked(self._origin, line.number, error)
             amount = _amount_of(line.raw) if error.reason == "no_customer" else None
             if amount is not None:
                 kept = (error.reason, amount[0])
                 report.parked_amounts[kept] = (
                     report.parked_amounts.get(kept, Decimal(0)) + amount[1]
-                )
-            if (
-                report.parked_by_reason[error.reason] <= _EXAMPLES_A_REASON
-                and len(report.examples) < _EXAMPLES
-            ):
-                report.examples.append(
-                    ParkedExample(self._origin, line.number, error.reason, error.problem)
                 )
 
 

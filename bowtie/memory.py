@@ -9,7 +9,7 @@ from typing import Any
 
 from bowtie.codec import Fact, codec_for
 from bowtie.decoding import Decoder, unwrap_key, wrap_key
-from bowtie.errors import RuleViolation
+from bowtie.errors import RuleViolation, SealedKeyMissing
 from bowtie.events import ContractSigned, Retracted
 from bowtie.rules import SEQUENCED, Signing, broken_rule
 from bowtie.sealing import new_key
@@ -89,8 +89,12 @@ class StreamMemory:
         unknown = [stream for stream in streams.difference(self._keys) if not self.is_new(stream)]
         for stream, wrapped in tx.keys(sorted(unknown)).items() if unknown else ():
             key = unwrap_key(self._master_key, wrapped, stream)
-            if key is not None:
-                self._keys[stream] = key
+            if key is None:
+                raise SealedKeyMissing(
+                    "a customer's own key can't be opened by the store's master key: the store is"
+                    " damaged; restore it from a backup"
+                )
+            self._keys[stream] = key
 
     def _learn_rules(self, tx: Writing, facts: Sequence[Fact]) -> None:
         """Read, at once, what the rules need of the streams they are about in this batch."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
+from cryptography.exceptions import InvalidTag
 
 from bowtie.appending import Appender
 from bowtie.codec import Fact
 from bowtie.deciding import Mode, Outcome
-from bowtie.errors import EventRejected
-from bowtie.ingest import IngestReport, ParkedExample
+from bowtie.errors import EventRejected, StoreError
+from bowtie.ingest import IngestReport
 from bowtie.logs import Mapping, Unmapped
 from bowtie.reader import Reader
 from bowtie.sealing import unwrap
@@ -45,8 +46,18 @@ def list_parked(store: Store) -> Iterator[Parked]:
             line.origin,
             line.line,
             from_micros(line.parked_at),
-            unwrap(store.secrets.parked, line.sealed, "parked"),
+            _opened(store, line),
         )
+
+
+def _opened(store: Store, line: ParkedLine) -> bytes:
+    try:
+        return unwrap(store.secrets.parked, line.sealed, "parked")
+    except InvalidTag:
+        raise StoreError(
+            f"{store.url}: the parked line {line.parked_id} is damaged and can't be opened:"
+            " restore the store from a backup"
+        ) from None
 
 
 def retry_parked(
@@ -55,17 +66,18 @@ def retry_parked(
     """Try each parked line again; see :meth:`bowtie.engine.Bowtie.retry_parked`."""
     report = IngestReport()
     for line in list(store.parked()):
-        raw = unwrap(store.secrets.parked, line.sealed, "parked")
+        raw = _opened(store, line)
         try:
             facts = [reader.line(one) for one in _events_of(raw, mapping)]
-            _take(appender, facts, mode, line, report)
-        except EventRejected as error:
-            report.read += 1
-            report.parked += 1
-            report.parked_by_reason[error.reason] += 1
-            report.examples.append(
-                ParkedExample(line.origin, line.line, error.reason, error.problem)
-            )
+            if facts:
+                _take(appender, facts, mode, line, report)
+                continue
+            report.unused_rows += 1  # the mapping makes nothing of it: it stays parked
+            error = EventRejected(line.reason, line.problem)
+        except EventRejected as refused:
+            error = refused.bare()
+        report.read += 1
+        report.count_parked(line.origin, line.line, error)
     return report
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -27,6 +27,9 @@ from bowtie.times import SKEW, iso, now_micros, to_micros
 __all__ = ["Reader", "explain"]
 
 _SKEW_MICROS = int(SKEW.total_seconds()) * 1_000_000
+#: An offset can push a time out of the years that there are.
+_EARLIEST = to_micros(datetime.min.replace(tzinfo=UTC))
+_LATEST = to_micros(datetime.max.replace(tzinfo=UTC))
 _AWARE = Annotated[datetime, Meta(tz=True)]
 _TEXT = Annotated[str, Meta(min_length=1)]
 
@@ -61,15 +64,21 @@ class Reader:
 
     Args:
         personal_names: traits and properties of these names are sealed.
-        now: the clock, in microseconds; what lies more than the skew beyond it is refused.
+        now: the clock stands still here, in microseconds, instead of being this machine's; what
+            lies more than the skew beyond it is refused.
     """
 
     def __init__(
         self, personal_names: Collection[str] = PERSONAL_NAMES, now: int | None = None
     ) -> None:
         self.personal_names = frozenset(personal_names)
-        self.latest = (now_micros() if now is None else now) + _SKEW_MICROS
+        self._now = now
+        self.look_at_the_clock()
         self._types = _wire_types()
+
+    def look_at_the_clock(self) -> None:
+        """Measure the future from now on; a log may take hours to arrive."""
+        self.latest = (now_micros() if self._now is None else self._now) + _SKEW_MICROS
 
     def line(self, raw: bytes) -> Fact:
         """The fact a line states.
@@ -83,17 +92,19 @@ class Reader:
             line = _DECODE_LINE(raw)
             codec = self._types[line.type]
             data = codec.decode(line.data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError):
             return self._slow(raw)
         kind = codec.default_kind if line.streamkind is UNSET else line.streamkind
         at = to_micros(line.time)
         known = None if line.recordedtime is UNSET else to_micros(line.recordedtime)
+        stored = None if line.storedtime is UNSET else to_micros(line.storedtime)
         latest = self.latest
         if (
             kind not in codec.kinds
             or not codec.check(data)
-            or at > latest
-            or (known is not None and known > latest)
+            or not _EARLIEST <= at <= latest
+            or (known is not None and not _EARLIEST <= known <= latest)
+            or (stored is not None and not _EARLIEST <= stored <= _LATEST)
         ):
             return self._slow(raw)
         subject = line.subject
@@ -106,8 +117,7 @@ class Reader:
             fact.causation = line.causationid
         if line.timeprecision is not UNSET:
             fact.day = True
-        if line.storedtime is not UNSET:
-            fact.stored = to_micros(line.storedtime)
+        fact.stored = stored
         if line.outofsequence is True:
             fact.out_of_sequence = True
         codec.fill(fact, data, self.personal_names)

@@ -42,6 +42,7 @@ class JourneyRecord:
         state: traits, contracts, aliases and more (see :class:`bowtie.journey.Journey`).
         timeline: all events known at the cut, in the order in which they occurred.
         definition: the label of the stage definition used.
+        as_of: the moment as of which it was asked, now unless said.
     """
 
     customer: str
@@ -49,7 +50,7 @@ class JourneyRecord:
     cycles: tuple[Cycle, ...]
     timeline: tuple[TimelineEntry, ...]
     definition: str
-    as_of: datetime | None = None
+    as_of: datetime
     known_at: datetime | None = None
 
     @property
@@ -82,7 +83,7 @@ class JourneyRecord:
         return {
             "customer": self.customer,
             "definition": self.definition,
-            "as_of": iso(self.as_of) if self.as_of else None,
+            "as_of": iso(self.as_of),
             "known_at": iso(self.known_at) if self.known_at else None,
             "stage": self.stage,
             "traits": self.traits,
@@ -127,6 +128,9 @@ def journey_record(
 
     A retraction counts from its recording, whenever the fact it names occurred.
 
+    A contract's last day may lie ahead, so there is always a moment as of which it is asked:
+    ``as_of``, else ``known_at``, else now.
+
     Raises:
         UnknownName: there is no event at all.
     """
@@ -143,9 +147,10 @@ def journey_record(
         if isinstance(event.data, Retracted)
     }
     seen = [event for event in known if as_of is None or event.occurred_at <= as_of]
+    if as_of is None:  # another clock may be a little ahead of this one
+        as_of = max([known_at or datetime.now(UTC), *(event.occurred_at for event in seen)])
     counting = [event for event in seen if (event.source, event.id) not in retracted]
-    # a contract's last day may lie ahead: without a cut, the world is as it is now
-    cycles = tuple(evaluate(definition, counting, as_of or datetime.now(UTC)))
+    cycles = tuple(evaluate(definition, counting, as_of))
     entered: dict[int, tuple[str, ...]] = {}
     for cycle in cycles:
         for stage, position in cycle.caused_by.items():

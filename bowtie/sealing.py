@@ -25,6 +25,7 @@ __all__ = [
     "MASTER_KEY_VARIABLE",
     "SEALED_PREFIX",
     "StoreKeys",
+    "is_sealed",
     "load_master_key",
     "make_master_key",
     "open_sealed",
@@ -38,6 +39,7 @@ SEALED_PREFIX = "sealed:1:"
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
 
 
 def seal(key: bytes, plain: str, context: str) -> str:
@@ -59,6 +61,23 @@ def open_sealed(key: bytes, token: str, context: str) -> str | None:
         return None
 
 
+def is_sealed(value: object) -> bool:
+    """Whether a value is what :func:`seal` makes, under whatever key.
+
+    More than the prefix must be right, or a sender could have plain text kept as if it were sealed.
+
+    >>> is_sealed(seal(bytes(32), "ada", "acme/name")), is_sealed("sealed:1:ada@example.org")
+    (True, False)
+    """
+    if not isinstance(value, str) or not value.startswith(SEALED_PREFIX):
+        return False
+    try:
+        raw = base64.b64decode(value.removeprefix(SEALED_PREFIX), validate=True)
+    except ValueError:
+        return False
+    return len(raw) > _NONCE_BYTES + _TAG_BYTES
+
+
 def wrap(key: bytes, plain: bytes, context: str) -> bytes:
     """AES-GCM under a fresh nonce, which comes first in the result."""
     nonce = os.urandom(_NONCE_BYTES)
@@ -67,6 +86,8 @@ def wrap(key: bytes, plain: bytes, context: str) -> bytes:
 
 def unwrap(key: bytes, wrapped: bytes, context: str) -> bytes:
     """The reverse of :func:`wrap`; raises ``InvalidTag`` for a wrong key or context."""
+    if len(wrapped) < _NONCE_BYTES:
+        raise InvalidTag
     return AESGCM(key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context.encode())
 
 
@@ -109,7 +130,12 @@ def load_master_key(store_path: Path | None) -> bytes:
         path = key_file(store_path)
         where = str(path)
         try:
-            text = path.read_text()
+            text = path.read_text("utf-8", "replace")
+        except PermissionError as error:
+            raise SealedKeyMissing(
+                f"no permission to read the store's master key in {path}: ask its owner, or set"
+                f" {MASTER_KEY_VARIABLE}"
+            ) from error
         except OSError as error:
             raise SealedKeyMissing(
                 f"the store's master key is neither in {MASTER_KEY_VARIABLE} nor in {path}:"
@@ -118,7 +144,7 @@ def load_master_key(store_path: Path | None) -> bytes:
             ) from error
     try:
         key = base64.b64decode((text or "").strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # no base64, or not even ASCII
         key = b""
     if len(key) != _KEY_BYTES:
         raise SealedKeyMissing(f"{where} holds no master key: it must be 32 bytes in base64")

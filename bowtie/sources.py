@@ -53,12 +53,16 @@ class LogLines:
 
     def _plain(self) -> Iterator[list[Line]]:
         for chunk in self._log.chunks():
-            lines = chunk.lines
-            numbers = chunk.numbers
-            if self.header is None and lines[0].startswith(_HEADER):
-                self.header = export_header(lines[0])
-                lines, numbers = lines[1:], numbers[1:]
-            yield [Line(number, raw) for number, raw in zip(numbers, lines, strict=True)]
+            lines = [
+                Line(number, raw) for number, raw in zip(chunk.numbers, chunk.lines, strict=True)
+            ]
+            for index, problem in (chunk.problems or {}).items():
+                lines[index].rejected = EventRejected("unreadable", problem)
+            if self.header is None and lines[0].raw.startswith(_HEADER):
+                self.header = export_header(lines[0].raw)
+                if self.header is not None:  # a damaged one is parked, as any line
+                    del lines[0]
+            yield lines
 
     def _mapped(self, mapper: Mapper) -> Iterator[list[Line]]:
         chunk: list[Line] = []
@@ -82,7 +86,8 @@ class LogLines:
 
 def _line(number: int, made: dict[str, Any] | Unmapped) -> Line:
     if isinstance(made, Unmapped):
-        return Line(number, made.raw, EventRejected(made.reason, made.problem))
+        refused = EventRejected(made.reason, made.problem)
+        return Line(number, made.raw, refused, made.subject)
     return Line(number, _ENCODE(made))
 
 
@@ -93,7 +98,7 @@ def export_header(line: bytes) -> dict[str, Any] | None:
     """The header of an export; None where the line is none."""
     try:
         header = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return header if "bowtie_export" in header else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bowtie.errors import FileError
@@ -20,12 +20,13 @@ class Chunk(NamedTuple):
     """Some lines of a log, without their line ends, blank ones left out.
 
     ``numbers[i]`` is the number in the file of ``lines[i]``, counted from 1 (a range where no line
-    was left out).
+    was left out). ``problems`` says, by index, what is wrong with lines that can't be events.
     """
 
     first_line: int
     lines: list[bytes]
     numbers: Sequence[int]
+    problems: Mapping[int, str] | None = None
 
 
 def line_chunks(blocks: Iterator[bytes], name: str, max_line: int = MAX_LINE) -> Iterator[Chunk]:

@@ -23,7 +23,7 @@ def read_document(text: str, name: str) -> Table:
     """
     try:
         values = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         place = re.search(r"\(at line (\d+), column \d+\)", str(error))
         problem = re.sub(r" \(at .*\)$", "", str(error))
         if place is None:

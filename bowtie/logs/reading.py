@@ -172,7 +172,7 @@ class LogFile:
             for number, line in zip(chunk.numbers, chunk.lines, strict=True):
                 try:
                     yield Row(number, decode(line))
-                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                     yield BadRow(number, line, f"not a JSON object: {error}")
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from bowtie.errors import FileError
 
@@ -108,6 +108,8 @@ def open_source(source: str | os.PathLike[str] | BinaryIO) -> Source:
     if not isinstance(source, str | os.PathLike):
         return Source(str(getattr(source, "name", "stream")), source, owned=False)
     if source == "-":
+        if cast("object", sys.stdin) is None:  # so Python has it where it was closed
+            raise FileError("standard input", "is closed: name a file instead of -")
         return Source("standard input", sys.stdin.buffer, owned=False)
     path = Path(source)
     try:
@@ -197,7 +199,7 @@ def text_blocks(source: Source, encoding: str | None = None) -> Iterator[bytes]:
     are, and so become such a line too.
 
     Raises:
-        FileError: UTF-16 without an ``encoding`` that says so.
+        FileError: UTF-16 or UTF-32 without an ``encoding`` that says so.
     """
     blocks = source.blocks()
     if encoding is not None and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
@@ -206,18 +208,26 @@ def text_blocks(source: Source, encoding: str | None = None) -> Iterator[bytes]:
     for block in blocks:
         if first and block:
             first = False
-            _refuse_utf16(block, source.name)
+            _refuse_wide(block, source.name)
             yield block.removeprefix(codecs.BOM_UTF8)
         else:
             yield block
 
 
-def _refuse_utf16(head: bytes, name: str) -> None:
-    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    if head.startswith(marks) or (len(head) > 1 and 0 in head[:2]):
-        raise FileError(
-            name, "is UTF-16 text, not UTF-8: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)", 1
-        )
+def _refuse_wide(head: bytes, name: str) -> None:
+    """Refuse text of two or four bytes a character, and what begins with zeros."""
+    begin = head[:4]
+    if begin.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or begin.count(0) == 3:
+        wide = "UTF-32"
+    elif begin[:2] == b"\0\0":
+        raise FileError(name, "begins with zero bytes: it is damaged, fetch it again", 1)
+    elif begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 0 in begin[:2]:
+        wide = "UTF-16"
+    else:
+        return
+    raise FileError(
+        name, f"is {wide} text, not UTF-8: save it as UTF-8 (iconv -f {wide} -t UTF-8)", 1
+    )
 
 
 def _transcoded(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

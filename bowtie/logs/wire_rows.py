@@ -79,22 +79,40 @@ def wire_chunks(rows: Iterable[Row | BadRow]) -> Iterator[Chunk]:
 
     Whatever stops the reading is raised after the rows before it.
     """
-    lines: list[bytes] = []
-    numbers: list[int] = []
+    gathered = _Gathered()
     ids = RowIds()
     try:
         for row in rows:
-            lines.append(row.raw if isinstance(row, BadRow) else _line(row.values, ids))
-            numbers.append(row.line)
-            if len(lines) >= CHUNK_LINES:
-                yield Chunk(numbers[0], lines, numbers)
-                lines, numbers = [], []
+            gathered.add(row, ids)
+            if len(gathered.lines) >= CHUNK_LINES:
+                yield gathered.chunk()
+                gathered = _Gathered()
     except FileError:
-        if lines:
-            yield Chunk(numbers[0], lines, numbers)
+        if gathered.lines:
+            yield gathered.chunk()
         raise
-    if lines:
-        yield Chunk(numbers[0], lines, numbers)
+    if gathered.lines:
+        yield gathered.chunk()
+
+
+class _Gathered:
+    """The rows of a chunk in the making."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._numbers: list[int] = []
+        self._problems: dict[int, str] = {}
+
+    def add(self, row: Row | BadRow, ids: RowIds) -> None:
+        if isinstance(row, BadRow):
+            self._problems[len(self.lines)] = row.problem
+            self.lines.append(row.raw)
+        else:
+            self.lines.append(_line(row.values, ids))
+        self._numbers.append(row.line)
+
+    def chunk(self) -> Chunk:
+        return Chunk(self._numbers[0], self.lines, self._numbers, self._problems or None)
 
 
 def _line(row: dict[str, Any], ids: RowIds) -> bytes:
@@ -112,7 +130,7 @@ def _line(row: dict[str, Any], ids: RowIds) -> bytes:
             wire |= msgspec.json.decode(_json(extensions), type=dict[str, Any])
         wire["data"] = msgspec.json.decode(_json(row.get("data") or "{}"), type=msgspec.Raw)
         return _encode(wire)
-    except msgspec.DecodeError:  # the data is no JSON: neither is the row, then
+    except (msgspec.DecodeError, RecursionError):  # the data is no JSON: neither is the row, then
         return ",".join("" if v is None else str(v) for v in row.values()).encode()
 
 

@@ -29,7 +29,7 @@ class Document:
         self.name, self.text = name, text
         try:
             self.content: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             self._fail_unreadable(str(error))
         self.lines = line_numbers(text)
 

@@ -27,11 +27,11 @@ class Audit:
     def __init__(self, store: Store, upto: int) -> None:
         if not isinstance(store, SqliteStore):
             raise TypeError(f"{type(store).__name__} has no audit")
-        self._recorder = store._recorder  # noqa: SLF001 - a part of the store, kept out of its daily face
+        self._reading = store.reading
         self.upto = upto
 
     def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        with self._recorder.reading() as cursor:
+        with self._reading() as cursor:
             return list(cursor.execute(sql, values))
 
     def broken_streams(self) -> list[tuple[str, int, int, int]]:

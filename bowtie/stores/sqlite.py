@@ -75,7 +75,13 @@ class SqliteStore:
                 f"{self.url} was written by a newer version of bowtie (store version {version},"
                 f" this one knows {SCHEMA_VERSION}): upgrade bowtie-journeys"
             )
-        self.store_id = str(self.meta()["store_id"])
+        meta = self.meta()
+        if not {"store_id", "store_key"} <= meta.keys():
+            raise StoreError(
+                f"{self.url}: what the store knows of itself is gone: it is damaged;"
+                " restore it from a backup"
+            )
+        self.store_id = str(meta["store_id"])
 
     def _make(self) -> None:
         self._master = make_master_key(self.path)
@@ -120,7 +126,7 @@ class SqliteStore:
 
     def keys(self, streams: Iterable[str] | None = None) -> dict[str, bytes]:
         """The wrapped keys of the streams named, or of all."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             if streams is None:
                 rows = cursor.execute("SELECT stream, wrapped FROM bowtie_keys")
             else:
@@ -133,31 +139,40 @@ class SqliteStore:
 
     # -- reading ------------------------------------------------------------------------------
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Cursor]:
+        """A transaction that sees one state of the store."""
+        try:
+            with self._recorder.reading() as cursor:
+                yield cursor
+        except (PersistenceError, sqlite3.Error) as error:
+            raise _explained(error, self.url) from error
+
     def meta(self) -> Mapping[str, bytes | str]:
         """What the store knows of itself."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             return {row[0]: row[1] for row in cursor.execute("SELECT name, value FROM bowtie_meta")}
 
     def head(self) -> int:
         """The newest position; 0 when the store is empty."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             return head_of(cursor)
 
     def count(self, upto: int) -> int:
         """How many events there are through a position."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             row = cursor.execute("SELECT count(*) FROM stored_events WHERE rowid <= ?", (upto,))
             return int(row.fetchone()[0])
 
     def state_at(self, position: int) -> StoredState:
         """The event at a position that is known to exist."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             row = cursor.execute(f"{STATE} WHERE e.rowid = ?", (position,)).fetchone()
         return StoredState(*row)
 
     def hash_at(self, position: int) -> str:
         """A hash of the event at a position, to recognise it by; "" where there is none."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             row = cursor.execute(
                 "SELECT originator_id, originator_version, topic, state FROM stored_events"
                 " WHERE rowid = ?",
@@ -171,7 +186,7 @@ class SqliteStore:
     def batches(self, after: int, upto: int, size: int) -> Iterator[StateBatch]:
         """The events of positions (after, upto] in runs of at most ``size``."""
         while after < upto:
-            with self._recorder.reading() as cursor:
+            with self.reading() as cursor:
                 batch = _read_batch(cursor, after, upto, size)
             if batch is None:
                 return
@@ -182,7 +197,7 @@ class SqliteStore:
         """Each event of positions (after, upto], in order."""
         end = self.head() if upto is None else upto
         while after < end:
-            with self._recorder.reading() as cursor:
+            with self.reading() as cursor:
                 rows = cursor.execute(
                     f"{STATE} WHERE e.rowid > ? AND e.rowid <= ? ORDER BY e.rowid LIMIT 5000",
                     (after, end),
@@ -195,7 +210,9 @@ class SqliteStore:
 
     def stream(self, stream: str) -> list[StoredState]:
         """All events of a stream, in the order of its versions."""
-        with self._recorder.reading() as cursor:
+        if any("\ud800" <= character <= "\udfff" for character in stream):
+            return []  # half of a character: no text that could be stored
+        with self.reading() as cursor:
             rows = cursor.execute(
                 f"{STATE} WHERE e.originator_id = ? ORDER BY e.originator_version", (stream,)
             )
@@ -203,7 +220,7 @@ class SqliteStore:
 
     def position_recorded_by(self, micros: int) -> int:
         """The last position recorded at or before a moment; 0 when none was."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             row = cursor.execute(
                 "SELECT max(last_position) FROM bowtie_commits WHERE recorded_at <= ?", (micros,)
             ).fetchone()
@@ -213,7 +230,7 @@ class SqliteStore:
         """The parked lines, oldest first."""
         after = 0
         while True:
-            with self._recorder.reading() as cursor:
+            with self.reading() as cursor:
                 rows = cursor.execute(
                     "SELECT * FROM bowtie_parked WHERE parked_id > ? ORDER BY parked_id LIMIT 1000",
                     (after,),
@@ -226,7 +243,7 @@ class SqliteStore:
 
     def parked_counts(self) -> dict[str, int]:
         """How many lines are parked, by reason."""
-        with self._recorder.reading() as cursor:
+        with self.reading() as cursor:
             rows = cursor.execute(
                 "SELECT reason, count(*) FROM bowtie_parked GROUP BY reason ORDER BY reason"
             )
@@ -278,9 +295,13 @@ def _check_file(path: Path, *, create: bool) -> None:
     if path.is_dir():
         raise NotAStore(f"{path} is a folder: name a file in it")
     if path.exists():
-        with path.open("rb") as file:
-            if file.read(16) not in (b"", b"SQLite format 3\0"):
-                raise NotAStore(f"{path} is not a bowtie store: name another file with --store")
+        try:
+            with path.open("rb") as file:
+                begin = file.read(16)
+        except OSError as error:
+            raise StoreError(f"{path} can't be read: {error.strerror}; ask its owner") from None
+        if begin not in (b"", b"SQLite format 3\0"):
+            raise NotAStore(f"{path} is not a bowtie store: name another file with --store")
         if _is_foreign(path):
             raise NotAStore(f"{path} is another program's database: name another file with --store")
         return
@@ -311,6 +332,8 @@ def _explained(error: Exception, url: str) -> StoreError:
         return StoreReadOnly(
             f"{url} can't be written: check the permissions of the file and of its folder"
         )
+    if "no such table" in text or "no such column" in text:
+        return StoreError(f"{url} is damaged ({text}): restore it from a backup")
     if "not a database" in text or "malformed" in text:
         return NotAStore(f"{url} is no SQLite database, or a damaged one: {text}")
     if "full" in text:

@@ -7,6 +7,8 @@ import traceback
 
 import click
 
+from bowtie_cli.cells import visible
+
 __all__ = ["Failure", "failure_of"]
 
 
@@ -30,6 +32,9 @@ def failure_of(error: Exception, *, debug: bool) -> click.ClickException:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, BowtieError):
         return Failure(_one_line(str(error)), error.exit_code)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return Failure(f"{where}{error.strerror}")
     return Failure(
         f"{type(error).__name__}: {_one_line(str(error))}"
         + ("" if debug else " (a fault of bowtie itself: --debug shows where)")
@@ -37,5 +42,5 @@ def failure_of(error: Exception, *, debug: bool) -> click.ClickException:
 
 
 def _one_line(text: str) -> str:
-    """The first paragraph of a message on one line."""
-    return " ".join(text.strip().split("\n\n")[0].split())
+    """The first paragraph of a message on one line, such that a terminal can show it."""
+    return visible(" ".join(text.strip().split("\n\n")[0].split()))

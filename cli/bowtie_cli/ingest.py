@@ -64,6 +64,7 @@ def _ingest_all(session: Session, files: tuple[str, ...], output: Output, **opti
     """Take in one file after the other; a damaged one doesn't keep the next from its turn."""
     from bowtie.errors import FileError
 
+    files = tuple(dict.fromkeys(files))  # a file named twice says the same twice
     _refuse_absent(files)
     reports, damages = {}, []
     with session.engine(create=True) as engine:

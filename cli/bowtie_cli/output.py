@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
 import click
 
-from bowtie_cli.cells import plain, table_text, text
+from bowtie_cli.cells import plain, table_text, text, visible
 from bowtie_cli.session import Session
 
 if TYPE_CHECKING:
@@ -134,30 +134,30 @@ class Output:
 
     def write_text(self, content: str) -> None:
         """Write text for a person; what a terminal can't show becomes a question mark."""
-        encoding = (sys.stdout.encoding if self.file is None else None) or "utf-8"
-        self.write(content.encode(encoding, "replace"))
+        encoding = getattr(sys.stdout, "encoding", None) if self.file is None else None
+        self.write(content.encode(encoding or "utf-8", "replace"))
 
     def tell(self, answer: Answers) -> None:
         """Sentence and notes, beside the data."""
         for line in filter(None, [answer.sentence, *answer.notes]):
-            self.session.say(line)
+            self.session.say(visible(line))
         if answer.parts:
             names = ", ".join(answer.parts)
             self.session.say(f"This form holds the main table only; by --part: {names}")
 
 
 def _table(output: Output, answer: Answers) -> None:
-    colour = output.file is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    blocks = [answer.sentence] if answer.sentence else []
+    colour = output.file is None and _is_terminal() and "NO_COLOR" not in os.environ
+    blocks = [visible(answer.sentence)] if answer.sentence else []
     if answer.columns:
         blocks.append(table_text(answer.columns, answer.rows(), terminal=colour))
     for name, part in answer.parts.items():
         title = name.replace("_", " ").capitalize()
-        sentence = f" {part.sentence}" if part.sentence else ""
+        sentence = f" {visible(part.sentence)}" if part.sentence else ""
         blocks.append(f"{title}:{sentence}")
         blocks.append(table_text(part.columns, part.rows(), terminal=colour))
     if answer.notes:
-        blocks.append("\n".join(f"Note: {note}" for note in answer.notes))
+        blocks.append("\n".join(f"Note: {visible(note)}" for note in answer.notes))
     output.write_text("\n\n".join(blocks) + "\n")
 
 
@@ -208,7 +208,7 @@ def _parquet(output: Output, answer: Answers) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if output.file is None and sys.stdout.isatty():
+    if output.file is None and _is_terminal():
         raise click.UsageError("Parquet is no text: name a file with -o FILE, or use a pipe")
     output.tell(answer)
     sink = pa.BufferOutputStream()
@@ -237,8 +237,7 @@ def open_output(file: Path | None) -> Iterator[BinaryIO]:
     from bowtie.errors import FileError
 
     if file is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        yield from _standard_output()
         return
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
@@ -259,6 +258,26 @@ def open_output(file: Path | None) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _standard_output() -> Iterator[BinaryIO]:
+    from bowtie.errors import BowtieError, FileError
+
+    if cast("object", sys.stdout) is None:  # so Python has it where it was closed
+        raise FileError("standard output", "is closed: name a file with -o FILE")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except (BowtieError, BrokenPipeError):
+        raise
+    except OSError as error:
+        problem = f"can't be written: {error.strerror or error}"
+        raise FileError("standard output", problem) from None
+
+
+def _is_terminal() -> bool:
+    """Whether a person sees what is printed."""
+    return cast("object", sys.stdout) is not None and sys.stdout.isatty()
 
 
 def output_options(command: F) -> F:

@@ -65,7 +65,7 @@ def _from_store(session: Session, options: dict[str, Any]) -> ReplayReport:
     from bowtie_projections.replay import replay as bring_up_to_date
 
     with session.engine() as engine, positions("Replaying", session) as progress:
-        tables = session.tables(engine)
+        tables = session.tables(engine, options.pop("wait", None))
         return bring_up_to_date(
             engine.store, tables, engine.definition, progress=progress, **options
         )
@@ -87,7 +87,7 @@ def _from_logs(
     rules = Mapping.load(mapping) if mapping else None
     stages = load_definition(definition or "b2b")
     with ingesting("Reading", session) as counter, log_source(logs, rules, counter) as source:
-        tables = session.tables(None)
+        tables = session.tables(None, options.pop("wait", None))
         report = bring_up_to_date(source, tables, stages, **options)
         return source.report, report
 

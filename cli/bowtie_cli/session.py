@@ -70,11 +70,15 @@ class Session:
             ) as views:
                 yield views
 
-    def tables(self, engine: Bowtie | None) -> TablesFile:
-        """Where the read tables are: as named, or beside the store."""
+    def tables(self, engine: Bowtie | None, wait: float | None = None) -> TablesFile:
+        """Where the read tables are: as named, or beside the store.
+
+        Args:
+            wait: for other processes that hold them, in seconds.
+        """
         from bowtie_projections import tables_of
 
-        return tables_of(self.views, engine)
+        return tables_of(self.views, engine, wait)
 
     def say(self, text: str = "") -> None:
         """Tell the user something that is no data: on standard error, unless silent."""
@@ -84,7 +88,7 @@ class Session:
     @property
     def shows_progress(self) -> bool:
         """Whether someone is there to watch."""
-        return not self.silent and sys.stderr.isatty()
+        return not self.silent and bool(sys.stderr) and sys.stderr.isatty()
 
 
 def pass_session(command: F) -> F:

@@ -43,7 +43,7 @@ def _read(file: Path) -> dict[str, Any]:
 
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Failure(f"{file.name}: is no TOML: {error}", exit_code=2) from None
     except OSError as error:
         raise Failure(f"{file.name}: can't be read: {error.strerror}") from None

@@ -36,17 +36,25 @@ from bowtie_projections.standing import (
 )
 from bowtie_projections.tables import metadata
 
-__all__ = ["WAIT", "TablesFile", "create_tables"]
+__all__ = ["WAIT", "BeingBuilt", "TablesFile", "create_tables"]
 
 #: How long a process waits for another to let go of the file, in seconds.
 WAIT = 30.0
 _RETRY = 0.05
 _HOLDER = re.compile(r"\(PID (\d+)\)")
+_DAMAGED = re.compile(
+    "not a valid DuckDB|Corrupt database|Could not read enough bytes|checksum|Serialization Error"
+    "|replaying WAL"
+)
 _URL = re.compile(r"^(duckdb:///|file:)")
 #: What a statement of a user's own could read or change beyond the tables is switched off.
 _CLOSED = {"enable_external_access": "false", "python_enable_replacements": "false"}
 #: Writing needs no more, and what is left belongs to the process that reads the log.
 _WRITING = {"memory_limit": "1GB", "preserve_insertion_order": "false"}
+
+
+class BeingBuilt(TablesHeld):
+    """Another process builds these tables now."""
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -149,7 +157,7 @@ class TablesFile:
             copy: begin with a copy of the tables in use instead of none.
 
         Raises:
-            TablesHeld: another process builds the same tables.
+            BeingBuilt: another process builds the same tables.
         """
         if self.path is None or self.next is None:
             with self._building_in_memory() as connection:
@@ -287,8 +295,11 @@ def explained(error: duckdb.Error, path: Path | str) -> TablesError:
         return TablesHeld(f"{path} is held by another process, {holder[1]}")
     if "different configuration" in text:
         return TablesHeld(f"{path} is held by this very process, {os.getpid()}")
-    if "not a valid DuckDB" in text:
-        return TablesError(f"{path} is no DuckDB file: name another one with --views")
+    if _DAMAGED.search(text):
+        return TablesError(
+            f"{path} is no DuckDB file, or a damaged one: remove it if it held read tables"
+            " (replay makes them anew), else name another one with --views"
+        )
     if "No space left" in text or "disk is full" in text.lower():
         return TablesError(
             f"{path}: the disk is full; free some space and repeat (the tables are as they were)"
@@ -310,7 +321,7 @@ def _remove_leftovers(path: Path) -> None:
         if path.exists():
             _connect(path, writing=True).close()
     except TablesHeld as held:
-        raise TablesHeld(
+        raise BeingBuilt(
             f"{held}, which builds these tables now: try again when it is done"
         ) from held
     except TablesError:

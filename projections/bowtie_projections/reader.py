@@ -11,6 +11,7 @@ WHERE events.source = 'O''Hara'
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -109,13 +110,15 @@ class Reader:
             sql = render(statement)
         self.statements.append(sql)
         try:
-            return self._connection.execute(sql).to_arrow_table()
+            table = self._connection.execute(sql).to_arrow_table()
         except duckdb.Error as error:
             # what fails may have ended the transaction; the next question needs one
             self._connection.execute("ROLLBACK").execute(BEGIN)
             if isinstance(statement, str) and not isinstance(error, _OF_THE_MACHINE):
                 raise UsageError(f"DuckDB can't answer this: {error}") from error
-            raise TablesError(f"the read tables can't be asked: {error}") from error
+            hint = "; make them anew with replay --rebuild" if isinstance(error, _OF_TABLES) else ""
+            raise TablesError(f"the read tables can't be asked: {error}{hint}") from error
+        return table.rename_columns(_told_apart(table.column_names))
 
     def _refuse_writing(self, sql: str) -> None:
         """Refuse all but one statement that reads; the connection allows no more either."""
@@ -132,7 +135,26 @@ class Reader:
             )
 
 
+def _told_apart(names: list[str]) -> list[str]:
+    """Names of columns, numbered where one comes again: rows are kept by name.
+
+    >>> _told_apart(["a", "a", "b", "a"])
+    ['a', 'a_1', 'b', 'a_2']
+    """
+    taken = set(names)
+    told: list[str] = []
+    for name in names:
+        fresh = name
+        if name in told:
+            fresh = next(one for n in count(1) if (one := f"{name}_{n}") not in taken)
+            taken.add(fresh)
+        told.append(fresh)
+    return told
+
+
 #: How a reader's transaction begins: in memory, nothing else would keep a statement from writing.
 BEGIN = "BEGIN TRANSACTION READ ONLY"
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+#: What fails so in a question of bowtie's own lacks a table or column that it made.
+_OF_TABLES = (duckdb.CatalogException, duckdb.BinderException)
 _OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InternalException)

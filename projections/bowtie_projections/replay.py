@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from bowtie.errors import TablesForeign, TablesHeld
 from bowtie.stores.contract import StateBatch
 from bowtie_projections.columns import Columns, Misaligned, columns_of
+from bowtie_projections.file import BeingBuilt
 from bowtie_projections.filling import apply_retractions, insert_columns, recompute_journeys
 from bowtie_projections.standing import Standing, read_standing, refuse_newer, write_standing
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
@@ -37,6 +38,8 @@ BATCH = 100_000
 _PIECE_EVENTS, _PIECE_BYTES = 1_000_000, 400_000_000
 #: How long a refresh waits for readers before it answers from the tables as they are, in seconds.
 _REFRESH_WAIT = 2.0
+#: How soon it is looked again whether another process has built the tables, in seconds.
+_RETRY = 0.1
 
 _SCHEMA = (SCHEMA_VERSION, SCHEMA_MINOR)
 
@@ -109,13 +112,18 @@ def replay(
         TablesHeld: another process held them for the whole wait.
         TablesError: they can't be read or written, or are of a newer version.
     """
+    size = min(max(batch, 1), BATCH)
+    end = time.monotonic() + (tables.wait if wait is None else wait)
     while True:
-        size = min(max(batch, 1), BATCH)
         run = _Run(source, tables, definition, batch=size, wait=wait, progress=progress)
         try:
             return run.replay(rebuild=rebuild)
         except _Overtaken:
             continue  # begin again from where the other process has brought them
+        except BeingBuilt:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_RETRY)
 
 
 def refresh(
@@ -137,6 +145,10 @@ def refresh(
         return replay(source, tables, definition, wait=wait, progress=progress)
     except TablesHeld as held:
         standing = tables.standing()
+        if standing is None and isinstance(held, BeingBuilt):
+            return replay(
+                source, tables, definition, progress=progress
+            )  # nothing else to answer from
         if standing is None or standing.store_id != source.store_id:
             raise
         return ReplayReport(

@@ -440,3 +440,93 @@ def test_a_refused_line_holds_on_to_nothing(engine: Bowtie) -> None:
         gc.enable()
 
     assert left == []
+
+
+class TestAliases:
+    """A claim follows from the newest word on the alias that counts."""
+
+    def _link(self, event_id: str, subject: str, alias: str = "x") -> bytes:
+        return wire(event_id, "identity_linked", subject, data={"alias": alias})
+
+    def test_a_retracted_link_lets_its_alias_go(self, engine: Bowtie) -> None:
+        retraction = wire("r", "retracted", "a", data={"of_source": "crm", "of_id": "1"})
+        report = engine.ingest(BytesIO(log(self._link("1", "a"), retraction, self._link("2", "b"))))
+
+        assert (report.appended, report.parked) == (3, 0)
+
+    def test_a_retracted_unlink_gives_it_back(self, engine: Bowtie) -> None:
+        unlink = wire("2", "identity_unlinked", "a", data={"alias": "x"})
+        retraction = wire("r", "retracted", "a", data={"of_source": "crm", "of_id": "2"})
+        report = engine.ingest(
+            BytesIO(log(self._link("1", "a"), unlink, retraction, self._link("3", "b")))
+        )
+
+        assert report.parked_by_reason == {"alias_claimed": 1}
+
+    def test_a_link_retracted_before_it_comes_claims_nothing(self, engine: Bowtie) -> None:
+        retraction = wire("r", "retracted", "a", data={"of_source": "crm", "of_id": "1"})
+        report = engine.ingest(BytesIO(log(retraction, self._link("1", "a"), self._link("2", "b"))))
+
+        assert (report.appended, report.parked) == (3, 0)
+
+    def test_a_link_can_be_corrected_to_another_customer(self, engine: Bowtie) -> None:
+        engine.ingest(BytesIO(log(self._link("1", "a"))))
+        report = engine.ingest(BytesIO(log(self._link("1", "b"))), correct=True)
+
+        assert (report.corrected, report.parked) == (1, 0)
+        with pytest.raises(AliasClaimed):
+            engine.record("a", IdentityLinked(alias="x"))
+
+    def test_links_form_a_forest(self, engine: Bowtie) -> None:
+        report = engine.ingest(
+            BytesIO(
+                log(self._link("1", "a", "b"), self._link("2", "b", "a"), self._link("3", "c", "c"))
+            )
+        )
+
+        assert report.parked_by_reason == {"invalid": 2}
+
+
+class TestBoundaries:
+    """Where two readings of a line could part."""
+
+    def test_a_corrected_currency_breaks_no_rule(self, engine: Bowtie) -> None:
+        """The right event is judged without the wrong one."""
+        engine.ingest(BytesIO(log(contract("1", "contract_signed", "2026-01-01T00:00:00Z"))))
+        right = contract("1", "contract_signed", "2026-01-01T00:00:00Z", currency="USD")
+        report = engine.ingest(BytesIO(log(right)), correct=True)
+
+        assert (report.corrected, report.out_of_sequence) == (1, 0)
+
+    def test_a_signed_return_is_refused(self, engine: Bowtie) -> None:
+        """It would be added instead of subtracted."""
+        data = {"order": "o", "kind": "return", "amount": "-5.00", "currency": "EUR"}
+        report = engine.ingest(BytesIO(log(wire("1", "order_placed", data=data))))
+
+        assert report.parked_by_reason == {"invalid": 1}
+
+    def test_a_document_has_the_hash_of_its_body(self, engine: Bowtie) -> None:
+        data = {"name": "d", "version": "1", "body": "x = 1", "sha256": "0" * 64}
+        report = engine.ingest(BytesIO(log(wire("1", "document_published", "d", data=data))))
+
+        assert report.parked_by_reason == {"invalid": 1}
+
+    def test_digits_below_a_microsecond_are_read_alike(self, engine: Bowtie) -> None:
+        """With and without an extension, which takes the slow lane."""
+        time = "2026-01-05T10:00:00.1234567Z"
+        report = engine.ingest(
+            BytesIO(log(wire("1", time=time), wire("1", time=time, traceparent="00-1")))
+        )
+
+        assert (report.appended, report.duplicates) == (1, 1)
+
+    def test_a_row_that_a_mapping_makes_nothing_of_stays_parked(self, engine: Bowtie) -> None:
+        text = TestMapping._TEXT.format(currency="EUR")
+        engine.ingest(
+            BytesIO(b"nr,who,day,sum\n2,b,2026-01-06,x\n"), mapping=Mapping.load(text), format="csv"
+        )
+        nothing = Mapping.load(text + 'when = { nr = "9" }\n')
+        report = engine.retry_parked(mapping=nothing)
+
+        assert (report.read, report.parked, report.unused_rows) == (1, 1, 1)
+        assert engine.store.parked_counts() == {"invalid": 1}

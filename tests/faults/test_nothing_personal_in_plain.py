@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bowtie import Bowtie
+from bowtie.envelope import data_to_wire
 from bowtie.errors import SealedKeyMissing
 from bowtie.events import CATALOGUE, PERSONAL_NAMES, personal_fields
 from bowtie.sealing import MASTER_KEY_VARIABLE
@@ -104,3 +105,24 @@ def _as_file(folder: Path) -> Path:
     path = folder / "log.jsonl"
     path.write_bytes(log(*_lines()))
     return path
+
+
+def test_what_only_looks_sealed_is_sealed(tmp_path: Path) -> None:
+    """A sender who writes the mark of a sealed value before plain text has it sealed all the same."""
+    forged = "sealed:1:ada@secret.example"
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(
+        log(
+            wire("1", "traits_observed", data={"traits": {"email": forged}}),
+            wire("2", "identity_linked", data={"alias": forged}),
+            wire("3", authid=forged),
+        )
+    )
+    path = tmp_path / "journeys.db"
+    with Bowtie.open(str(path)) as engine:
+        assert engine.ingest(file).appended == 3
+        assert b"secret.example" not in b"".join(one.state for one in engine.store.states())
+        first, _, third = engine.events()
+        assert data_to_wire(first.data)["traits"] == {"email": forged}
+        assert third.actor == forged
+        assert engine.ingest(file).duplicates == 3

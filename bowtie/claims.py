@@ -1,0 +1,96 @@
+"""Aliases: each belongs to one customer at a time, and links form a forest.
+
+A claim is kept beside the log and follows from it: from the newest word on the alias, linked or
+unlinked, that was not retracted.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bowtie.codec import Fact
+from bowtie.errors import EventRejected
+from bowtie.sealing import StoreKeys
+from bowtie.stores.contract import Writing
+
+__all__ = ["IDENTITY", "Claims"]
+
+#: The types that say something of an alias.
+IDENTITY = frozenset({"identity_linked", "identity_unlinked"})
+
+
+class Claims:
+    """The claims of a store, in one transaction."""
+
+    def __init__(self, tx: Writing, secrets: StoreKeys) -> None:
+        self._tx, self._secrets = tx, secrets
+
+    def check(self, fact: Fact, *, released_by: str | None = None) -> None:
+        """See that a link is possible.
+
+        Args:
+            fact: an identity event.
+            released_by: a stream whose own claim on the alias is about to be corrected.
+
+        Raises:
+            EventRejected: ``alias_claimed`` where another customer holds the alias; ``invalid``
+                where the link would lead back to its own customer.
+        """
+        if fact.type != "identity_linked":
+            return
+        alias = self._alias(fact)
+        owner = self._tx.claim(self._secrets.alias_hash(alias))
+        if owner not in (None, fact.stream, released_by):
+            raise EventRejected(
+                "alias_claimed",
+                f"alias: it already belongs to {str(owner).partition('/')[2]!r};"
+                " unlink it there first",
+            )
+        if self._leads_to(fact.subject, alias):
+            raise EventRejected("invalid", "alias: is this customer, or one that it is an alias of")
+
+    def take(self, fact: Fact) -> None:
+        """Let an identity event count, unless it was retracted before it came."""
+        if (fact.source, fact.id) in self._retracted(fact.stream):
+            return
+        alias = self._secrets.alias_hash(self._alias(fact))
+        if fact.type == "identity_linked":
+            self._tx.set_claim(alias, fact.stream)
+        elif self._tx.claim(alias) == fact.stream:
+            self._tx.set_claim(alias, None)
+
+    def retract(self, position: int, retracted: tuple[str, str]) -> None:
+        """Let the identity event at a position count no more."""
+        target = self._tx.state_at(position)
+        alias, stream = msgspec.json.decode(target.state)["_alias"], target.stream
+        gone = self._retracted(stream) | {retracted}
+        newest = None
+        for stored in self._tx.streams([stream], sorted(IDENTITY)):
+            state = msgspec.json.decode(stored.state)
+            if state["_alias"] == alias and (state["_source"], state["_id"]) not in gone:
+                newest = stored.topic
+        owner = self._tx.claim(alias)
+        if newest == "identity_linked" and owner is None:
+            self._tx.set_claim(alias, stream)
+        elif newest != "identity_linked" and owner == stream:
+            self._tx.set_claim(alias, None)
+
+    @staticmethod
+    def _alias(fact: Fact) -> str:
+        return str((fact.personal or {})["alias"])
+
+    def _retracted(self, stream: str) -> set[tuple[str, str]]:
+        states = (
+            msgspec.json.decode(stored.state)
+            for stored in self._tx.streams([stream], ["retracted"])
+        )
+        return {(state["of_source"], state["of_id"]) for state in states}
+
+    def _leads_to(self, subject: str, alias: str) -> bool:
+        """Whether the alias is the customer itself, or stands above it."""
+        while subject != alias:
+            owner = self._tx.claim(self._secrets.alias_hash(subject))
+            if owner is None:
+                return False
+            subject = owner.partition("/")[2]
+        return True
