@@ -14,7 +14,7 @@ from bowtie.codec import Fact
 from bowtie.deciding import Mode
 from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
-from bowtie.errors import AliasClaimed, EventRejected, IdReused, UsageError
+from bowtie.errors import AliasClaimed, DefinitionError, EventRejected, IdReused, UsageError
 from bowtie.events import PERSONAL_NAMES, Event
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
@@ -48,6 +48,9 @@ class Bowtie:
         self.store = open_store(url, create=create)
         self._appender: Appender | None = None
 
+    def __repr__(self) -> str:
+        return f"<Bowtie {self.store.url}>"
+
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
         """The store at a URL: ``sqlite:///FILE``, a file's path, or ``memory://``.
@@ -77,10 +80,19 @@ class Bowtie:
         """Set the store's default stage definition: a built-in name or a TOML file's path.
 
         Raises:
-            DefinitionError: the definition is wrong; names the line.
+            DefinitionError: the definition is wrong, naming the line; or this store, which has
+                events, went by another text of that name and version.
         """
         chosen = load_definition(definition or _DEFAULT_DEFINITION, self.personal_names)
+        used = f"definition {chosen.label}"
         with self.store.writing() as tx:
+            if tx.head and tx.meta(used) not in (None, chosen.sha256):
+                raise DefinitionError(
+                    chosen.label,
+                    "this store has gone by another text of that name and version:"
+                    " give the new one a higher version",
+                )
+            tx.set_meta(used, chosen.sha256)
             tx.set_meta("definition", chosen.text)
 
     @property
@@ -210,7 +222,7 @@ class Bowtie:
         with open_lines(log, mapping, format) as lines:
             ingesting = self._ingesting(lines.name, Mode(correct=correct))
             report = ingesting.run(lines.chunks(), progress)
-        report.unused_rows = lines.unused
+        report.unused_rows, report.unchanged_events = lines.unused, lines.unchanged
         report.position = self.store.head()
         return report
 

@@ -72,6 +72,8 @@ class IngestReport:
         position: the newest position of the store.
         parked_by_reason, parked_amounts: the parked by reason, and their sums by currency.
         unused_rows: rows of a foreign file for which the mapping makes no event.
+        unchanged_events: events that the mapping left out because they say nothing, or what the
+            customer's last one said.
         keys_like_addresses: customers' keys with an ``@`` in them, which should be pseudonyms.
         undated: events that don't say when a store recorded them.
         examples: the first parked lines, a few for each reason.
@@ -91,6 +93,7 @@ class IngestReport:
     parked_by_reason: Counter[str] = field(default_factory=Counter)
     parked_amounts: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     unused_rows: int = 0
+    unchanged_events: int = 0
     keys_like_addresses: int = 0
     undated: int = 0
     examples: list[ParkedExample] = field(default_factory=list)
@@ -122,6 +125,7 @@ class IngestReport:
             "parked_by_reason": dict(sorted(self.parked_by_reason.items())),
             "parked_amounts": amounts,
             "unused_rows": self.unused_rows,
+            "unchanged_events": self.unchanged_events,
             "keys_like_addresses": self.keys_like_addresses,
             "seconds": round(self.seconds, 3),
         }

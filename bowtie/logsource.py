@@ -78,6 +78,7 @@ def log_source(
                     )
                     one.run(_hashed(lines, digest), progress)
                     report.unused_rows += lines.unused
+                    report.unchanged_events += lines.unchanged
             report.position = store.head()
             yield LogSource(store, digest.hexdigest(), report, dated=not report.undated)
         finally:

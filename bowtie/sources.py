@@ -37,6 +37,11 @@ class LogLines:
         """Rows of which the mapping made no event, so far."""
         return 0 if self._mapper is None else self._mapper.unused
 
+    @property
+    def unchanged(self) -> int:
+        """Events that the mapping left out because they say nothing, or nothing new, so far."""
+        return 0 if self._mapper is None else self._mapper.unchanged
+
     def chunks(self) -> Iterator[list[Line]]:
         """The lines, some thousands at a time; damage raises after what is good."""
         return self._plain() if self._mapper is None else self._mapped(self._mapper)

@@ -115,11 +115,15 @@ class Who:
 def compile_who(table: Table, columns: Columns) -> Who:
     """What a table says of the customer and the times; None where it is silent."""
 
-    def taken(key: str) -> TakeTime | None:
-        return compile_time(table, key, columns) if key in table.values else None
+    def taken(key: str, *, end_of_day: bool = False) -> TakeTime | None:
+        if key not in table.values:
+            return None
+        return compile_time(table, key, columns, end_of_day=end_of_day)
 
     customer = compile_customer(table, columns) if "customer" in table.values else None
-    return Who(customer, taken("time"), taken("recordedtime"))
+    # the envelope can't say that only the day of recording is known, so it is the day's end:
+    # nobody can tell that it was known before
+    return Who(customer, taken("time"), taken("recordedtime", end_of_day=True))
 
 
 def compile_event(event: Table, defaults: Who, values: ValueCompiler) -> EventPlan:

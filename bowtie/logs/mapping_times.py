@@ -28,10 +28,13 @@ _DAY_ONLY = re.compile(r"\d{4}-?\d{2}-?\d{2}|\d{4}-?W\d{2}(-?\d)?")
 _HOURS = ("%H", "%I", "%X", "%c", "%s")
 
 
-def compile_time(parent: Table, key: str, columns: Columns) -> TakeTime:
+def compile_time(
+    parent: Table, key: str, columns: Columns, *, end_of_day: bool = False
+) -> TakeTime:
     """The function that takes a time from a row; None where the cell is empty.
 
-    ``key = "column"`` or ``key = { column, format, zone, precision }``.
+    ``key = "column"`` or ``key = { column, format, zone, precision }``. With ``end_of_day``, what
+    is only a day is its last microsecond.
     """
     value = parent.values.get(key)
     spec = parent.of(key, {"column": value}) if isinstance(value, str) else parent.table(key)
@@ -45,7 +48,10 @@ def compile_time(parent: Table, key: str, columns: Columns) -> TakeTime:
     @lru_cache(maxsize=8192)  # neighbouring rows often have the same time
     def moment(value: Any) -> Moment:
         when, only_day = read(value)
-        return _in_utc(when, zone), day or only_day
+        only_day = only_day or day
+        if end_of_day and only_day:
+            when = datetime.combine(when, time.max, when.tzinfo)
+        return _in_utc(when, zone), only_day
 
     def take(row: dict[str, Any]) -> Moment | None:
         value = get(row)

@@ -25,6 +25,9 @@ APPLICATION_ID = 0x626F7774
 #: SQLite's limit is 32,766.
 _PARAMETERS_PER_STATEMENT = 20_000
 _CACHE_KIB = 256 * 1024
+#: Ids are random, so a large store rewrites the same pages batch after batch: they are brought
+#: from the write-ahead log into the file every 200 MB, not at each commit.
+_CHECKPOINT_PAGES = 50_000
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS bowtie_meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
@@ -68,6 +71,7 @@ class Recorder(SQLiteApplicationRecorder):
             connection.cursor() as cursor,
         ):
             cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            cursor.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor

@@ -14,7 +14,7 @@ from bowtie_cli.reports import ingest_answer
 from bowtie_cli.session import Session, pass_session
 
 if TYPE_CHECKING:
-    from bowtie import Bowtie, IngestReport
+    from bowtie import Bowtie, IngestReport, Mapping
 
 __all__ = ["ingest"]
 
@@ -62,15 +62,18 @@ def ingest(
 
 def _ingest_all(session: Session, files: tuple[str, ...], output: Output, **options: Any) -> int:
     """Take in one file after the other; a damaged one doesn't keep the next from its turn."""
+    from bowtie import Mapping
     from bowtie.errors import FileError
 
+    mapping = options.pop("mapping")
+    rules = Mapping.load(mapping) if mapping else None  # before a store is made for nothing
     files = tuple(dict.fromkeys(files))  # a file named twice says the same twice
     _refuse_absent(files)
     reports, damages = {}, []
     with session.engine(create=True) as engine:
         for file in files:
             try:
-                reports[file] = _ingest_one(session, engine, file, **options)
+                reports[file] = _ingest_one(session, engine, file, rules, **options)
             except FileError as error:
                 damages.append(error)
                 if error.report is not None:
@@ -89,15 +92,12 @@ def _ingest_one(
     session: Session,
     engine: Bowtie,
     file: str,
-    mapping: str | None,
+    rules: Mapping | None,
     format: Any,
     *,
     correct: bool,
     restore: bool,
 ) -> IngestReport:
-    from bowtie import Mapping
-
-    rules = Mapping.load(mapping) if mapping else None
     with ingesting(file, session) as progress:
         if restore:
             return engine.restore(file, progress=progress)

@@ -93,6 +93,11 @@ def _notes(report: IngestReport) -> list[str]:
         )
     if report.unused_rows:
         notes.append(f"{report.unused_rows:,} rows for which the mapping makes no event")
+    if report.unchanged_events:
+        notes.append(
+            f"{report.unchanged_events:,} events left out by the mapping: they say nothing, or what"
+            " the customer's last one said"
+        )
     if report.keys_like_addresses:
         notes.append(
             f"{report.keys_like_addresses:,} customers' keys hold an @: keys are not sealed, so"

@@ -73,6 +73,12 @@ class Said:
                 " is pending or expired (lost_after declares silence a loss)."
             )
         notes += [self._never(stage) for stage in self._unentered()]
+        notes += [_late(stage, late) for stage, late in self._mostly_late()]
+        if question.cohort_stage not in (None, STAGES[0]):
+            notes.append(
+                f"All counted here entered {question.cohort_stage}: the rows before it say how"
+                " those who got there came, not how many of all get there."
+            )
         if question.lost_after is not None:
             after = format_duration(question.lost_after)
             notes.append(
@@ -92,6 +98,14 @@ class Said:
         if question.customers is None and self.members.kept:
             notes += [_folded(name, len(kept)) for name, kept in self.members.kept.items()]
         return notes
+
+    def _mostly_late(self) -> list[tuple[str, int]]:
+        """Stages that more members pass after the window than within it."""
+        reached, late = dict.fromkeys(STAGES, 0), dict.fromkeys(STAGES, 0)
+        for row in self.table.to_pylist():
+            reached[row["stage"]] += row["reached_next"] or 0
+            late[row["stage"]] += row["reached_late"] or 0
+        return [(stage, late[stage]) for stage in STAGES if late[stage] > reached[stage]]
 
     def _unentered(self) -> list[str]:
         """Stages that no one entered, though the stage before has members who might."""
@@ -113,6 +127,13 @@ class Said:
         return (
             f"No one entered {stage} by {self.definition.label}: {why}. 0% into it says only that."
         )
+
+
+def _late(stage: str, late: int) -> str:
+    return (
+        f"More pass {stage} after the window ({late:,}) than within it: the conversion says how"
+        " many do so in time, not how many do; ask with a longer within=."
+    )
 
 
 def members_sentence(members: Members, stage: str, state: str, number: int) -> str:
