@@ -26,6 +26,8 @@ from bowtie.times import SKEW, iso, now_micros, to_micros
 
 __all__ = ["Reader", "explain"]
 
+#: What was learnt on a day is known from its end, which may lie ahead.
+_DAY_MICROS = 86_400_000_000
 _SKEW_MICROS = int(SKEW.total_seconds()) * 1_000_000
 #: An offset can push a time out of the years that there are.
 _EARLIEST = to_micros(datetime.min.replace(tzinfo=UTC))
@@ -103,7 +105,7 @@ class Reader:
             kind not in codec.kinds
             or not codec.check(data)
             or not _EARLIEST <= at <= latest
-            or (known is not None and not _EARLIEST <= known <= latest)
+            or (known is not None and not _EARLIEST <= known <= latest + _DAY_MICROS)
             or (stored is not None and not _EARLIEST <= stored <= _LATEST)
         ):
             return self._slow(raw)
@@ -198,9 +200,9 @@ class Reader:
         return codec
 
     def _check_times(self, envelope: Envelope) -> None:
-        for name in ("time", "recordedtime"):
+        for name, ahead in (("time", 0), ("recordedtime", _DAY_MICROS)):
             when = getattr(envelope, name)
-            if when is not None and to_micros(when) > self.latest:
+            if when is not None and to_micros(when) > self.latest + ahead:
                 raise EventRejected(
                     "future_time", f"{name}: {iso(when)} lies in the future; check that clock"
                 )

@@ -164,9 +164,16 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(
         OrderPlaced,
         order=texts,
-        kind=st.sampled_from(["order", "order", "exchange", "return"]),
+        kind=st.sampled_from(["order", "exchange"]),
         amount=st.sampled_from([Decimal(value) for value in ("-5", "4", "6", "10")]),
         currency=st.sampled_from(["EUR", "EUR", "USD"]),
+    ),
+    st.builds(
+        OrderPlaced,
+        order=texts,
+        kind=st.just("return"),
+        amount=st.sampled_from([Decimal(4), Decimal(10)]),
+        currency=st.just("EUR"),
     ),
     st.builds(UsageMetered, metric=texts, quantity=st.sampled_from([Decimal(1), Decimal(2)])),
     st.builds(ImpactAchieved, kind=st.just("rational"), metric=texts),

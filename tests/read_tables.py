@@ -55,7 +55,7 @@ class MemoryTables:
         self.duckdb: duckdb.DuckDBPyConnection = driver
         self.statements: list[str] = []
         self.position = 0
-        self.definition = ""
+        self.definition = self.definition_hash = ""
 
     def fetch(self, statement: Any) -> pa.Table:
         """Run a statement; its SQL is kept."""
@@ -98,7 +98,7 @@ class MemoryTables:
             )
         self.position = max((fact.position for fact in facts), default=0)
         if definition is not None:
-            self.definition = definition.label
+            self.definition, self.definition_hash = definition.label, definition.sha256
             stand = Cut(self.position)
             self.duckdb.execute(f"insert into journeys {self.sql(journey_rows(definition, stand))}")
 

@@ -4,6 +4,9 @@ A contract's facts are two kinds of line on one calendar: *terms* (signed, renew
 a day and may say their last one, and *changes* of the amount. Put in order of the day they take
 effect, each holds until the day before the next. A term's last day ends what lies in it; the last
 term also ends by its ending, by its replacement, or by lapsing unrenewed.
+
+Only a signing says its currency. One contract should have one; a logged fact may say another, so
+each line has its own: that of the latest signing that had happened by then, else of the first.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ GRACE = timedelta(days=30)
 _ONE = sa.literal_column("1", sa.Integer())
 _NOUGHT = sa.literal_column("0", sa.Integer())
 _NO_DAY = sa.cast(sa.null(), sa.Date())
+_NO_CURRENCY = sa.cast(sa.null(), sa.String())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +61,16 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
     """
     paid = _paid(read, customers).cte("paid_contracts")
     terms = _terms(read, paid).cte("contract_terms")
-    lines = _numbered(sa.union_all(_term_lines(terms), _change_lines(read, paid)).subquery("lines"))
-    line = _closed(lines.subquery("numbered")).subquery("closed")
+    lines = sa.union_all(_term_lines(terms), _change_lines(read, paid)).subquery("lines")
+    numbered = _numbered(_signings(lines).subquery("signings")).subquery("numbered")
+    line = _closed(numbered).subquery("closed")
     ends, c = _ends(read, paid).cte("contract_ends"), line.c
     return (
         sa.select(
             c.customer,
             c.contract,
-            paid.c.currency,
-            sa.case((c.free == 1, c.annual * _NOUGHT), else_=c.annual).label("annual"),
+            c.currency,
+            c.annual,
             c.from_on,
             sa.func.least(c.next_on - _ONE, _cap(read, c, paid, ends), ends.c.last_on).label(
                 "to_on"
@@ -73,7 +78,7 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
         )
         .select_from(line.join(paid, _same(paid, line)).outerjoin(ends, _same(ends, line)))
         # a change that takes effect before any term has nothing to change
-        .where(c.term > 0)
+        .where(c.term > 0, c.free == 0)
     )
 
 
@@ -117,7 +122,6 @@ def _paid(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
         sa.select(
             signed.c.customer,
             signed.c.contract,
-            sa.func.min(signed.c.currency).label("currency"),
             sa.func.max(sa.case((signed.c.auto_renews, 1), else_=0)).label("auto_renews"),
         )
         .where(_of(customers, signed, read.cut), signed.c.kind == "paid")
@@ -136,10 +140,14 @@ def _terms(read: Rates, paid: sa.FromClause) -> sa.Select[Any]:
             table.c.ends_on,
             _annual(table).label("annual"),
             kind.label("free"),
+            currency.label("currency"),
         )
         .select_from(table.join(paid, _same(paid, table)))
         .where(counts(table, read.cut))
-        for table, kind in ((signed, free), (renewed, _NOUGHT))
+        for table, kind, currency in (
+            (signed, free, signed.c.currency),
+            (renewed, _NOUGHT, _NO_CURRENCY),
+        )
     ]
     c = sa.union_all(*said).subquery("said").c
     before = sa.func.lag(c.ends_on).over(
@@ -155,6 +163,7 @@ def _terms(read: Rates, paid: sa.FromClause) -> sa.Select[Any]:
         c.ends_on,
         c.annual,
         c.free,
+        c.currency,
     )
 
 
@@ -178,6 +187,7 @@ def _change_lines(read: Rates, paid: sa.FromClause) -> sa.Select[Any]:
             _NO_DAY.label("ends_on"),
             _annual(changed).label("annual"),
             _NOUGHT.label("free"),
+            _NO_CURRENCY.label("currency"),
             _NOUGHT.label("is_term"),
         )
         .select_from(changed.join(paid, _same(paid, changed)))
@@ -185,15 +195,28 @@ def _change_lines(read: Rates, paid: sa.FromClause) -> sa.Select[Any]:
     )
 
 
+def _signings(lines: sa.Subquery) -> sa.Select[Any]:
+    """Each line with the number of the signing whose currency it has."""
+    c = lines.c
+    so_far = sa.func.count(c.currency).over(
+        partition_by=(c.customer, c.contract),
+        order_by=(c.occurred_at, c.position),
+        rows=(None, 0),
+    )
+    return sa.select(*c, sa.func.greatest(so_far, _ONE).label("signing"))
+
+
 def _numbered(lines: sa.Subquery) -> sa.Select[Any]:
-    """Each line with the number of its term and the day of the next line."""
+    """Each line with its currency, the number of its term and the day of the next line."""
     c = lines.c
     order: dict[str, Any] = {
         "partition_by": (c.customer, c.contract),
         "order_by": (c.from_on, c.occurred_at, c.position),
     }
+    signing = (c.customer, c.contract, c.signing)
     return sa.select(
-        *c,
+        *(column for column in c if column.name not in {"currency", "signing"}),
+        sa.func.max(c.currency).over(partition_by=signing).label("currency"),
         sa.func.lead(c.from_on).over(**order).label("next_on"),
         sa.func.sum(c.is_term).over(**order, rows=(None, 0)).label("term"),
     )

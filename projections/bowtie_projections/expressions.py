@@ -14,8 +14,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 __all__ = [
     "BEGINNING",
-    "DAY_MICROS",
     "END",
+    "happened",
     "map_text",
     "micros_between",
     "packed_field",
@@ -23,8 +23,6 @@ __all__ = [
     "quantiles",
     "span",
 ]
-
-DAY_MICROS = 86_400_000_000
 
 #: Before and after all times; for comparing only, never handed out.
 BEGINNING: ColumnElement[Any] = sa.literal_column("TIMESTAMP '-infinity'", sa.DateTime())
@@ -39,6 +37,17 @@ def span(length: timedelta) -> ColumnElement[Any]:
     """
     micros = length // timedelta(microseconds=1)
     return sa.literal_column(f"INTERVAL '{micros} microseconds'", sa.Interval())
+
+
+def happened(facts: Any) -> ColumnElement[Any]:
+    """When a fact of a table was surely over, by its columns: nobody can know it before.
+
+    Where only the day is known, that is the end of the day. Such a fact is written at the
+    beginning of its sender's day, in whatever zone that is, so the end is one day on; a day of
+    UTC would be another one.
+    """
+    end_of_day = facts.occurred_at + span(timedelta(days=1))
+    return sa.case((facts.time_precision == "day", end_of_day), else_=facts.occurred_at)
 
 
 class map_text(FunctionElement[str]):  # noqa: N801 - read as a function

@@ -1,4 +1,4 @@
-"""Days, months and quarters of the zone a question is asked in.
+"""Days and months of the zone a question is asked in.
 
 Tables hold times in UTC; a business counts days and months where it is.
 """
@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UnknownName
 
-__all__ = ["check_zone", "local", "local_day", "local_month", "local_quarter"]
+__all__ = ["check_zone", "local", "local_day", "local_month"]
 
 
 def check_zone(name: str) -> str:
@@ -51,13 +51,6 @@ def local_month(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
     """The month as a number: 12 times the year, and 0 for January."""
     return _part("year", moment, tz) * sa.literal_column("12") + (
         _part("month", moment, tz) - sa.literal_column("1")
-    )
-
-
-def local_quarter(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
-    """The quarter as a number: 4 times the year, and 0 for the first."""
-    return _part("year", moment, tz) * sa.literal_column("4") + (
-        _part("quarter", moment, tz) - sa.literal_column("1")
     )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from bowtie.errors import DefinitionError, Refused, TablesForeign, UsageError
+from bowtie.errors import DefinitionError, Refused, TablesError, TablesForeign, UsageError
 from bowtie.stages import Definition, load_definition
 from bowtie.times import iso, moment
 from bowtie_projections import tables
 from bowtie_projections.file import WAIT, TablesFile
+from bowtie_projections.localtime import check_zone
 from bowtie_projections.parameters import CutAsked, FunnelAsked, LoopAsked, Moment, StockAsked
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
@@ -69,6 +71,7 @@ class Views:
         self.engine, self.tables = engine, file
         self.definition = engine.definition
         self._position = 0
+        self._refreshes = True
         self._note = ""
         self._moments: dict[int, tuple[datetime | None, datetime | None]] = {}
 
@@ -98,6 +101,7 @@ class Views:
             TablesError: they can't be used.
         """
         views = cls(engine, tables_of(url, engine, wait))
+        views._refreshes = refresh
         if refresh:
             views.refresh(progress)
         else:
@@ -199,11 +203,20 @@ class Views:
         return self._answer(comparison, asked)
 
     def sql(self, statement: str) -> Result:
-        """The rows of a statement of your own, which may only read."""
-        with self.tables.read() as reader:
+        """The rows of a statement of your own, which may only read.
+
+        It sees the tables as they stand; where another process has brought them past the position
+        of the other answers, a note says so.
+        """
+        with self._reading() as reader:
             table = reader.fetch(statement)
             meta = {"position": reader.position, "definition": reader.definition}
             notes = [self._note] if self._note else []
+            if reader.position != self._position:
+                notes.append(
+                    f"This is from position {reader.position:,}, where the tables stand now; the"
+                    f" views answer from {self._position:,} until they are refreshed."
+                )
             return Result("sql", table, sql=reader.statements, meta=meta, notes=notes)
 
     # -- where an answer is asked -------------------------------------------------------------
@@ -212,7 +225,9 @@ class Views:
         self, view: Callable[..., Result], asked: Mapping[str, Any], *, personal: bool = False
     ) -> Result:
         parameters = dict(asked)
-        where = {name: parameters.pop(name, None) for name in ("as_of", "known_at", "position")}
+        where: dict[str, Any] = {**_last_moments(parameters)}
+        where["position"] = parameters.get("position")
+        parameters = {name: value for name, value in parameters.items() if name not in where}
         definition = self._definition(parameters.pop("definition", None))
         if personal:
             parameters["personal_names"] = self.engine.personal_names
@@ -226,11 +241,32 @@ class Views:
             if where["known_at"] is not None and cut.position == 0:
                 result.notes.append(_nothing_known(reader))
         if where["known_at"] is not None:
-            result.meta["known_at"] = moment(where["known_at"], end_of_day=True)
+            result.meta["known_at"] = where["known_at"]
         return result
 
     @contextmanager
     def _reading(self) -> Iterator[Reader]:
+        """The tables, at the position of these views or past it.
+
+        A rebuild that began before the views were opened may have put older tables in place since:
+        they are brought up to date, once.
+        """
+        with ExitStack() as stack:
+            reader = stack.enter_context(self._opened())
+            if reader.position < self._position and self._refreshes:
+                stack.close()
+                refresh(self.engine.store, self.tables, self.engine.definition)
+                reader = stack.enter_context(self._opened())
+            if reader.position < self._position:
+                raise TablesError(
+                    f"{self.tables.name} now stands at position {reader.position:,}, behind"
+                    f" {self._position:,}, from where these views answer: another process has put"
+                    " older tables in place; refresh the views"
+                )
+            yield reader
+
+    @contextmanager
+    def _opened(self) -> Iterator[Reader]:
         with self.tables.read() as reader:
             if reader.standing.store_id != self.engine.store.store_id:
                 raise TablesForeign(f"{self.tables.name} now holds the tables of another store")
@@ -255,8 +291,8 @@ class Views:
     def _cut(
         self,
         reader: Reader,
-        as_of: Moment | None,
-        known_at: Moment | None,
+        as_of: datetime | None,
+        known_at: datetime | None,
         position: int | None,
     ) -> Cut:
         if known_at is not None and position is not None:
@@ -267,11 +303,11 @@ class Views:
                 raise UsageError(f"position {position}: the tables hold positions up to {where}")
             where = position
         if known_at is not None:
-            where = _recorded_by(reader, self._position, moment(known_at, end_of_day=True))
+            where = _recorded_by(reader, self._position, known_at)
         newest, recorded = self._times(reader, where)
         latest = newest if newest is None or recorded is None else min(newest, recorded)
         if as_of is not None:
-            latest = utc(moment(as_of, end_of_day=True))
+            latest = utc(as_of)
         complete = newest is None or latest is None or newest <= latest
         return Cut(where, None if latest is None else latest.replace(tzinfo=UTC), complete)
 
@@ -298,6 +334,16 @@ class Views:
                 " see the table skipped."
             )
         return notes
+
+
+def _last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
+    """Up to when a question is asked, by both clocks; a plain day ends at its zone's midnight."""
+    zone = ZoneInfo(check_zone(asked.get("tz") or "UTC"))
+    given: dict[str, Moment | None] = {name: asked.get(name) for name in ("as_of", "known_at")}
+    return {
+        name: None if value is None else moment(value, end_of_day=True, tz=zone)
+        for name, value in given.items()
+    }
 
 
 def _nothing_known(reader: Reader) -> str:

@@ -83,6 +83,7 @@ class Reader:
     Attributes:
         position: where they stand.
         definition: name/version of the definition that ``journeys`` follows.
+        definition_hash: the hash of its text.
         statements: the SQL that ran, in order.
     """
 
@@ -91,6 +92,7 @@ class Reader:
         self.standing = standing
         self.position = standing.position
         self.definition = standing.definition
+        self.definition_hash = standing.definition_hash
         self.statements: list[str] = []
 
     def fetch(self, statement: sa.Select[Any] | ClauseElement | str) -> pa.Table:

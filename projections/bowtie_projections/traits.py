@@ -20,7 +20,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import FileError, UsageError
 from bowtie_projections import tables
-from bowtie_projections.expressions import span
+from bowtie_projections.expressions import happened, packed_field, packed_min, span
 from bowtie_projections.views.cut import Cut, counts
 
 __all__ = ["KINDS", "REFUSED", "TOUCH_TRAITS", "TraitRule", "known_traits", "read_traits"]
@@ -32,8 +32,8 @@ REFUSED = {
     "protected": "customers must not be chosen by it",
     "identifier": "it names a customer and can't recur in another",
 }
-#: Traits that come from the first touch, by the column of the journeys they are in.
-TOUCH_TRAITS = {"channel": "first_touch_channel", "campaign": "first_touch_campaign"}
+#: Traits that come from the first touch.
+TOUCH_TRAITS = ("channel", "campaign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +121,25 @@ def known_traits(
     """What each customer's traits were known to be at ``t0``.
 
     Args:
-        population: a relation with ``customer``, ``t0``, and of the first touch ``first_touch_at``,
-            ``first_touch_channel`` and ``first_touch_campaign``.
+        population: a relation with ``customer`` and ``t0``.
         cut: the facts that count.
         gap: a fact recorded so much later than it happened is history loaded later.
         rules: what the traits file says; refused traits are left out.
         keep: further columns of the population that each row shall carry.
 
     Returns:
-        A statement with a row for each customer and trait that was ever observed: ``name``;
+        A statement with a row for each customer and trait that was ever observed (those of
+        :data:`TOUCH_TRAITS` are of the first touch that was known by t0): ``name``;
         ``value``, null where none was known by t0; ``known`` (1 where it was); ``ever`` (1 where
         there is one at the cut, known by t0 or not); ``assumed`` (1 where it was known by t0 only
         because it is taken as history loaded later); ``undated`` (1 where the time of recording is
         not known); and the columns to keep.
     """
     observed = _observed(population, cut, gap, rules, keep)
+    touched = _first_touches(population, cut, gap, keep).cte("first_touches")
     touches = [
-        _touch_trait(population, name, column, keep)
-        for name, column in TOUCH_TRAITS.items()
+        _touch_trait(touched, name, keep)
+        for name in TOUCH_TRAITS
         if rules.get(name, TraitRule()).refusal is None
     ]
     return sa.select(sa.union_all(observed, *touches).subquery("known_traits"))
@@ -198,20 +199,11 @@ def _dated(
     """Each observation, with whether it was known by the customer's time zero, and by what."""
     table = tables.facts["traits_observed"]
     c, t0 = table.c, population.c.t0
-    day_over = sa.func.date_trunc("day", c.occurred_at) + span(timedelta(days=1))
-    happened = sa.case((c.time_precision == "day", day_over), else_=c.occurred_at)
-    loaded_later = c.recorded_at - c.occurred_at > span(gap)
-    recorded = sa.case(
-        (sa.or_(c.recorded_at.is_(None), loaded_later), happened),
-        else_=sa.func.greatest(c.recorded_at, happened),
-    )
-    known_at = sa.func.greatest(c.occurred_at, sa.func.coalesce(c.known_from, recorded))
-    known = known_at <= t0
-    assumed = sa.and_(known, c.known_from.is_(None), loaded_later, c.recorded_at > t0)
+    known, assumed, undated = _knowledge(c, t0, gap)
     timeless = [name for name, rule in rules.items() if rule.timeless]
     refused = [name for name, rule in rules.items() if rule.refusal is not None]
     # a trait that is called like one of the first touch keeps its name, with a prefix
-    name = sa.case((c.name.in_(list(TOUCH_TRAITS)), "trait." + c.name), else_=c.name)
+    name = sa.case((c.name.in_(TOUCH_TRAITS), "trait." + c.name), else_=c.name)
     query = (
         sa.select(
             c.customer,
@@ -221,8 +213,8 @@ def _dated(
             c.value,
             known.label("known"),
             (sa.or_(known, name.in_(timeless)) if timeless else known).label("holds"),
-            sa.func.coalesce(assumed, sa.false()).label("assumed"),
-            sa.and_(c.recorded_at.is_(None), c.known_from.is_(None)).label("undated"),
+            assumed.label("assumed"),
+            undated.label("undated"),
             *(population.c[column] for column in keep),
         )
         .select_from(table.join(population, population.c.customer == c.customer))
@@ -231,21 +223,72 @@ def _dated(
     return query.where(name.not_in(refused)) if refused else query
 
 
-def _touch_trait(
-    population: sa.FromClause, name: str, column: str, keep: Sequence[str]
+def _knowledge(
+    c: Any, t0: ColumnElement[Any], gap: timedelta
+) -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
+    """Whether a fact was known by t0; if only by the assumption of the gap; if it is undated."""
+    loaded_later = c.recorded_at - c.occurred_at > span(gap)
+    recorded = sa.case(
+        (sa.or_(c.recorded_at.is_(None), loaded_later), happened(c)),
+        else_=sa.func.greatest(c.recorded_at, happened(c)),
+    )
+    known = sa.func.greatest(c.occurred_at, sa.func.coalesce(c.known_from, recorded)) <= t0
+    assumed = sa.and_(known, c.known_from.is_(None), loaded_later, c.recorded_at > t0)
+    undated = sa.and_(c.recorded_at.is_(None), c.known_from.is_(None))
+    return known, sa.func.coalesce(assumed, sa.false()), undated
+
+
+def _first_touches(
+    population: sa.FromClause, cut: Cut, gap: timedelta, keep: Sequence[str]
 ) -> sa.Select[Any]:
-    value = population.c[column]
-    known = population.c.first_touch_at <= population.c.t0
-    nought: ColumnElement[Any] = sa.literal_column("0")
+    """Each customer's first touch: of those known by time zero, if any was, and of all.
+
+    What is learnt later about an earlier touch doesn't take the place of the one known then: that
+    too would tell the future.
+    """
+    table = tables.facts["touched"]
+    c = table.c
+    known, assumed, undated = _knowledge(c, population.c.t0, gap)
+    fields = [c[name] for name in TOUCH_TRAITS]
+    first_known = packed_min(
+        sa.case((known, 0), else_=1),
+        c.occurred_at,
+        c.position,
+        _flag(assumed),
+        _flag(undated),
+        *fields,
+    )
+    kept = [population.c[name] for name in keep]
+    return (
+        sa.select(
+            *kept,
+            first_known.label("first_known"),
+            packed_min(c.occurred_at, c.position, *fields).label("first"),
+        )
+        .select_from(table.join(population, population.c.customer == c.customer))
+        .where(counts(table, cut))
+        .group_by(population.c.customer, *kept)
+    )
+
+
+def _touch_trait(touched: sa.CTE, name: str, keep: Sequence[str]) -> sa.Select[Any]:
+    """One field of the first touches, as a trait."""
+    c, field = touched.c, TOUCH_TRAITS.index(name)
+    whole = sa.Integer()
+    was_known = packed_field(c.first_known, 0, whole) == sa.literal_column("0", whole)
+    known_value = packed_field(c.first_known, 5 + field, sa.String())
+    value = sa.case((was_known, known_value))
+    first_of_all = packed_field(c.first, 2 + field, sa.String())
+    known = value.is_not(None)
     return sa.select(
         sa.literal_column(f"'{name}'", sa.String()),
-        sa.case((known, value)),
+        value,
         _flag(known),
         sa.literal_column("1"),
-        nought,
-        nought,
-        *(population.c[column] for column in keep),
-    ).where(value.is_not(None))
+        sa.case((known, packed_field(c.first_known, 3, whole)), else_=0),
+        sa.case((known, packed_field(c.first_known, 4, whole)), else_=0),
+        *(c[column] for column in keep),
+    ).where(sa.or_(known, first_of_all.is_not(None)))
 
 
 def _flag(condition: ColumnElement[bool]) -> ColumnElement[Any]:

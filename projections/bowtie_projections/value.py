@@ -5,8 +5,9 @@ Each customer of a population has a time zero; counted are the days (for contrac
 
 - *contracts* of kind ``paid`` accrue by day: what a year costs, times the days, over 365;
 - *orders* count less returns, exchanges as they are signed;
-- *invoices* count for a customer without a paid contract only, less what was credited or refunded
-  (the larger: a refund settles a credit) and written off. Payments never count.
+- *invoices* count only for a customer without a paid contract that covers a day of the horizon or
+  was signed within it, less what was credited or refunded (the larger: a refund settles a credit)
+  and written off. Payments never count.
 
 Sums stay exact: money is carried as 365 times its amount, so that no division happens in the
 database. ``by_365`` in a name says so; divide once, at the edge.
@@ -88,10 +89,14 @@ def values(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[A
         ``cost_currency_low`` and ``cost_currency_high``; ``from_orders`` and ``from_invoices``,
         how many facts of either kind.
     """
+    accrued = _contracts(population, cut, horizon).cte("accrued")
+    contracted = sa.union_all(
+        sa.select(accrued.c.customer), _signers(population, cut, horizon)
+    ).subquery("contracted")
     parts = [
-        _contracts(population, cut, horizon),
+        sa.select(*accrued.c),
         _orders(population, cut, horizon),
-        _invoices(population, cut, horizon),
+        _invoices(population, cut, horizon, contracted),
         _costs(population, cut, horizon),
     ]
     facts = sa.union_all(*parts).subquery("worth")
@@ -184,11 +189,20 @@ def _costs(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[A
     )
 
 
-def _invoices(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+def _signers(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+    """Who signed a paid contract within the horizon, whenever it starts."""
     signed = tables.facts["contract_signed"]
-    contract = sa.exists().where(
-        signed.c.customer == population.c.customer, signed.c.kind == "paid", counts(signed, cut)
+    return (
+        sa.select(population.c.customer)
+        .select_from(population.join(signed, _inside(signed, population, horizon)))
+        .where(counts(signed, cut), signed.c.kind == "paid")
     )
+
+
+def _invoices(
+    population: sa.FromClause, cut: Cut, horizon: Horizon, contracted: sa.FromClause
+) -> sa.Select[Any]:
+    contract = population.c.customer.in_(sa.select(contracted.c.customer))
     lines = []
     for event in ("invoiced", "credited", "refunded", "written_off"):
         table = tables.facts[event]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -31,6 +33,7 @@ from tests.read_tables import MemoryTables, Said, counted
 
 START = date(2023, 1, 1)
 CUSTOMERS = ("a", "b", "ä'c")
+BILLING = (Invoiced, Credited, Refunded, WrittenOff)
 YEARLY = {"month": 12, "quarter": 4, "year": 1}
 
 days = st.integers(0, 500).map(lambda n: START + timedelta(days=n))
@@ -39,6 +42,7 @@ amounts = st.integers(-2000, 100_000).map(lambda cents: Decimal(cents) / 100)
 contracts = st.sampled_from(("c1", "c2"))
 pers = st.sampled_from(("month", "quarter", "year"))
 invoices = st.sampled_from(("i1", "i2"))
+currencies = st.sampled_from(("EUR", "USD"))
 
 
 @st.composite
@@ -50,7 +54,7 @@ def signings(draw):
         kind=draw(st.sampled_from(("paid", "paid", "trial"))),
         amount=draw(amounts),
         per=draw(pers),
-        currency="EUR",
+        currency=draw(currencies),
         starts_on=starts,
         ends_on=None if length is None else starts + timedelta(days=length),
         auto_renews=draw(st.sampled_from((None, None, False, True))),
@@ -72,7 +76,7 @@ def renewals(draw):
 
 
 def on_invoice(model):
-    return st.builds(model, invoice=invoices, amount=amounts, currency=st.just("EUR"))
+    return st.builds(model, invoice=invoices, amount=amounts, currency=currencies)
 
 
 events = st.one_of(
@@ -91,16 +95,23 @@ events = st.one_of(
     st.builds(
         OrderPlaced,
         order=st.just("o"),
-        kind=st.sampled_from(("order", "return", "exchange")),
+        kind=st.sampled_from(("order", "exchange")),
         amount=amounts,
-        currency=st.just("EUR"),
+        currency=currencies,
+    ),
+    st.builds(
+        OrderPlaced,
+        order=st.just("o"),
+        kind=st.just("return"),
+        amount=amounts.map(abs),
+        currency=currencies,
     ),
     st.builds(
         Invoiced,
         invoice=invoices,
         kind=st.sampled_from(("recurring", "discount")),
         amount=amounts,
-        currency=st.just("EUR"),
+        currency=currencies,
     ),
     on_invoice(Credited),
     on_invoice(Refunded),
@@ -133,16 +144,18 @@ def logs(draw):
 
 
 def lines_of(facts, contract):
-    """(from_on, occurred_at, position, annual, is_term, ends_on, free), in the order they hold."""
+    """(from_on, occurred_at, position, annual, is_term, ends_on, free, currency), as they hold."""
     lines, ends_before = [], None
     own = [f for f in facts if getattr(f.data, "contract", None) == contract]
-    for fact in sorted(own, key=lambda f: (f.occurred_at, f.position)):
+    own.sort(key=lambda f: (f.occurred_at, f.position))
+    currency = next(f.data.currency for f in own if isinstance(f.data, ContractSigned))
+    for fact in own:
         data, day = fact.data, fact.occurred_at.date()
         annual = data.amount * YEARLY[data.per] if hasattr(data, "per") else None
         match data:
             case ContractSigned():
                 row = (data.starts_on, annual, True, data.ends_on, data.kind != "paid")
-                ends_before = data.ends_on
+                ends_before, currency = data.ends_on, data.currency
             case ContractRenewed():
                 after = ends_before + timedelta(days=1) if ends_before else day
                 row = (data.starts_on or after, annual, True, data.ends_on, False)
@@ -151,16 +164,16 @@ def lines_of(facts, contract):
                 row = (data.effective_on or day, annual, False, None, False)
             case _:
                 continue
-        lines.append((row[0], fact.occurred_at, fact.position, *row[1:]))
+        lines.append((row[0], fact.occurred_at, fact.position, *row[1:], currency))
     return sorted(lines, key=lambda line: line[:3])
 
 
 def annual_on(facts, contract, day, as_of):
-    """What the contract cost a year on that day."""
+    """What the contract cost a year on that day, and in which currency; None if nothing held."""
     signed = [f.data for f in facts if isinstance(f.data, ContractSigned)]
     paid = [s for s in signed if s.contract == contract and s.kind == "paid"]
     if not paid:
-        return Decimal(0)
+        return None
     lines = lines_of(facts, contract)
     holding = [line for line in lines if line[0] <= day]
     terms = [line for line in holding if line[4]]
@@ -171,49 +184,68 @@ def annual_on(facts, contract, day, as_of):
     ]
     replaced = [s.starts_on - timedelta(days=1) for s in signed if s.replaces == contract]
     if not terms or any(day > last for last in ended + replaced):
-        return Decimal(0)
+        return None
     term, (*_, last_term) = terms[-1], [line for line in lines if line[4]]
     ends_on, free = term[5], term[6]
     runs_on = any(s.auto_renews for s in paid) or (
         term is last_term and (bool(ended) or (ends_on and as_of <= ends_on + timedelta(days=30)))
     )
     if free or (ends_on and day > ends_on and not runs_on):
-        return Decimal(0)
-    return holding[-1][3]
+        return None
+    return holding[-1][3], holding[-1][7]
+
+
+def accrued(facts, t0, horizon, as_of):
+    """(annual, currency) of each contract and day of the horizon on which one held."""
+    calendar = [t0.date() + timedelta(days=n) for n in range(horizon)]
+    held = [annual_on(facts, c, day, as_of) for day in calendar for c in ("c1", "c2")]
+    return [line for line in held if line]
+
+
+def billed(inside):
+    """What the invoices came to, less what was taken back."""
+    sums: defaultdict[tuple[str, str], dict[type, Decimal]] = defaultdict(
+        lambda: dict.fromkeys(BILLING, Decimal(0))
+    )
+    for data in inside:
+        if isinstance(data, BILLING):
+            sums[data.invoice, data.currency][type(data)] += data.amount
+    return sum(
+        (s[Invoiced] - max(s[Credited], s[Refunded]) - s[WrittenOff] for s in sums.values()),
+        Decimal(0),
+    )
 
 
 def worth(facts, t0, horizon, as_of):
-    """(revenue, costs) of one customer, times 365."""
-    inside = [f for f in facts if t0 <= f.occurred_at < t0 + timedelta(days=horizon)]
-    revenue = Decimal(0)
-    for n in range(horizon):
-        day = t0.date() + timedelta(days=n)
-        revenue += sum((annual_on(facts, c, day, as_of) for c in ("c1", "c2")), Decimal(0))
+    """(revenue, costs, how many costs, the revenue's currencies) of one customer, times 365."""
+    inside = [f.data for f in facts if t0 <= f.occurred_at < t0 + timedelta(days=horizon)]
+    contracts = accrued(facts, t0, horizon, as_of)
+    revenue = sum((annual for annual, _ in contracts), Decimal(0))
+    kinds: tuple[Any, ...] = (OrderPlaced,)
     sign = {"order": 1, "return": -1, "exchange": 1}
-    for fact in inside:
-        if isinstance(fact.data, OrderPlaced):
-            revenue += 365 * sign[fact.data.kind] * fact.data.amount
-    if not any(isinstance(f.data, ContractSigned) and f.data.kind == "paid" for f in facts):
-        for invoice in ("i1", "i2"):
-            total = {
-                kind: sum(
-                    (
-                        f.data.amount
-                        for f in inside
-                        if isinstance(f.data, kind) and f.data.invoice == invoice
-                    ),
-                    Decimal(0),
-                )
-                for kind in (Invoiced, Credited, Refunded, WrittenOff)
-            }
-            taken = max(total[Credited], total[Refunded]) + total[WrittenOff]
-            revenue += 365 * (total[Invoiced] - taken)
+    for data in inside:
+        if isinstance(data, OrderPlaced):
+            revenue += 365 * sign[data.kind] * data.amount
+    signed = any(isinstance(data, ContractSigned) and data.kind == "paid" for data in inside)
+    if not contracts and not signed:
+        revenue += 365 * billed(inside)
+        kinds = (OrderPlaced, *BILLING)
+    used = {data.currency for data in inside if isinstance(data, kinds)}
+    used |= {currency for _, currency in contracts}
     costs = [
-        f.data.amount
-        for f in inside
-        if isinstance(f.data, CostIncurred) and f.data.activity in {"onboard", "serve"}
+        data.amount
+        for data in inside
+        if isinstance(data, CostIncurred) and data.activity in {"onboard", "serve"}
     ]
-    return revenue, 365 * sum(costs, Decimal(0)), len(costs)
+    return revenue, 365 * sum(costs, Decimal(0)), len(costs), used
+
+
+def seen(row):
+    """The same, of a row of the statement; a customer without a row was worth nothing."""
+    if row is None:
+        return 0, 0, 0, set()
+    used = {row["currency_low"], row["currency_high"]} - {None}
+    return row["revenue_by_365"], row["costs_by_365"], row["costs"], used
 
 
 @pytest.fixture(scope="module")
@@ -249,9 +281,76 @@ def test_worth_is_that_of_reading_each_day(memory, log, t0s, horizon, asked):
 
     for customer, t0 in t0s.items():
         own = [f for f in facts if f.customer == customer]
-        row = found.get(customer, {"revenue_by_365": 0, "costs_by_365": 0, "costs": 0})
-        seen = (row["revenue_by_365"], row["costs_by_365"], row["costs"])
-        assert seen == worth(own, t0, horizon, as_of.date())
+        assert seen(found.get(customer)) == worth(own, t0, horizon, as_of.date())
+
+
+EUROS = ContractSigned(
+    contract="c1", kind="paid", amount="100", per="year", currency="EUR", starts_on=START
+)
+
+
+def asked_of(memory, *said, t0=START, horizon=30):
+    """(revenue times 365, currencies) of one customer, of facts each with its day."""
+    facts = [
+        Said("a", data, datetime.combine(day, time(9), UTC), position)
+        for position, (data, day) in enumerate(said, start=1)
+    ]
+    memory.load(facts)
+    population = population_of({"a": datetime.combine(t0, time(0), UTC)})
+    as_of = datetime(2030, 1, 1, tzinfo=UTC)
+    statement = values(population, Cut(99, as_of), Horizon(horizon, as_of.date()))
+    rows = memory.fetch(statement).to_pylist()
+    revenue, _, _, used = seen(rows[0] if rows else None)
+    return revenue, used
+
+
+def test_a_contract_signed_again_in_another_currency_is_seen_in_both(memory):
+    later = START + timedelta(days=10)
+    dollars = EUROS.model_copy(update={"currency": "USD", "starts_on": later})
+    change = ContractChanged(contract="c1", kind="price", amount="200", per="year")
+    both = [(EUROS, START), (dollars, later)]
+
+    assert asked_of(memory, *both)[1] == {"EUR", "USD"}
+    assert asked_of(memory, *both, horizon=10)[1] == {"EUR"}
+    # changes are in the currency signed last before them, wherever they stand in the log
+    changed = [(change, later + timedelta(days=5)), *both]
+    assert asked_of(memory, *changed, t0=later + timedelta(days=5))[1] == {"USD"}
+    # before any signing, in that of the first
+    ahead = change.model_copy(update={"effective_on": later})
+    said = [(ahead, START - timedelta(days=1)), (EUROS, START)]
+    assert asked_of(memory, *said, t0=later) == (6000, {"EUR"})
+
+
+def test_a_trial_in_another_currency_is_no_revenue(memory):
+    trial = EUROS.model_copy(update={"kind": "trial", "currency": "USD"})
+    paid = EUROS.model_copy(update={"starts_on": START + timedelta(days=10)})
+
+    said = [(trial, START), (paid, START + timedelta(days=10))]
+    assert asked_of(memory, *said) == (2000, {"EUR"})
+
+
+@pytest.mark.parametrize(
+    ("signed", "starts", "ends", "revenue"),
+    [
+        (900, 900, None, 365 * 50),  # years after
+        (30, 30, None, 365 * 50),  # the day after the horizon
+        (29, 60, None, 0),  # signed within it
+        (60, 29, None, 100),  # covers its last day, signed later
+        (-90, -90, -1, 365 * 50),  # over the day before
+        (-90, -90, 0, 100),  # covers its first day
+    ],
+)
+def test_invoices_count_unless_a_paid_contract_touches_the_horizon(
+    memory, signed, starts, ends, revenue
+):
+    def day(number):
+        return START + timedelta(days=number)
+
+    bill = Invoiced(invoice="i", kind="one_time", amount="50", currency="EUR")
+    span = {"starts_on": day(starts), "ends_on": None if ends is None else day(ends)}
+    contract = EUROS.model_copy(update=span)
+
+    assert asked_of(memory, (bill, day(3)), (contract, day(signed)))[0] == revenue
 
 
 def a_life(rng: random.Random, customer: str) -> list[Said]:
@@ -276,7 +375,7 @@ def a_life(rng: random.Random, customer: str) -> list[Said]:
             day(),
             contract=contract,
             kind=kind,
-            currency="EUR",
+            currency=rng.choice(("EUR", "EUR", "USD")),
             auto_renews=rng.choice((None, None, None, None, True)),
             replaces="c1" if contract == "c2" and rng.random() < 0.5 else None,
         )
@@ -345,9 +444,8 @@ def test_contracts_accrue_as_they_hold_each_day(memory, months, extra):
     moment = sa.cast(sa.literal("2023-01-01 00:00:00"), sa.DateTime())
     population = sa.select(everybody.c.customer, moment.label("t0")).distinct().cte("population")
     statement = values(population, Cut(99, as_of), Horizon(horizon, as_of.date()))
-    found = {r["customer"]: r["revenue_by_365"] for r in memory.fetch(statement).to_pylist()}
+    found = {row["customer"]: row for row in memory.fetch(statement).to_pylist()}
 
     for customer, life in lives.items():
         facts = [f for f in life if f.occurred_at <= as_of]
-        expected = worth(facts, t0, horizon, as_of.date())[0]
-        assert found.get(customer, 0) == expected, life
+        assert seen(found.get(customer)) == worth(facts, t0, horizon, as_of.date()), life

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -100,6 +101,31 @@ def test_a_trait_counts_from_when_it_was_known(tables):
     assert stage(result, "education", plan="late")["entered"] == 1
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC"])
+def test_a_trait_of_a_day_counts_from_the_end_of_its_senders_day(zone):
+    day_begins = datetime(2024, 1, 5, tzinfo=ZoneInfo(zone))
+    end = datetime(2024, 1, 6, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    touch, plan = Touched(channel="ads", direction="inbound"), TraitsObserved(traits={"plan": "x"})
+    memory = MemoryTables()
+    memory.load(
+        [
+            Said("early", plan, day_begins, 1),
+            Said("late", plan, day_begins, 2),
+            Said("early", touch, end - timedelta(microseconds=1), 3),
+            Said("late", touch, end, 4),
+        ],
+        B2B,
+    )
+    memory.duckdb.execute("update traits_observed set time_precision = 'day'")
+    entered = {
+        row["plan"]: row["entered"]
+        for row in ask(memory, by=["plan"]).rows()
+        if row["stage"] == "awareness"
+    }
+
+    assert entered == {"x": 1, None: 1}
+
+
 def test_a_value_that_only_later_stages_carry_is_refused(tables):
     with pytest.raises(Refused, match="cohort_stage=commitment"):
         ask(tables, by=["motion"])
@@ -168,3 +194,70 @@ def test_cohorts_are_named_as_periods_are_written(written):
     cohort = "week" if "W" in written else lengths[len(written)]
     assert cohort_label(start.date(), cohort) == written
     assert start < end
+
+
+OUTPUT = ["stage", "lost", "entered", "imputed", "cohort"]
+INSIDE = ["state", "mature", "older", "members", "customer", "cycle", "at", "key_0", "source_0"]
+HOSTILE = ["it's", 'a "b"', "two words", "größe ✓", "50%", ":x", "x'; drop table events; --"]
+
+
+@pytest.fixture(scope="module")
+def named() -> MemoryTables:
+    """Two customers with a trait of every name that might be mistaken for something else."""
+    memory = MemoryTables()
+    names = [*OUTPUT, *INSIDE, *HOSTILE, "Plan", "plan", "days"]
+    traits = {name: f"of {name}" for name in names}
+    facts = [
+        Said("a", TraitsObserved(traits=traits), day(0), 1),
+        Said("a", Touched(channel="ads", direction="inbound"), day(1), 2),
+        Said("b", Touched(channel="ads", direction="inbound"), day(1), 3),
+    ]
+    memory.load(facts, B2B)
+    return memory
+
+
+@pytest.mark.parametrize("name", [*OUTPUT, *INSIDE, *HOSTILE])
+@pytest.mark.parametrize("asked", [{}, {"top": 1}, {"customers": "awareness:pending"}])
+def test_a_trait_may_be_called_anything(named, name, asked):
+    result = ask(named, by=[name], cohort="month", **asked)
+    values = {row.get(f"trait.{name}", row.get(name)) for row in result.rows()}
+    assert values == {f"of {name}", None}
+    assert {row["cohort"] for row in result.rows()} == {"2024-01"}
+
+
+def test_a_trait_called_like_a_column_is_named_as_a_trait(named):
+    rows = ask(named, by=["lost", "days", "plan", "Plan"]).rows()
+    assert list(rows[0])[:5] == ["trait.lost", "days", "plan", "Plan", "stage"]
+    assert (rows[0]["plan"], rows[0]["Plan"]) == ("of plan", "of Plan")
+    behind = ask(named, by=["lost", "days"], customers="awareness:pending").rows()
+    assert {"lost", "trait.days"} < set(behind[0])
+
+
+def test_a_trait_named_twice_is_refused(named):
+    with pytest.raises(UsageError, match="one trait twice: 'plan' and"):
+        ask(named, by=["plan", "trait.plan"])
+
+
+def channels(memory: MemoryTables, names: list[str]) -> None:
+    touches = [Touched(channel=name, direction="inbound") for name in names]
+    memory.load([Said(f"c{n}", t, day(0), n + 1) for n, t in enumerate(touches)], B2B)
+
+
+@pytest.mark.parametrize(
+    ("top", "expected"),
+    [
+        (2, {"other (value)": 3, "web": 2, OTHER: 3}),
+        (
+            9,
+            {"other (value)": 3, "web": 2, "(none) (value)": 1, "other (value) (value)": 1, "x": 1},
+        ),
+        (1, {"other (value)": 3, OTHER: 5}),
+    ],
+)
+def test_a_real_value_other_is_not_the_rest(top, expected):
+    memory = MemoryTables()
+    channels(memory, ["other"] * 3 + ["web"] * 2 + ["(none)", "other (value)", "x"])
+    rows = ask(memory, by=["channel"], top=top).rows()
+    assert {row["channel"]: row["entered"] for row in rows[::7]} == expected
+    behind = ask(memory, by=["channel"], top=top, customers="awareness:pending").rows()
+    assert {row["channel"] for row in behind} == (set(expected) if behind else set())

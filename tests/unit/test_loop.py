@@ -548,3 +548,27 @@ def test_another_position_and_definition_are_read_from_the_facts(world):
     assert answer.meta["mature"] == 40
     assert before.meta["mature"] == 37
     assert before.meta["position"] == position
+
+
+def test_real_values_are_told_from_the_rest_and_the_missing(world):
+    for n in range(120):
+        town = ["other", "(missing)", None][n % 3] if n < 12 else f"t{n % 54:02}"
+        world.customer(f"c{n}", START + n * DAY, town=town)
+    rows = rows_of(world.loop(threshold=1), "town")
+
+    real = {level: rows[level]["customers"] for level in ("other (value)", "(missing) (value)")}
+    assert real == {"other (value)": 4, "(missing) (value)": 4}
+    assert rows["(missing)"]["customers"] == 4
+    assert rows["other"]["customers"] == 120 - sum(
+        row["customers"] for level, row in rows.items() if level != "other"
+    )
+
+
+def test_a_channel_called_none_is_a_source(world):
+    world.say("a", Touched(channel="(none)", direction="inbound"), START)
+    for name in ("a", "b"):
+        world.customer(name, START + 20 * DAY)
+    answer = world.loop(threshold=1)
+
+    assert source_of(answer, "(none) (value)")["customers"] == 1
+    assert source_of(answer, "(none)")["customers"] == 1

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from bowtie import Bowtie, IngestReport
 from bowtie.errors import EventRejected
 from bowtie.logs import FormatOptions, Mapping, Unmapped, dry_run, open_log
+from bowtie_cli.reports import ingest_answer
 
 TOP = 'name = "m"\nsource = "s"\ncustomer = "who"\ntime = { column = "at", zone = "UTC" }\n'
 NOTED = TOP + '[[events]]\ntype = "noted"\nconst = { name = "x" }\n'
@@ -277,6 +279,38 @@ def test_a_day_is_marked_as_one(spec, cell):
 
 
 @pytest.mark.parametrize(
+    ("spec", "cell", "expected"),
+    [
+        ('zone = "UTC"', "2026-01-05", "2026-01-05T23:59:59.999999Z"),
+        ('zone = "UTC"', date(2026, 1, 5), "2026-01-05T23:59:59.999999Z"),
+        ('zone = "Europe/Berlin"', "2026-01-05", "2026-01-05T22:59:59.999999Z"),
+        ('zone = "America/New_York"', "2026-01-05", "2026-01-06T04:59:59.999999Z"),
+        # the day on which clocks go back has 25 hours
+        ('zone = "Europe/Berlin"', "2025-10-26", "2025-10-26T22:59:59.999999Z"),
+        (
+            'zone = "Europe/Berlin", format = "%d.%m.%Y"',
+            "05.01.2026",
+            "2026-01-05T22:59:59.999999Z",
+        ),
+        (
+            'zone = "Europe/Berlin", precision = "day"',
+            "2026-01-05T10:00",
+            "2026-01-05T22:59:59.999999Z",
+        ),
+        ('zone = "Europe/Berlin"', "2026-01-05T10:00", "2026-01-05T09:00:00Z"),
+    ],
+)
+@pytest.mark.parametrize("where", ["top", "event"])
+def test_a_day_of_recording_counts_from_its_end(where, spec, cell, expected):
+    known = f'recordedtime = {{ column = "seen", {spec} }}\n'
+    mapping = known + NOTED if where == "top" else NOTED + known
+    made = make(mapping, {"seen": cell})
+
+    assert made["recordedtime"] == expected
+    assert (made["time"], "timeprecision" in made) == ("2026-01-05T10:00:00Z", False)
+
+
+@pytest.mark.parametrize(
     ("spec", "cell", "reason", "problem"),
     [
         ('format = "iso"', "2026-01-05 10:00", "naive_time", "say in the mapping which it is"),
@@ -415,6 +449,23 @@ def test_only_changes_of_traits_are_said():
         ("u1", {"land": "de"}),
     ]
     assert (mapper.rows, mapper.unused, mapper.unchanged) == (6, 0, 2)
+
+
+def test_an_ingest_reports_the_events_that_say_nothing_new():
+    mapping = Mapping.load(
+        TOP + '[[events]]\ntype = "traits_observed"\nonly_changes = true\ntraits = { land = "c" }\n'
+        '[[events]]\ntype = "onboarded"\nwhen = { c = "fr" }\n'
+    )
+    at = ROW["at"]
+    rows = f"who,at,c\nu1,{at},de\nu1,{at},de\nu1,{at},\nu2,{at},fr\n".encode()
+    with Bowtie.open("memory://") as engine:
+        report = engine.ingest(io.BytesIO(rows), mapping=mapping, format="csv")
+
+    assert (report.appended, report.unused_rows, report.unchanged_events) == (3, 0, 2)
+    assert report.as_dict()["unchanged_events"] == 2
+    answer = ingest_answer({"rows": report, "again": report})
+    assert any(note.startswith("4 events left out by the mapping") for note in answer.notes)
+    assert not any("left out" in note for note in ingest_answer({"none": IngestReport()}).notes)
 
 
 def test_rows_to_which_nothing_applies_are_counted():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -20,7 +23,7 @@ from bowtie.errors import TablesError, TablesHeld, UsageError
 from bowtie.stages import load_definition
 from bowtie_projections.file import TablesFile, explained
 from bowtie_projections.reader import render
-from bowtie_projections.replay import replay
+from bowtie_projections.replay import refresh, replay
 from bowtie_projections.tables import events
 from tests.strategies import SAFE, MemoryLog
 
@@ -299,3 +302,20 @@ def test_all_else_is_refused(tables, sql):
             reader.fetch(sql)
         # and the reader goes on
         assert reader.fetch("SELECT count(*) AS n FROM events").to_pylist() == [{"n": 0}]
+
+
+def test_tables_that_another_process_builds_are_waited_for(tmp_path):
+    """Who comes while the tables are first made waits for them, as long as was said."""
+    path = tmp_path / "t.duckdb"
+    duckdb.connect(f"{path}.next").close()
+    with another_process(f"{path}.next", writing=True) as pid:
+        began = time.monotonic()
+        with pytest.raises(TablesHeld, match=f"{pid}.*builds these tables now"):
+            replay(MemoryLog([]), TablesFile.of(path, wait=0.5), B2B)
+        assert time.monotonic() - began >= 0.5
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(refresh, MemoryLog([]), TablesFile.of(path, wait=30), B2B)
+            time.sleep(2.5)  # longer than a refresh waits for tables that are there
+            assert not waiting.done()
+            os.kill(pid, signal.SIGTERM)
+            assert waiting.result().rebuilt

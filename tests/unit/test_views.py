@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from datetime import UTC, datetime, timedelta
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from bowtie import Bowtie
-from bowtie.errors import DefinitionError, TablesForeign, UnknownName, UsageError
-from bowtie.events import Noted, Touched, TraitsObserved
+from bowtie.errors import DefinitionError, TablesError, TablesForeign, UnknownName, UsageError
+from bowtie.events import ContractSigned, Noted, Retracted, Touched, TraitsObserved
+from bowtie.times import moment
 from bowtie_projections import Views, tables_of
+from bowtie_projections.file import TablesFile
 from bowtie_projections.parameters import FunnelAsked, LoopAsked, StockAsked
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
@@ -98,7 +102,7 @@ def test_a_name_that_is_taken_is_refused(engine, tmp_path):
 
 def test_a_parameter_that_is_not_there_is_the_askers_mistake(engine):
     with pytest.raises(UsageError, match="funnel has no parameter 'colour'"):
-        Views.open(engine).funnel(colour="red")  # type: ignore[typeddict-item]
+        Views.open(engine).funnel(colour="red")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -189,3 +193,148 @@ def test_tables_of_another_store_are_refused(tmp_path):
             Views.open(other, path, refresh=False)
     with pytest.raises(UsageError, match="--views"):
         tables_of(None, None)
+
+
+# -- tables that other processes change meanwhile ----------------------------------------------
+
+
+@pytest.fixture
+def swapped(tmp_path):
+    """Views at position 2 whose tables another process has replaced by those of position 1."""
+    path, older = tmp_path / "views.duckdb", tmp_path / "older.duckdb"
+    with Bowtie.open("memory://") as engine:
+        engine.record("a", INBOUND, occurred_at=START)
+        Views.open(engine, path)
+        shutil.copyfile(path, older)
+        engine.record("b", INBOUND, occurred_at=START)
+
+        def opened(*, refresh=True):
+            Views.open(engine, path)
+            views = Views.open(engine, path, refresh=refresh, wait=0)
+            shutil.copyfile(older, path)
+            return views
+
+        yield opened
+
+
+def test_older_tables_put_in_place_are_brought_up_to_date(swapped):
+    assert entered(swapped().funnel()) == 2
+    assert swapped().sql("select count(*) as n from touched").rows() == [{"n": 2}]
+
+
+def test_older_tables_that_stay_behind_are_said_not_asked(swapped):
+    views = swapped()
+    said = "stands at position 1, behind 2"
+    with views.tables.read(), pytest.raises(TablesError, match=said):
+        views.funnel()
+    as_they_stood = swapped(refresh=False)
+    with pytest.raises(TablesError, match=said):
+        as_they_stood.stock()
+    with pytest.raises(TablesError, match=said):
+        as_they_stood.sql("from touched")
+
+
+def test_sql_says_when_the_tables_are_past_the_views(engine, tmp_path):
+    views = Views.open(engine, tmp_path / "views.duckdb")
+    assert not views.sql("from touched").notes
+    engine.record("d", INBOUND, occurred_at=START)
+    Views.open(engine, tmp_path / "views.duckdb")
+
+    result = views.sql("select count(*) as n from touched")
+    assert (result.rows(), result.meta["position"]) == ([{"n": 3}], 5)
+    assert any("from position 5" in note and "from 4" in note for note in result.notes)
+    assert entered(views.funnel()) == 2
+
+
+def test_journeys_of_another_definition_of_the_same_name_are_not_trusted(engine, tmp_path):
+    path = tmp_path / "views.duckdb"
+    Views.open(engine, path)
+    with TablesFile.of(path).write() as connection:
+        connection.execute("UPDATE bowtie_tables SET definition_hash = 'another'")
+        connection.execute("DELETE FROM journeys")
+
+    assert entered(Views.open(engine, path, refresh=False).funnel()) == 2
+
+
+# -- the status at a cut -----------------------------------------------------------------------
+
+
+def test_status_knows_no_retraction_that_came_later(engine):
+    first = next(iter(engine.events()))
+    engine.record("a", Retracted(of_source=first.source, of_id=first.id))
+    views = Views.open(engine)
+
+    def retracted(result):
+        return {row["type"]: row["retracted"] for row in result}["touched"]
+
+    assert retracted(views.status()) == 1
+    assert retracted(views.status(position=4)) == 0
+
+
+def test_status_judges_by_the_position_and_the_definition_asked(engine):
+    signed = ContractSigned(
+        contract="k", kind="paid", amount="10", currency="EUR", per="month", starts_on=START.date()
+    )
+    engine.record("a", signed, occurred_at=START + timedelta(days=10))
+    views = Views.open(engine)
+
+    def answerable(**asked):
+        return {row["view"]: row["answerable"] for row in views.status(**asked).part("views")}
+
+    assert answerable()["loop"]
+    assert not answerable(position=4)["loop"]
+    assert answerable(position=4)["funnel"]
+    assert not answerable(position=0)["funnel"]
+    assert not answerable(definition=OWN)["loop"]
+
+
+# -- days --------------------------------------------------------------------------------------
+
+
+def test_a_day_ends_at_the_midnight_of_the_zone_asked():
+    late = datetime(2024, 1, 5, 23, 30, tzinfo=UTC)  # the sixth in Berlin, still the fifth in UTC
+    with Bowtie.open("memory://") as engine:
+        engine.record("a", INBOUND, occurred_at=late)
+        engine.record("b", INBOUND, occurred_at=late + timedelta(hours=12))
+        views = Views.open(engine)
+
+        assert entered(views.funnel(as_of="2024-01-05")) == 1
+        assert entered(views.funnel(as_of="2024-01-05", tz="Europe/Berlin")) == 0
+        assert entered(views.funnel(as_of=date(2024, 1, 6), tz="Europe/Berlin")) == 2
+        assert entered(views.funnel(as_of=late, tz="Europe/Berlin")) == 1
+        known = views.funnel(known_at="2024-01-05", tz="Europe/Berlin").meta["known_at"]
+        assert known == datetime(2024, 1, 5, 23, tzinfo=UTC) - timedelta(microseconds=1)
+        with pytest.raises(UnknownName, match="no time zone"):
+            views.funnel(as_of="2024-01-05", tz="Mars/Base")
+
+
+def test_a_day_whose_last_hour_comes_twice_ends_with_the_second():
+    ends = moment("2021-10-30", end_of_day=True, tz=ZoneInfo("Asia/Beirut"))
+    begins = moment("2021-10-31", tz=ZoneInfo("Asia/Beirut"))
+    assert begins - ends == timedelta(microseconds=1)
+
+
+def test_stock_takes_any_trait_and_tells_a_real_other_apart():
+    with Bowtie.open("memory://") as engine:
+        for number, value in enumerate(["other", "other", "b", "c"]):
+            traits = {"stage": value, "Stage": "s", "customers": "it's", "place": value}
+            engine.record(f"c{number}", TraitsObserved(traits=traits), occurred_at=START)
+        views = Views.open(engine)
+        by = ["stage", "Stage", "customers", "place"]
+        rows = [row for row in views.stock(by=by, top=1) if row["customers"]]
+        whole = [row for row in views.stock(by=["place"]) if row["customers"]]
+        with pytest.raises(UsageError, match="the same"):
+            views.stock(by=["place", "trait.place"])
+
+    assert list(rows[0]) == [
+        "trait.stage",
+        "Stage",
+        "trait.customers",
+        "place",
+        *("stage", "customers"),
+    ]
+    assert {(row["place"], row["trait.stage"]): row["customers"] for row in rows} == {
+        ("other (value)", "other (value)"): 2,
+        ("other", "other"): 2,
+    }
+    assert [row["place"] for row in whole] == ["b", "c", "other (value)"]

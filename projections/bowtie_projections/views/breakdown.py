@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie.errors import Refused, UnknownName, UsageError
 from bowtie.stages import STAGES
 from bowtie_projections import tables
-from bowtie_projections.expressions import END, packed_field, packed_min, span
+from bowtie_projections.expressions import END, happened, packed_field, packed_min
 from bowtie_projections.views.cut import Cut, Reader, counts
 
 __all__ = ["CONTRACT", "TOUCH", "Dimension", "dimensions", "distinct_values"]
@@ -25,7 +24,6 @@ TOUCH = ("channel", "campaign", "medium", "touchpoint", "content")
 CONTRACT = ("motion", "offering", "partner")
 _KNOT = STAGES.index("commitment")
 _PREFIX = "trait."
-_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +31,33 @@ class Dimension:
     """One breakdown.
 
     Args:
-        name: as it was asked for; the column's name.
+        name: as it was asked for.
         kind: ``touch``, ``trait`` or ``contract``.
         key: the field or the trait.
+        number: its place among those asked for. Names in SQL are made of it: a trait may be called
+            anything, and SQL takes ``Plan`` and ``plan`` for one name.
     """
 
     name: str
     kind: str
     key: str
+    number: int = 0
+
+    @property
+    def column(self) -> str:
+        """The name of its column in SQL."""
+        return f"key_{self.number}"
+
+    def title(self, taken: Collection[str]) -> str:
+        """The name of its column in an answer: as asked for, unless the answer has one so."""
+        return f"{_PREFIX}{self.key}" if self.name in taken else self.name
 
     def source(self, cut: Cut) -> sa.CTE | None:
         """What must be joined to the journeys to know the values, if anything."""
         if self.kind == "contract":
-            return _signings(self.key, cut).cte(f"signed_{self.key}").prefix_with("MATERIALIZED")
+            return _signings(self.key, cut).cte(f"source_{self.number}").prefix_with("MATERIALIZED")
         if self.kind == "trait":
-            return _believed(self.key, cut).cte(f"trait_{self.key}").prefix_with("MATERIALIZED")
+            return _believed(self.key, cut).cte(f"source_{self.number}").prefix_with("MATERIALIZED")
         return None
 
     def place(
@@ -80,9 +90,11 @@ def dimensions(
     """
     if isinstance(by, str):
         raise UsageError(f"by is a list of names: write [{by!r}]")
-    if twice := {name for name in by if list(by).count(name) > 1}:
-        raise UsageError(f"by names {min(twice)!r} twice")
-    found = [_dimension(name, cohort_stage, personal_names) for name in by]
+    found = [
+        replace(_dimension(name, cohort_stage, personal_names), number=number)
+        for number, name in enumerate(by)
+    ]
+    _check_different(found)
     asked = [one for one in found if one.kind == "trait"]
     if asked:
         _check_traits(reader, cut, asked)
@@ -106,6 +118,17 @@ def _dimension(name: str, cohort_stage: str | None, personal_names: Collection[s
             f"{key} is personal: it is sealed, so it is in no table and can't be a breakdown"
         )
     return Dimension(name, "trait", key)
+
+
+def _check_different(found: Sequence[Dimension]) -> None:
+    first: dict[tuple[str, str], str] = {}
+    for one in found:
+        said = first.get((one.kind, one.key))
+        if said == one.name:
+            raise UsageError(f"by names {said!r} twice")
+        if said is not None:
+            raise UsageError(f"by names one trait twice: {said!r} and {one.name!r} are the same")
+        first[one.kind, one.key] = one.name
 
 
 def _check_traits(reader: Reader, cut: Cut, asked: Sequence[Dimension]) -> None:
@@ -138,18 +161,17 @@ def _believed(trait: str, cut: Cut) -> sa.Select[Any]:
     """What a trait was believed to be, and from when until when.
 
     A fact is known from when its sender knew it, else from when it happened (that day over, where
-    only the day is known). Of what is known, what happened last holds.
+    only the day is known): how long this store took to record it hides nothing. Of what is known,
+    what happened last holds.
     """
     table = tables.facts["traits_observed"]
     c = table.c
-    day_over = sa.cast(sa.cast(c.occurred_at, sa.Date()), sa.DateTime()) + span(_ONE_DAY)
-    happened = sa.case((c.time_precision == "day", day_over), else_=c.occurred_at)
     order = sa.func.row_number().over(partition_by=c.customer, order_by=(c.occurred_at, c.position))
     said = (
         sa.select(
             c.customer,
             c.value,
-            sa.func.coalesce(c.known_from, happened).label("since"),
+            sa.func.coalesce(c.known_from, happened(c)).label("since"),
             order.label("place"),
         )
         .where(counts(table, cut), c.name == trait)

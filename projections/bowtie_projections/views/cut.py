@@ -61,6 +61,8 @@ class Reader(Protocol):
     position: int
     #: name/version of the definition that ``journeys`` follows
     definition: str
+    #: the hash of that definition's text
+    definition_hash: str
     #: the SQL that ran, in order
     statements: list[str]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bowtie.stages import STAGES
 from bowtie_projections.statistics import wilson
 from bowtie_projections.views.cohorts import cohort_label
-from bowtie_projections.views.stage_rows import OTHER, QUANTILES, Members, State
+from bowtie_projections.views.stage_rows import COHORT, OTHER, QUANTILES, Members, State
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,39 +52,52 @@ def funnel_table(
     found = counted.to_pylist()
     total = next(group for group in found if group["stage"] == "")
     totals = Totals(total["members"], total["older"], total["inferred"])
-    rows = _rows([group for group in found if group["stage"] != ""], members.key_names)
+    rows = _rows([group for group in found if group["stage"] != ""], members)
     for row in rows:
         if not sees_losses:
             row["lost"] = None
         if row["pending"]:
             row["conversion_so_far"] = row["reached_next"] / row["entered"]
         if members.question.cohort is not None:
-            row["cohort"] = cohort_label(row["cohort"], members.question.cohort)
+            row[COHORT] = cohort_label(row[COHORT], members.question.cohort)
     _add_conversions(rows)
-    return _table(rows, members.key_names), totals
+    return _table(rows, members), totals
 
 
 def members_table(found: pa.Table, members: Members) -> pa.Table:
-    """Who is behind a cell: names of cohorts, and days instead of microseconds."""
+    """Who is behind a cell: values and cohorts by name, and days instead of microseconds."""
     import pyarrow as pa
 
     micros = found.column("micros").to_pylist()
     days = [None if value is None else value / _DAY_MICROS for value in micros]
     rows = found.drop_columns(["micros"]).append_column("days", pa.array(days, pa.float64()))
+    for one in members.dimensions:
+        values = [members.named(one, value) for value in rows.column(one.column).to_pylist()]
+        rows = _replaced(rows, one.column, values)
     cohort = members.question.cohort
-    if cohort is None:
-        return rows
-    named = [cohort_label(row["cohort"], cohort) for row in rows.to_pylist()]
-    index = rows.column_names.index("cohort")
-    return rows.set_column(index, "cohort", pa.array(named, pa.string()))
+    if cohort is not None:
+        starts: list[Any] = rows.column(COHORT).to_pylist()
+        rows = _replaced(rows, COHORT, [cohort_label(start, cohort) for start in starts])
+    others = [name for name in rows.column_names if name not in members.key_names]
+    titles = dict(zip(members.key_names, members.titles(others), strict=True))
+    return rows.rename_columns([titles.get(name, name) for name in rows.column_names])
 
 
-def _rows(groups: list[_Row], keys: list[str]) -> list[_Row]:
+def _replaced(rows: pa.Table, name: str, values: list[str | None]) -> pa.Table:
+    import pyarrow as pa
+
+    return rows.set_column(rows.column_names.index(name), name, pa.array(values, pa.string()))
+
+
+def _rows(groups: list[_Row], members: Members) -> list[_Row]:
     """A row for every stage of each cell that has any member, in order."""
+    keys = members.key_names
     cells: dict[tuple[Any, ...], dict[str, _Row]] = {}
     if not keys:
         cells[()] = {}
     for group in groups:
+        for one in members.dimensions:
+            group[one.column] = members.named(one, group[one.column])
         cell = tuple(group[key] for key in keys)
         row = cells.setdefault(cell, {}).setdefault(group["stage"], _nobody(group["stage"]))
         _add(row, group)
@@ -135,11 +148,13 @@ def _add_conversions(rows: list[_Row]) -> None:
         row["conversion_low"], row["conversion_high"] = bottom, top
 
 
-def _table(rows: list[_Row], keys: list[str]) -> pa.Table:
+def _table(rows: list[_Row], members: Members) -> pa.Table:
     import pyarrow as pa
 
+    keys = members.key_names
     kinds: dict[str, pa.DataType] = dict.fromkeys((*keys, "stage"), pa.string())
     kinds |= dict.fromkeys((*_RATES, *QUANTILES), pa.float64())
     names = (*keys, *COLUMNS)
     schema = pa.schema([pa.field(name, kinds.get(name, pa.int64())) for name in names])
-    return pa.Table.from_pylist([{name: row[name] for name in names} for row in rows], schema)
+    table = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows], schema)
+    return table.rename_columns([*members.titles(COLUMNS), *COLUMNS])

@@ -77,7 +77,7 @@ def journeys_at(
         A relation with ``customer``, ``cycle``, ``opened_at``, the entry of each stage, ``lost_at``
         (null while the loss could not be seen), ``lost_inferred``, and what was needed.
     """
-    here = reader.position == cut.position and reader.definition == definition.label
+    here = reader.position == cut.position and _follows(reader, definition)
     if here and cut.complete:
         rows, named = _from_table(reader, cut, definition), False
     else:
@@ -88,6 +88,12 @@ def journeys_at(
         if named
         else view.subquery("journeys_at")
     )
+
+
+def _follows(reader: Reader, definition: Definition) -> bool:
+    """Whether ``journeys`` was made by this very definition; another may have the same label."""
+    made_by = (reader.definition, reader.definition_hash)
+    return made_by == (definition.label, definition.sha256)
 
 
 def _columns(

@@ -14,7 +14,6 @@ from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.expressions import span
 from bowtie_projections.localtime import local_month
-from bowtie_projections.traits import TOUCH_TRAITS
 from bowtie_projections.value import MONEY, Horizon, values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
@@ -119,7 +118,7 @@ class Population:
         # a customer's cycles all carry the same first touch
         touch = [
             sa.func.min(rows.c[name]).label(name)
-            for name in ("first_touch_at", *TOUCH_TRAITS.values())
+            for name in ("first_touch_at", "first_touch_channel")
         ]
         return (
             sa.select(

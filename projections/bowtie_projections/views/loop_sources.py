@@ -22,6 +22,7 @@ from bowtie_projections import tables
 from bowtie_projections.localtime import local_day, local_month
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.labels import apart
 from bowtie_projections.views.loop_numbers import are, counted
 from bowtie_projections.views.loop_question import Question
 
@@ -248,6 +249,7 @@ def source_rows(
         currency: that of the value; None where nobody was worth anything.
     """
     brought = _brought(arrivals, totals)
+    ledgers = {_source(channel): ledger for channel, ledger in ledgers.items()}
     rows = [
         _source_row(source, brought.get(source, {}), ledgers.get(source), currency)
         for source in sorted(brought.keys() | ledgers.keys())
@@ -260,14 +262,19 @@ def _brought(
 ) -> dict[str, dict[int, _Brought]]:
     brought: dict[str, dict[int, _Brought]] = defaultdict(lambda: defaultdict(_Brought))
     for row in arrivals:
-        brought[row["channel"] or NO_SOURCE][row["month"]].customers += row["customers"]
+        brought[_source(row["channel"])][row["month"]].customers += row["customers"]
     with localcontext(prec=60):
         for row in totals.to_pylist():
-            month = brought[row["level"] or NO_SOURCE][row["month"]]
+            month = brought[_source(row["level"])][row["month"]]
             month.mature += row["customers"]
             month.high += row["customers"] * row["high"]
             month.worth += row["worth"]
     return brought
+
+
+def _source(channel: str | None) -> str:
+    """The name of a source; a channel that is called like none of them is told apart."""
+    return apart(channel, (NO_SOURCE,)) if channel else NO_SOURCE
 
 
 def _source_row(

@@ -19,6 +19,8 @@ from bowtie_projections.localtime import local_month
 from bowtie_projections.traits import TraitRule, known_traits
 from bowtie_projections.value import MONEY, money_by_365
 from bowtie_projections.views.cut import Cut, counts
+from bowtie_projections.views.labels import OTHER, apart_in_sql
+from bowtie_projections.views.loop_counts import MISSING
 from bowtie_projections.views.loop_population import Population, channel_of
 from bowtie_projections.views.loop_question import Question
 
@@ -27,7 +29,6 @@ __all__ = ["CELL", "MOST_LEVELS", "OTHER", "TRAIT_SUMS", "tally"]
 _NOUGHT = sa.literal_column("0", sa.Integer())
 #: A trait's levels beyond so many, by how many customers have them, are one level ``other``.
 MOST_LEVELS = 50
-OTHER = "other"
 #: What customers are counted by, besides their level: month (or the first one of the quarter) of
 #: time zero, motion, part, and whether they are of high value.
 CELL = ("month", "motion", "later", "high")
@@ -147,7 +148,9 @@ def _levels(
     ranked = _ranked_levels(cells).cte("levels")
     c = cells.c
     level = sa.case(
-        (c.value.is_(None), sa.null()), (ranked.c.place <= MOST_LEVELS, c.value), else_=OTHER
+        (c.value.is_(None), sa.null()),
+        (ranked.c.place <= MOST_LEVELS, apart_in_sql(c.value, (OTHER, MISSING))),
+        else_=OTHER,
     )
     keys = [c.name, level.label("level"), *(c[name] for name in CELL)]
     sums = [_whole(sa.func.sum(c[name])).label(name) for name in ("customers", "costed", *flags)]

@@ -6,7 +6,7 @@ means is on the page of the funnel; here it is SQL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -21,11 +21,14 @@ from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cohorts import cohort_start
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel_question import Question
+from bowtie_projections.views.labels import OTHER, apart
 
-__all__ = ["OTHER", "QUANTILES", "Members", "State"]
+__all__ = ["COHORT", "OTHER", "QUANTILES", "WORDS", "Members", "State", "folded"]
 
-#: The values of a breakdown beyond the top ones, together.
-OTHER = "other"
+#: What stands for values in an answer, so that a real value called so must be told apart.
+WORDS = (OTHER, "(none)")
+#: The column of the cohort in SQL.
+COHORT = "key_cohort"
 QUANTILES = {"days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
 _MICROSECOND = timedelta(microseconds=1)
 #: Before all facts; in UTC without a zone, as the tables write times.
@@ -84,9 +87,15 @@ class Members:
 
     @property
     def key_names(self) -> list[str]:
-        """The columns that name a cell."""
-        names = [dimension.name for dimension in self.dimensions]
-        return [*names, "cohort"] if self.question.cohort is not None else names
+        """The columns that name a cell, as SQL names them."""
+        names = [dimension.column for dimension in self.dimensions]
+        return [*names, COHORT] if self.question.cohort is not None else names
+
+    def titles(self, others: Collection[str]) -> list[str]:
+        """The columns that name a cell, as an answer names them beside its other columns."""
+        cohort = ["cohort"] if self.question.cohort is not None else []
+        taken = {*others, *cohort}
+        return [*(dimension.title(taken) for dimension in self.dimensions), *cohort]
 
     def counted(self) -> sa.Select[Any]:
         """How many members are in each state, by cell and stage; and a row of totals."""
@@ -97,7 +106,7 @@ class Members:
         """Who is behind a cell."""
         rows = self._judged(stage)
         c = rows.c
-        keys = [c[f"key_{name}"].label(name) for name in self.key_names]
+        keys = [c[name] for name in self.key_names]
         return (
             sa.select(
                 c.customer, c.cycle, *keys, c.at.label("entered_at"), c.next_at, c.lost_at, c.micros
@@ -109,7 +118,7 @@ class Members:
     def ranked(self, dimension: Dimension) -> sa.Select[Any]:
         """The values of a breakdown, those of the most customers first."""
         entered = [
-            sa.select(rows.c.customer, rows.c[f"key_{dimension.name}"].label("value"))
+            sa.select(rows.c.customer, rows.c[dimension.column].label("value"))
             for rows in (self._entered(stage) for stage in STAGES)
         ]
         every = sa.union_all(*entered).subquery("every")
@@ -192,18 +201,20 @@ class Members:
             else:
                 on = dimension.place(self.journeys, source, moment)
                 joined, value = joined.outerjoin(source, on), source.c.value
-            keys.append(self._folded(dimension, value).label(f"key_{dimension.name}"))
+            keys.append(self._folded(dimension, value).label(dimension.column))
         if question.cohort is not None:
             start = cohort_start(moment, question.cohort, question.tz)
-            keys.append(start.label("key_cohort"))
+            keys.append(start.label(COHORT))
         return keys, joined
 
     def _folded(self, dimension: Dimension, value: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The value, or ``other``."""
-        if dimension.name not in self.kept:
-            return value
-        kept = list(self.kept[dimension.name])
-        return sa.case((value.is_(None), sa.null()), (value.in_(kept), value), else_=OTHER)
+        """The value, or ``other``; where there are others, with the values named already."""
+        kept = self.kept.get(dimension.name)
+        return value if kept is None else folded(value, kept)
+
+    def named(self, dimension: Dimension, value: str | None) -> str | None:
+        """A value as an answer names it: SQL does so only where it puts others together."""
+        return value if value is None or dimension.name in self.kept else apart(value, WORDS)
 
     def _judged(self, stage: str) -> sa.Subquery:
         """The members of a stage, each with its :class:`State`.
@@ -234,7 +245,7 @@ class Members:
         """How many members are in each state, and how long those waited that reached in time."""
         last = stage == STAGES[-1]
         rows = self._entered(stage) if last else self._judged(stage)
-        keys = [rows.c[f"key_{name}"] for name in self.key_names]
+        keys = [rows.c[name] for name in self.key_names]
         groups = [*keys, rows.c.imputed]
         state, mature = _null(sa.Integer()), _null(sa.Boolean())
         waited = _null(sa.ARRAY(sa.Double()))
@@ -245,7 +256,7 @@ class Members:
             waited = quantiles(sa.case((in_time, rows.c.micros)), tuple(QUANTILES.values()))
         nothing = [_null(sa.BigInteger()).label(name) for name in ("older", "inferred")]
         return sa.select(
-            *(key.label(name) for key, name in zip(keys, self.key_names, strict=True)),
+            *keys,
             sa.literal_column(f"'{stage}'", sa.String()).label("stage"),
             state.label("state"),
             mature.label("mature"),
@@ -266,7 +277,7 @@ class Members:
             older = c.first_seen_at < sa.literal(self.seen_since)
         counted = sa.not_(older) if self._leaves_out else sa.true()
         number = sa.func.count(c.customer.distinct() if question.cycles else c.customer)
-        keys = [_null(sa.Date() if name == "cohort" else sa.String()) for name in self.key_names]
+        keys = [_null(sa.Date() if name == COHORT else sa.String()) for name in self.key_names]
         return sa.select(
             *keys,
             sa.literal_column("''", sa.String()),
@@ -278,6 +289,14 @@ class Members:
             number.filter(older),
             number.filter(sa.and_(counted, c.lost_inferred)),
         ).where(*parts)
+
+
+def folded(value: ColumnElement[Any], kept: Sequence[str]) -> ColumnElement[Any]:
+    """The values that stand apart, named as in the answer, and all others as ``other``."""
+    named = [(value == real, apart(real, WORDS)) for real in kept if apart(real, WORDS) != real]
+    return sa.case(
+        (value.is_(None), sa.null()), *named, (value.in_(list(kept)), value), else_=OTHER
+    )
 
 
 def _earlier(moment: datetime, window: timedelta) -> datetime:

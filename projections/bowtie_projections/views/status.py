@@ -10,6 +10,7 @@ from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +39,8 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
 
     Returns:
         A row for each type of event; the parts ``sources``, ``months``, ``coverage``, ``tables``
-        and ``views`` (which can be answered, and what is missing for the rest).
+        (their rows as they stand, at ``tables_position``) and ``views`` (which can be answered at
+        the cut by the definition, and what is missing for the rest).
     """
     cut = Cut(cut.position)
     overview = reader.fetch(_overview(cut)).to_pylist()[0]
@@ -48,7 +50,7 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
         "months": reader.fetch(_by(_month(), "month", cut)),
         "coverage": _coverage(reader, cut, overview["customers"]),
         "tables": reader.fetch(_sizes()),
-        "views": _answerable(reader, cut, types),
+        "views": _answerable(reader, cut, definition, types),
     }
     return Result(
         "status",
@@ -74,7 +76,7 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
     )
 
 
-def _counted(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+def _counted(table: sa.FromClause, cut: Cut) -> list[sa.ColumnElement[Any]]:
     c = table.c
     return [
         sa.func.count().label("events"),
@@ -82,19 +84,19 @@ def _counted(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
         sa.func.min(c.occurred_at).label("first_at"),
         sa.func.max(c.occurred_at).label("last_at"),
         sa.func.count().filter(c.out_of_sequence).label("out_of_sequence"),
-        sa.func.count().filter(c.retracted_position.is_not(None)).label("retracted"),
+        sa.func.count().filter(c.retracted_position <= cut.position).label("retracted"),
     ]
 
 
 def _overview(cut: Cut) -> sa.Select[Any]:
     table = tables.events
-    return sa.select(*_counted(table)).where(table.c.position <= cut.position)
+    return sa.select(*_counted(table, cut)).where(table.c.position <= cut.position)
 
 
 def _by(column: sa.ColumnElement[Any], name: str, cut: Cut) -> sa.Select[Any]:
     table = tables.events
     return (
-        sa.select(column.label(name), *_counted(table))
+        sa.select(column.label(name), *_counted(table, cut))
         .where(table.c.position <= cut.position)
         .group_by(column)
         .order_by(column)
@@ -144,16 +146,24 @@ def _sizes() -> sa.Select[Any]:
     return sa.select(sizes).where(sizes.c.rows > 0).order_by(sizes.c.table)
 
 
-def _answerable(reader: Reader, cut: Cut, types: pa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    held = set(types.column("type").to_pylist())
-    entered = reader.fetch(
+def _entered(reader: Reader, cut: Cut, definition: Definition) -> dict[str, int]:
+    """How many cycles have opened at the cut by the definition, and how many have committed."""
+    journeys = journeys_at(reader, settled(reader, cut), definition, Needs())
+    found: dict[str, int] = reader.fetch(
         sa.select(
-            sa.func.count(tables.journeys.c.opened_at).label("opened"),
-            sa.func.count(tables.journeys.c.commitment_at).label("committed"),
+            sa.func.count(journeys.c.opened_at).label("opened"),
+            sa.func.count(journeys.c.commitment_at).label("committed"),
         )
     ).to_pylist()[0]
+    return found
+
+
+def _answerable(reader: Reader, cut: Cut, definition: Definition, types: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    # a type whose every fact is retracted gives a view nothing
+    held = {row["type"] for row in types.to_pylist() if row["events"] > row["retracted"]}
+    entered = _entered(reader, cut, definition)
     missing: dict[str, list[str]] = {"funnel": [], "stock": [], "loop": []}
     if not entered["opened"]:
         missing["funnel"] = missing["stock"] = ["an event that enters a stage by the definition"]

@@ -19,7 +19,8 @@ from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_v
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel_question import Question, ask
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
-from bowtie_projections.views.stage_rows import OTHER
+from bowtie_projections.views.labels import apart
+from bowtie_projections.views.stage_rows import OTHER, WORDS, folded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,7 @@ __all__ = ["LOST", "NO_STAGE", "stock"]
 
 LOST, NO_STAGE = "lost", "no stage"
 _PLACES = (*STAGES, LOST, NO_STAGE)
+_COLUMNS = ("stage", "customers")
 
 
 def stock(
@@ -73,11 +75,12 @@ def stock(
     customers = _Customers(journeys, cut, question, found)
     many = [one for one in found if distinct_values(reader, cut, one) > question.top]
     kept = {one.name: _values(reader.fetch(customers.ranked(one))) for one in many}
-    rows = _rows(reader.fetch(replace(customers, kept=kept).counted()).to_pylist(), question.by)
+    customers = replace(customers, kept=kept)
+    rows = _rows(reader.fetch(customers.counted()).to_pylist(), customers)
     moment = cut.moment
     return Result(
         "stock",
-        _table(rows, question.by),
+        _table(rows, found),
         sentence=_sentence(rows, cut),
         sql=reader.statements,
         meta={
@@ -103,15 +106,14 @@ class _Customers:
     def counted(self) -> sa.Select[Any]:
         """Customers by cell and place."""
         rows = self._placed().subquery("placed")
-        keys = [rows.c[f"key_{name}"] for name in self.question.by]
-        named = [key.label(name) for key, name in zip(keys, self.question.by, strict=True)]
+        keys = [rows.c[one.column] for one in self.dimensions]
         number = sa.func.count().label("customers")
-        return sa.select(*named, rows.c.place, number).group_by(*keys, rows.c.place)
+        return sa.select(*keys, rows.c.place, number).group_by(*keys, rows.c.place)
 
     def ranked(self, dimension: Dimension) -> sa.Select[Any]:
         """The values of a breakdown, those of the most customers first."""
         rows = self._placed().subquery("placed")
-        value = rows.c[f"key_{dimension.name}"]
+        value = rows.c[dimension.column]
         return (
             sa.select(value.label("value"))
             .where(value.is_not(None))
@@ -139,7 +141,7 @@ class _Customers:
                 journeys = stands if one.kind == "contract" else everybody
                 joined = joined.outerjoin(source, one.place(journeys, source, moment))
                 value = source.c.value
-            keys.append(self._folded(one, value).label(f"key_{one.name}"))
+            keys.append(self._folded(one, value).label(one.column))
         place = sa.func.coalesce(stands.c.place, len(STAGES) + 1)
         return sa.select(*keys, place.label("place")).select_from(joined)
 
@@ -157,34 +159,41 @@ class _Customers:
         )
 
     def _folded(self, dimension: Dimension, value: ColumnElement[Any]) -> ColumnElement[Any]:
-        if dimension.name not in self.kept:
-            return value
-        kept = list(self.kept[dimension.name])
-        return sa.case((value.is_(None), sa.null()), (value.in_(kept), value), else_=OTHER)
+        kept = self.kept.get(dimension.name)
+        return value if kept is None else folded(value, kept)
+
+    def cell(self, group: Mapping[str, Any]) -> tuple[str | None, ...]:
+        """The values of a row of counts, as an answer names them."""
+        return tuple(self._named(one, group[one.column]) for one in self.dimensions)
+
+    def _named(self, dimension: Dimension, value: str | None) -> str | None:
+        # where others are put together, SQL has named the values already
+        return value if value is None or dimension.name in self.kept else apart(value, WORDS)
 
 
 _FROM_THE_END = tuple(reversed(list(enumerate(STAGES))))
 
 
-def _rows(found: list[dict[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(found: list[dict[str, Any]], customers: _Customers) -> list[dict[str, Any]]:
     """A row for each place of each cell, in order."""
-    cells: dict[tuple[Any, ...], dict[int, int]] = {} if by else {(): {}}
+    keys = [one.column for one in customers.dimensions]
+    cells: dict[tuple[Any, ...], dict[int, int]] = {} if keys else {(): {}}
     for group in found:
-        cell = tuple(group[name] for name in by)
-        cells.setdefault(cell, {})[group["place"]] = group["customers"]
+        cells.setdefault(customers.cell(group), {})[group["place"]] = group["customers"]
     ordered = sorted(cells, key=lambda cell: tuple((v is None, v == OTHER, v or "") for v in cell))
     return [
-        dict(zip(by, cell, strict=True)) | {"stage": name, "customers": cells[cell].get(place, 0)}
+        dict(zip(keys, cell, strict=True)) | {"stage": name, "customers": cells[cell].get(place, 0)}
         for cell in ordered
         for place, name in enumerate(_PLACES)
     ]
 
 
-def _table(rows: list[dict[str, Any]], by: Sequence[str]) -> pa.Table:
+def _table(rows: list[dict[str, Any]], by: Sequence[Dimension]) -> pa.Table:
     import pyarrow as pa
 
-    schema = pa.schema([(name, pa.string()) for name in (*by, "stage")])
-    return pa.Table.from_pylist(rows, schema.append(pa.field("customers", pa.int64())))
+    schema = pa.schema([(name, pa.string()) for name in (*(one.column for one in by), "stage")])
+    table = pa.Table.from_pylist(rows, schema.append(pa.field("customers", pa.int64())))
+    return table.rename_columns([*(one.title(_COLUMNS) for one in by), *_COLUMNS])
 
 
 def _sentence(rows: list[dict[str, Any]], cut: Cut) -> str:
