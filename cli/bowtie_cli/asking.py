@@ -36,7 +36,8 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
     ):
         result: Result = getattr(views, view)(**parameters)
     result.sentence, *result.notes = map(as_options, [result.sentence, *result.notes])
-    session.say(_where(result, asked))
+    if session.shows_progress and result.meta.get("as_of") is not None:
+        session.say(_where(result, asked))
     if session.verbose:
         for statement in result.sql:
             session.say(f"{statement};\n")
@@ -46,12 +47,12 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
 def _where(result: Result, asked: Mapping[str, Any]) -> str:
     """Definition, day and position of an answer, for whoever reads it later."""
     meta = result.meta
-    day = ""
-    if meta.get("as_of") is not None:
-        newest = "" if asked.get("as_of") else " (the newest fact)"
-        day = f"as of {plain(meta['as_of'])}{newest}, "
+    newest = "" if asked.get("as_of") else " (the newest fact)"
     known = f"known at {plain(meta['known_at'])}, " if meta.get("known_at") else ""
-    return f"{meta['definition']}, {day}{known}position {meta['position']:,}."
+    return (
+        f"{meta['definition']}, as of {plain(meta['as_of'])}{newest}, {known}"
+        f"position {meta['position']:,}."
+    )
 
 
 @contextmanager
