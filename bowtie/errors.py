@@ -14,8 +14,7 @@
         SealedKeyMissing             1   the master key that opens personal data is not at hand
       EventRejected                  1   an event is wrong in itself; `reason` says in which way
       RuleViolation                  1   a command breaks a rule of sequence
-      Conflict                       4   the stream, or the name asked for, changed or is taken
-        StreamConflict               4   the stream is not at the expected version
+      Conflict                       4   what was asked for changed or is taken
         AliasClaimed                 4   the alias belongs to another customer
         IdReused                     4   (source, id) is taken by an event of other content
       DefinitionError                1   a stage definition is wrong; names the line
@@ -51,7 +50,6 @@ __all__ = [
     "StoreMissing",
     "StoreNewer",
     "StoreReadOnly",
-    "StreamConflict",
     "TablesError",
     "TablesForeign",
     "TablesHeld",
@@ -155,16 +153,6 @@ class Conflict(BowtieError):
     """What was asked for changed meanwhile, or is taken."""
 
     exit_code = 4
-
-
-class StreamConflict(Conflict):
-    """The stream is not at the version the caller expected."""
-
-    def __init__(self, stream: str, expected: object, actual: int) -> None:
-        self.stream, self.expected, self.actual = stream, expected, actual
-        super().__init__(
-            f"{stream} is at version {actual}, not at {expected}: read it again, then repeat"
-        )
 
 
 class AliasClaimed(Conflict):

@@ -36,11 +36,16 @@ class Occurred(Protocol):
     """What the rules need to know of an event."""
 
     @property
-    def data(self) -> Event: ...
+    def data(self) -> Event:
+        """The fact."""
+
     @property
-    def occurred_at(self) -> datetime: ...
+    def occurred_at(self) -> datetime:
+        """When it happened."""
+
     @property
-    def position(self) -> int: ...
+    def position(self) -> int:
+        """Its place among the others."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

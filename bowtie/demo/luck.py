@@ -35,6 +35,7 @@ class _Hand(NamedTuple):
 
     @property
     def is_big(self) -> bool:
+        """Whether the first year alone makes the customer one of high value."""
         return self.seats * CENTS_FOR_A_SEAT * (100 - self.discount) >= BIG_YEAR_CENTS * 100
 
 

@@ -104,6 +104,7 @@ class _Gathered:
         self._problems: dict[int, str] = {}
 
     def add(self, row: Row | BadRow, ids: RowIds) -> None:
+        """Take one more row."""
         if isinstance(row, BadRow):
             self._problems[len(self.lines)] = row.problem
             self.lines.append(row.raw)
@@ -112,6 +113,7 @@ class _Gathered:
         self._numbers.append(row.line)
 
     def chunk(self) -> Chunk:
+        """The rows taken, as lines."""
         return Chunk(self._numbers[0], self.lines, self._numbers, self._problems or None)
 
 

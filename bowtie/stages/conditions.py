@@ -67,6 +67,7 @@ class _Reader:
         self.model = self._event()
 
     def condition(self) -> Condition:
+        """The condition, checked."""
         return Condition(
             event=self.model.type_name,
             where=self._where(),

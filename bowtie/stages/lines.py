@@ -51,6 +51,7 @@ class _Scanner:
         self.counts: dict[Path, int] = {}
 
     def scan(self) -> dict[Path, int]:
+        """The line of each path in the text."""
         table: Path = ()
         self._skip_blank()
         while self.place < len(self.text):

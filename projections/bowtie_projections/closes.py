@@ -14,14 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import Definition
+from bowtie.stages.paid import GRACE
 from bowtie_projections import tables
 from bowtie_projections.conditions import Facts, plain_rows
 from bowtie_projections.expressions import map_text, span
 
-__all__ = ["GRACE", "closes"]
-
-#: How long a contract that passed its end without a word is waited for.
-GRACE = timedelta(days=30)
+__all__ = ["closes"]
 
 _DAY = timedelta(days=1)
 #: A contract that is said to end so late has no end.

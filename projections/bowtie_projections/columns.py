@@ -99,6 +99,7 @@ class _Lines(NamedTuple):
 
     @classmethod
     def split(cls, data: bytes) -> _Lines:
+        """The lines of newline-ended text, without a copy."""
         ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n")) + 1
         return cls(pa.py_buffer(data), np.concatenate([[0], ends]))
 
@@ -106,6 +107,7 @@ class _Lines(NamedTuple):
         return len(self.offsets) - 1
 
     def array(self) -> Any:
+        """The lines as an Arrow array."""
         buffers = [None, pa.py_buffer(self.offsets.data), self.data]
         return pa.Array.from_buffers(pa.large_binary(), len(self), buffers)
 

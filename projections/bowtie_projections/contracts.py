@@ -12,20 +12,18 @@ each line has its own: that of the latest signing that had happened by then, els
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie.stages.paid import GRACE
 from bowtie_projections import tables
 from bowtie_projections.localtime import local_day
 from bowtie_projections.views.cut import Cut, counts
 
-__all__ = ["GRACE", "Rates", "rates"]
-
-#: How long a contract that passed its last day without an event counts as active.
-GRACE = timedelta(days=30)
+__all__ = ["Rates", "rates"]
 
 _ONE = sa.literal_column("1", sa.Integer())
 _NOUGHT = sa.literal_column("0", sa.Integer())

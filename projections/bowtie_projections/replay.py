@@ -227,6 +227,7 @@ class _Run:
         )
 
     def report(self, standing: Standing, *, rebuilt: bool = False, note: str = "") -> ReplayReport:
+        """What was done so far, and where the tables stand."""
         return ReplayReport(
             events=self.events,
             position=standing.position,

@@ -113,12 +113,15 @@ class _UpTo:
         self.store_id = source.store_id
 
     def head(self) -> int:
+        """Where the tables stand."""
         return self._position
 
     def hash_at(self, position: int) -> str:
+        """As of the log itself."""
         return self._source.hash_at(position)
 
     def batches(self, after: int, upto: int, size: int) -> Iterator[StateBatch]:
+        """As of the log itself."""
         return self._source.batches(after, upto, size)
 
 
