@@ -12,9 +12,12 @@
         StoreNewer                   1   written by a newer version of bowtie
         StoreReadOnly                1   the store or its folder can't be written
         SealedKeyMissing             1   the master key that opens personal data is not at hand
+        StoreBusy                    4   another writer has held the store all the while
+        StoreAway                    1   the database server can't be reached, or went away
       EventRejected                  1   an event is wrong in itself; `reason` says in which way
       RuleViolation                  1   a command breaks a rule of sequence
       Conflict                       4   what was asked for changed or is taken
+        StreamConflict               4   the stream is not at the version that was expected
         AliasClaimed                 4   the alias belongs to another customer
         IdReused                     4   (source, id) is taken by an event of other content
       DefinitionError                1   a stage definition is wrong; names the line
@@ -46,10 +49,13 @@ __all__ = [
     "Refused",
     "RuleViolation",
     "SealedKeyMissing",
+    "StoreAway",
+    "StoreBusy",
     "StoreError",
     "StoreMissing",
     "StoreNewer",
     "StoreReadOnly",
+    "StreamConflict",
     "TablesError",
     "TablesForeign",
     "TablesHeld",
@@ -115,6 +121,16 @@ class SealedKeyMissing(StoreError):
     """The master key that opens sealed personal data is not at hand."""
 
 
+class StoreBusy(StoreError, TimeoutError):
+    """Another writer held the store for longer than this one was to wait; trying again is safe."""
+
+    exit_code = 4
+
+
+class StoreAway(StoreError, ConnectionError):
+    """The database server can't be reached, or the connection to it broke."""
+
+
 class EventRejected(BowtieError, ValueError):
     """An event is wrong in itself.
 
@@ -153,6 +169,24 @@ class Conflict(BowtieError):
     """What was asked for changed meanwhile, or is taken."""
 
     exit_code = 4
+
+
+class StreamConflict(Conflict):
+    """The stream is not at the version that was expected: read it again, and decide anew.
+
+    Args:
+        stream: its kind and key.
+        expected: what was asked for, in words or as a number.
+        actual: the version found; 0 where the stream has no event.
+    """
+
+    def __init__(self, stream: str, expected: str, actual: int) -> None:
+        self.stream, self.expected, self.actual = stream, expected, actual
+        found = f"is at version {actual}" if actual else "has no event"
+        super().__init__(
+            f"{stream.partition('/')[2]!r} {found}, and {expected} was expected: read it again and"
+            " decide anew"
+        )
 
 
 class AliasClaimed(Conflict):
