@@ -13,7 +13,8 @@ from bowtie.corrections import corrected, newest_version, retraction_of
 from bowtie.decoding import data_of, open_value, seal_fact
 from bowtie.errors import EventRejected, RuleViolation
 from bowtie.events import CATALOGUE
-from bowtie.memory import RULED_TOPICS, StreamMemory
+from bowtie.expecting import ANY, Expected, conflict
+from bowtie.memory import StreamMemory
 from bowtie.reader import Reader
 from bowtie.rules import SEQUENCED
 from bowtie.sealing import SEALED_PREFIX, StoreKeys
@@ -28,11 +29,15 @@ _SPECIAL = SEQUENCED | _REFUSABLE
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How to take facts: as a command, with corrections, or as an export put back."""
+    """How to take facts: as a command, with corrections, or as an export put back.
+
+    A command may expect something of its stream.
+    """
 
     command: bool = False
     correct: bool = False
     restore: bool = False
+    expected: Expected = ANY
 
 
 @dataclass(slots=True)
@@ -45,9 +50,17 @@ class Rejection:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch; ``positions`` says where each fact taken (or its duplicate) is."""
+    """What became of a batch.
+
+    Attributes:
+        positions: where each fact taken (or its duplicate) is.
+        versions: of a command's facts in their streams; 0 for a duplicate.
+        recorded_at: when those that were appended were recorded, in microseconds.
+    """
 
     positions: list[int] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    recorded_at: int = 0
     appended: int = 0
     duplicates: int = 0
     corrected: int = 0
@@ -70,7 +83,7 @@ class Batch:
     ) -> None:
         self.outcome = Outcome()
         self._tx, self._memory, self._secrets, self._reader = tx, memory, secrets, reader
-        self._stamp, self._mode = stamp, mode
+        self._stamp, self._mode, self._expected = stamp, mode, mode.expected
         self._claims = Claims(tx, secrets)
         self._start = self._position = tx.head
         self._events: list[tuple[str, int, str, bytes]] = []
@@ -83,7 +96,7 @@ class Batch:
         """Decide about each stamped fact, in order.
 
         Raises:
-            EventRejected, RuleViolation: a command is refused.
+            EventRejected, RuleViolation, StreamConflict: a command is refused.
         """
         if look_first:
             self._taken = self._tx.ids([fact.id_hash for fact in facts])
@@ -107,9 +120,22 @@ class Batch:
         if row is not None:
             self._take_again(fact, IdRow(*row))
             return
+        if self._expected is not ANY:
+            self._expect(fact.stream)
         if fact.type in _SPECIAL:
             self._check_special(fact)
         self._append(fact)
+
+    def _expect(self, stream: str) -> None:
+        """See that the stream is as expected, before anything is appended to it.
+
+        What was recorded already is taken as done before this is asked: a command sent again, under
+        the same id and with the same content, succeeded the first time.
+        """
+        found = conflict(stream, self._expected, self._memory.version(self._tx, stream))
+        if found is not None:
+            raise found
+        self._expected = ANY  # the next one follows upon this one
 
     def _take_again(self, fact: Fact, row: IdRow) -> None:
         """Decide about a fact whose id is taken."""
@@ -119,6 +145,8 @@ class Batch:
         if newest.content == fact.content_hash:
             self.outcome.duplicates += 1
             self.outcome.positions.append(newest.position)
+            if self._mode.command:
+                self.outcome.versions.append(0)
         elif self._mode.correct:
             self._correct(fact, number + 1, name, newest)
         else:
@@ -165,6 +193,8 @@ class Batch:
         self._events.append((fact.stream, version, fact.type, state))
         self._new[fact.id_hash] = (self._position, fact.content_hash)
         self.outcome.positions.append(self._position)
+        if self._mode.command:
+            self.outcome.versions.append(version)
 
     def _decided_state(self, fact: Fact) -> bytes:
         """The state of a fact with personal fields, or that breaks a rule."""
@@ -189,6 +219,7 @@ class Batch:
         self.flush()
         self._tx.insert_ids(self._new)
         self.outcome.appended = self._position - self._start
+        self.outcome.recorded_at = self._recorded_at
         self._tx.insert_keys(self._memory.new_keys())
         if self._position > self._start:
             self._commits.append((self._position, self._recorded_at))
@@ -212,11 +243,7 @@ class Batch:
             self._check_document(fact)
 
     def _check_sequence(self, fact: Fact) -> None:
-        stored = None
-        if not self._memory.follows(fact.stream):  # a retraction in this batch unfollowed it
-            self.flush()
-            stored = self._tx.streams([fact.stream], RULED_TOPICS)
-        violation = self._memory.follow(stored, fact)
+        violation = self._memory.follow(fact)
         if violation is None or self._mode.restore:
             return
         if self._mode.command:
@@ -247,9 +274,8 @@ class Batch:
                 "wrong_subject",
                 "subject: the event to retract is another customer's; write that subject",
             )
-        if topic in SEQUENCED:
-            self._memory.unfollow(stream)
-        elif topic in IDENTITY:
+        self._memory.retract(stream, (source, event_id))
+        if topic in IDENTITY:
             self.flush()
             self._claims.retract(row.position, (source, event_id))
 

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
 from bowtie.codec import Fact, codec_for
-from bowtie.decoding import Decoder, unwrap_key, wrap_key
+from bowtie.decoding import unwrap_key, wrap_key
 from bowtie.errors import RuleViolation, SealedKeyMissing
-from bowtie.events import ContractSigned, Retracted
-from bowtie.rules import SEQUENCED, Signing, broken_rule
+from bowtie.ruled import RULED_TOPICS, RuledStream
+from bowtie.rules import SEQUENCED, broken_rule
 from bowtie.sealing import new_key
 from bowtie.stores.contract import StoredState, Writing
 from bowtie.times import from_micros
 
-__all__ = ["RULED_TOPICS", "StreamMemory"]
+__all__ = ["StreamMemory"]
 
 _MAX_STREAMS = 1_000_000
 _MAX_JOURNEYS = 100_000
 _MAX_KEYS = 200_000
-#: The types that must be read to apply the rules.
-RULED_TOPICS = ("contract_signed", "retracted")
-
-
-@dataclass(slots=True)
-class _Ruled:
-    """What the rules of sequence know of one stream: its signings, and the ids retracted in it."""
-
-    signings: dict[str, Signing] = field(default_factory=dict)
-    retracted: set[tuple[str, str]] = field(default_factory=set)
-
-    def take(self, data: Any, when: datetime) -> None:
-        """Know one more signing; the first one counts."""
-        signing, known = Signing.of(data, when), self.signings.get(data.contract)
-        if known is None or signing.signed_at < known.signed_at:
-            self.signings[data.contract] = signing
 
 
 class StreamMemory:
@@ -48,7 +29,7 @@ class StreamMemory:
     def __init__(self, master_key: bytes) -> None:
         self._master_key = master_key
         self._versions: dict[str, int] = {}
-        self._ruled: dict[str, _Ruled] = {}
+        self._ruled: dict[str, RuledStream] = {}
         self._keys: dict[str, bytes] = {}
         self._new_keys: dict[str, bytes] = {}
         self._head = -1
@@ -103,19 +84,26 @@ class StreamMemory:
         stored: dict[str, list[StoredState]] = {stream: [] for stream in streams}
         for state in tx.streams(sorted(known), RULED_TOPICS) if known else ():
             stored[state.stream].append(state)
-        self._ruled |= {stream: _ruled_from(states) for stream, states in stored.items()}
+        for stream, states in stored.items():
+            ruled = self._ruled[stream] = RuledStream()
+            ruled.follow(states)
 
     def committed(self, head: int) -> None:
         """The batch is in the store."""
         self._head = head
 
-    def next_version(self, tx: Writing, stream: str) -> int:
-        """The version of the stream's next event, counted up."""
+    def version(self, tx: Writing, stream: str) -> int:
+        """The newest version of a stream; 0 where it has no event."""
         version = self._versions.get(stream)
         if version is None:
             version = 0 if self._complete else tx.versions([stream]).get(stream, 0)
-        self._versions[stream] = version + 1
-        return version + 1
+            self._versions[stream] = version
+        return version
+
+    def next_version(self, tx: Writing, stream: str) -> int:
+        """The version of the stream's next event, counted up."""
+        version = self._versions[stream] = self.version(tx, stream) + 1
+        return version
 
     def key(self, stream: str) -> bytes:
         """The stream's own key; a new one must be kept with :meth:`new_keys`."""
@@ -134,49 +122,20 @@ class StreamMemory:
         made, self._new_keys = self._new_keys, {}
         return [(stream, wrap_key(self._master_key, key, stream)) for stream, key in made.items()]
 
-    def follow(self, stored: Sequence[StoredState] | None, fact: Fact) -> RuleViolation | None:
-        """Which rule the fact breaks; the stream then goes on with it.
-
-        ``stored`` are the stream's ruled events, needed only where :meth:`follows` is false.
-        """
-        ruled = self._ruled.get(fact.stream)
-        if ruled is None:
-            ruled = self._ruled[fact.stream] = _ruled_from(stored or [])
+    def follow(self, fact: Fact) -> RuleViolation | None:
+        """Which rule the fact breaks; its stream then goes on with it."""
+        ruled = self._ruled[fact.stream]
         data, when = codec_for(fact.type).decode(fact.whole), from_micros(fact.at)
-        signing = None if data.contract is None else ruled.signings.get(data.contract)
-        violation = broken_rule(fact.type, data, signing, when)
-        if fact.type == "contract_signed" and (fact.source, fact.id) not in ruled.retracted:
-            ruled.take(data, when)
+        violation = broken_rule(fact.type, data, ruled.signing(data.contract), when)
+        if fact.type == "contract_signed":
+            ruled.sign(fact.source, fact.id, data, when)
         return violation
-
-    def follows(self, stream: str) -> bool:
-        """Whether the stream's rules can be applied without reading it."""
-        return stream in self._ruled
 
     def is_new(self, stream: str) -> bool:
         """Whether the stream has no event yet."""
         return self._versions.get(stream, 0) == 0
 
     def retract(self, stream: str, named: tuple[str, str]) -> None:
-        """An event of the stream that is not there yet will never count."""
+        """An event of the stream, there already or still to come, counts no more."""
         if stream in self._ruled:
-            self._ruled[stream].retracted.add(named)
-
-    def unfollow(self, stream: str) -> None:
-        """Something in the stream was retracted: its rules must be read again."""
-        self._ruled.pop(stream, None)
-
-
-def _ruled_from(stored: Sequence[StoredState]) -> _Ruled:
-    ruled, decode = _Ruled(), Decoder()
-    events = [decode(state) for state in stored]
-    for event in events:
-        if isinstance(event.data, Retracted):
-            ruled.retracted.add((event.data.of_source, event.data.of_id))
-    for event in events:
-        if (
-            isinstance(event.data, ContractSigned)
-            and (event.source, event.id) not in ruled.retracted
-        ):
-            ruled.take(event.data, event.occurred_at)
-    return ruled
+            self._ruled[stream].retract(*named)
