@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
 
 from bowtie.codec import Fact, Stamp
 from bowtie.deciding import Batch, Mode, Outcome
+from bowtie.errors import StoreBusy
 from bowtie.memory import StreamMemory
 from bowtie.reader import Reader
-from bowtie.stores.contract import Store, Writing
+from bowtie.stores.contract import Store, Taken, Writing
 
-__all__ = ["Appender"]
+__all__ = ["Also", "Appender"]
+
+#: What else to write in the same transaction, knowing the outcome.
+Also = Callable[[Writing, Outcome], None]
+#: Seconds that a writer waits for the others, unless it says.
+WAIT = 30.0
 
 
 class Appender:
-    """Appends batches of facts to a store, each batch in one transaction."""
+    """Appends batches of facts to a store, each batch in one transaction.
+
+    Threads may share it: they append one after the other.
+    """
 
     def __init__(self, store: Store, reader: Reader) -> None:
         self._store, self._reader = store, reader
@@ -25,12 +36,16 @@ class Appender:
         self._memory = StreamMemory(store.master_key)
         #: look ids up before inserting them; where none is expected, a clash shows at the insert
         self._look_first = store.head() > 0
+        self._lock = Lock()
 
     def append(
         self,
         facts: Sequence[Fact],
         mode: Mode,
-        also: Callable[[Writing, Outcome], None] | None = None,
+        also: Also | None = None,
+        *,
+        connection: Any = None,
+        timeout: float | None = None,
     ) -> Outcome:
         """Decide about the facts and append those that are taken, all in one transaction.
 
@@ -38,40 +53,84 @@ class Appender:
             facts: in the order to append them.
             mode: how to take them.
             also: what else to write in the same transaction, knowing the outcome.
+            connection: the caller's own, to write within its open transaction.
+            timeout: seconds to wait for other writers (30).
 
         Raises:
-            EventRejected, RuleViolation: a command is refused; nothing was appended.
+            EventRejected, RuleViolation, StreamConflict: a command is refused; nothing was
+                appended.
+            StoreBusy: others wrote all that time.
         """
         for fact in facts:
             if not fact.id_hash:
                 self.stamp(fact)
+        if connection is not None:
+            # It may yet be rolled back, so nothing of it is remembered; and its caller may hold the
+            # writer's lock already, so it must not queue behind threads that wait for that.
+            memory = StreamMemory(self._store.master_key)
+            with self._store.writing(connection, timeout) as tx:
+                return self._decide(tx, memory, facts, mode, also, look_first=True)
+        with self._turn(WAIT if timeout is None else timeout):
+            return self._append(facts, mode, also, timeout)
+
+    @contextmanager
+    def _turn(self, timeout: float) -> Iterator[None]:
+        if not self._lock.acquire(timeout=timeout):
+            raise StoreBusy(
+                f"{self._store.url}: other threads have been writing for {timeout:g} seconds; try"
+                " again"
+            )
         try:
-            return self._attempt(facts, mode, also)
-        except sqlite3.IntegrityError:
-            if self._look_first:
+            yield
+        finally:
+            self._lock.release()
+
+    def _append(
+        self, facts: Sequence[Fact], mode: Mode, also: Also | None, timeout: float | None
+    ) -> Outcome:
+        look_first = self._look_first or mode.command
+        try:
+            outcome = self._attempt(facts, mode, also, timeout, look_first=look_first)
+        except Taken:
+            if look_first:
                 raise
-            self._look_first = True
-            return self._attempt(facts, mode, also)
+            outcome = self._attempt(facts, mode, also, timeout, look_first=True)
+        self._look_first = bool(outcome.duplicates or outcome.corrected or outcome.rejected)
+        return outcome
 
     def _attempt(
         self,
         facts: Sequence[Fact],
         mode: Mode,
-        also: Callable[[Writing, Outcome], None] | None,
+        also: Also | None,
+        timeout: float | None,
+        *,
+        look_first: bool,
     ) -> Outcome:
         try:
-            with self._store.writing() as tx:
-                self._memory.begin(tx, facts)
-                batch = Batch(tx, self._memory, self._secrets, self._reader, self.stamp, mode=mode)
-                batch.take_all(facts, look_first=self._look_first or mode.command)
-                batch.finish()
-                if also is not None:
-                    also(tx, batch.outcome)
+            with self._store.writing(timeout=timeout) as tx:
+                outcome = self._decide(tx, self._memory, facts, mode, also, look_first=look_first)
                 head = tx.head
         except BaseException:
             self._memory.forget()
             raise
         self._memory.committed(head)
-        outcome = batch.outcome
-        self._look_first = bool(outcome.duplicates or outcome.corrected or outcome.rejected)
         return outcome
+
+    def _decide(
+        self,
+        tx: Writing,
+        memory: StreamMemory,
+        facts: Sequence[Fact],
+        mode: Mode,
+        also: Also | None,
+        *,
+        look_first: bool,
+    ) -> Outcome:
+        memory.begin(tx, facts)
+        batch = Batch(tx, memory, self._secrets, self._reader, self.stamp, mode=mode)
+        batch.take_all(facts, look_first=look_first)
+        batch.finish()
+        if also is not None:
+            also(tx, batch.outcome)
+        return batch.outcome

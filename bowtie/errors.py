@@ -10,6 +10,7 @@
         StoreMissing                 1   there is no store where one was named
         NotAStore                    1   the file is another program's
         StoreNewer                   1   written by a newer version of bowtie
+        StoreOlder                   1   written by an older version: bowtie init upgrades it
         StoreReadOnly                1   the store or its folder can't be written
         SealedKeyMissing             1   the master key that opens personal data is not at hand
         StoreBusy                    4   another writer has held the store all the while
@@ -54,6 +55,7 @@ __all__ = [
     "StoreError",
     "StoreMissing",
     "StoreNewer",
+    "StoreOlder",
     "StoreReadOnly",
     "StreamConflict",
     "TablesError",
@@ -111,6 +113,10 @@ class NotAStore(StoreError):
 
 class StoreNewer(StoreError):
     """A newer version of bowtie wrote this store; this version can't read it safely."""
+
+
+class StoreOlder(StoreError):
+    """An older version of bowtie wrote this store: it can be read, but not written."""
 
 
 class StoreReadOnly(StoreError, PermissionError):

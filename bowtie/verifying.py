@@ -103,7 +103,7 @@ def _tools(store: Store) -> tuple[Decoder, Reader, ContentOf | None]:
 def _commits(audit: Audit) -> Iterator[Problem]:
     """Each position is dated, and dates never fall."""
     before, covered = 0, 0
-    for position, recorded_at in audit.commits():
+    for position, recorded_at, _ in audit.commits():
         if recorded_at < before:
             yield Problem("commit", "was recorded before the events before it", position)
         before, covered = recorded_at, position

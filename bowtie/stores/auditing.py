@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bowtie.stores.contract import IdRow, Store
+from bowtie.stores.contract import CommitRow, IdRow, Snapshot, Store
 from bowtie.stores.sqlite import SqliteStore
 
 __all__ = ["Audit"]
@@ -28,6 +28,7 @@ class Audit:
         if not isinstance(store, SqliteStore):
             raise TypeError(f"{type(store).__name__} has no audit")
         self._reading = store.reading
+        self._has_snapshots = store.version > 1
         self.upto = upto
 
     def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -58,16 +59,29 @@ class Audit:
         )
         return {row[0]: IdRow(row[1], row[2]) for row in rows}
 
-    def commits(self) -> Iterator[tuple[int, int]]:
-        """(last position, recorded_at) of each commit, by position."""
+    def commits(self) -> Iterator[CommitRow]:
+        """What dates and seals each transaction, by position."""
         after = -1
         while True:
             rows = self._rows(
-                "SELECT last_position, recorded_at FROM bowtie_commits"
+                "SELECT * FROM bowtie_commits"
                 " WHERE last_position > ? ORDER BY last_position LIMIT ?",
                 (after, _STEP),
             )
-            yield from rows
+            yield from (CommitRow(*row) for row in rows)
             if not rows or after >= self.upto:
+                return
+            after = rows[-1][0]
+
+    def snapshots(self) -> Iterator[tuple[str, Snapshot]]:
+        """The snapshots, by stream."""
+        after = ""
+        while self._has_snapshots:
+            rows = self._rows(
+                "SELECT * FROM bowtie_snapshots WHERE stream > ? ORDER BY stream LIMIT 1000",
+                (after,),
+            )
+            yield from ((row[0], Snapshot(*row[1:])) for row in rows)
+            if not rows:
                 return
             after = rows[-1][0]

@@ -10,11 +10,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bowtie.sealing import StoreKeys
 
-__all__ = ["IdRow", "ParkedLine", "StateBatch", "Store", "StoredState", "Writing"]
+__all__ = [
+    "CommitRow",
+    "IdRow",
+    "ParkedLine",
+    "Snapshot",
+    "StateBatch",
+    "Store",
+    "StoredState",
+    "Taken",
+    "Writing",
+]
+
+
+class Taken(Exception):
+    """An id, or a version of a stream, is in the store already: nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,25 @@ class IdRow(NamedTuple):
     content: bytes | None
 
 
+class CommitRow(NamedTuple):
+    """What dates and seals the events of one transaction: those up to ``last_position``."""
+
+    last_position: int
+    recorded_at: int
+    seal: bytes | None = None
+
+
+class Snapshot(NamedTuple):
+    """What a stream folded to at a version, as whoever made it wrote it down.
+
+    ``schema`` says by which rules: a snapshot of other rules is of no use.
+    """
+
+    version: int
+    schema: str
+    state: bytes
+
+
 class ParkedLine(NamedTuple):
     """A line that was refused; ``sealed`` is the line under the store's key."""
 
@@ -76,6 +109,8 @@ class Writing(Protocol):
     recorded_at: int
     #: the newest recorded_at before this transaction
     last_recorded_at: int
+    #: the seal of the transaction before this one; None in an empty store, or where there is none
+    last_seal: bytes | None
 
     def versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream that exists."""
@@ -90,13 +125,24 @@ class Writing(Protocol):
         """The events of some topics in some streams, each stream's in the order of versions."""
 
     def insert_events(self, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
-        """Append (stream, version, topic, state) rows; positions follow the head without gaps."""
+        """Append (stream, version, topic, state) rows; positions follow the head without gaps.
+
+        Raises:
+            Taken: a version is there already; the transaction can only be rolled back.
+        """
 
     def insert_ids(self, rows: Mapping[bytes, tuple[int, bytes]]) -> None:
-        """Take ids: position and content by hash; an integrity error where one is taken."""
+        """Take ids: position and content by hash.
 
-    def insert_commits(self, rows: Sequence[tuple[int, int]]) -> None:
-        """Date events: (last position, recorded_at) rows."""
+        Raises:
+            Taken: one of them is taken; the transaction can only be rolled back.
+        """
+
+    def clear_contents(self, streams: Sequence[str]) -> None:
+        """Let the ids of these streams' events no longer say what the events said."""
+
+    def insert_commits(self, rows: Sequence[CommitRow]) -> None:
+        """Date and seal events."""
 
     def claim(self, alias: str) -> str | None:
         """The stream that an alias (its hash) belongs to."""
@@ -108,13 +154,31 @@ class Writing(Protocol):
         """The wrapped keys of those streams that have one."""
 
     def insert_keys(self, rows: Sequence[tuple[str, bytes]]) -> None:
-        """Keep streams' wrapped keys."""
+        """Keep streams' wrapped keys; a new one takes the place of the old."""
+
+    def delete_keys(self, streams: Sequence[str]) -> int:
+        """Destroy streams' keys for ever; how many there were."""
+
+    def forgotten(self, subjects: Sequence[str]) -> set[str]:
+        """Those of the subjects (their hashes) that were forgotten."""
+
+    def insert_forgotten(self, subjects: Sequence[str]) -> None:
+        """Note that subjects (their hashes) are forgotten."""
+
+    def set_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep a stream's snapshot instead of the one before."""
+
+    def drop_snapshots(self, streams: Sequence[str] | None = None) -> None:
+        """Drop the snapshots of these streams, or all."""
 
     def park(self, rows: Sequence[tuple[object, ...]]) -> None:
         """Keep refused lines; one that is parked already stays as it is."""
 
     def unpark(self, parked_id: int) -> None:
-        """Drop a parked line that has been recorded."""
+        """Drop a parked line."""
+
+    def unpark_subjects(self, subjects: Sequence[str]) -> int:
+        """Drop the parked lines of subjects (their hashes); how many there were."""
 
     def meta(self, name: str) -> bytes | str | None:
         """What was noted under a name."""
@@ -139,6 +203,10 @@ class Store(Protocol):
         """Random, from when it was made."""
 
     @property
+    def version(self) -> int:
+        """The version of its tables: an older store can be read, but not written."""
+
+    @property
     def master_key(self) -> bytes:
         """The key that wraps the others."""
 
@@ -161,8 +229,38 @@ class Store(Protocol):
     def meta(self) -> Mapping[str, bytes | str]:
         """What the store knows of itself."""
 
-    def writing(self) -> AbstractContextManager[Writing]:
-        """A transaction under the writer's lock."""
+    def upgrade(self) -> bool:
+        """Bring the tables to the version of this code; whether they were older.
+
+        Raises:
+            StoreReadOnly: it can't be written.
+        """
+
+    def writing(
+        self, connection: Any = None, timeout: float | None = None
+    ) -> AbstractContextManager[Writing]:
+        """A transaction under the writer's lock.
+
+        Args:
+            connection: the caller's own, on the same file or database (an SQLAlchemy
+                ``Connection``, or the driver's): all is written in its open transaction, which the
+                caller commits or rolls back. What fails here leaves the caller's own rows as they
+                were before. The writer's lock is held until the caller ends the transaction.
+            timeout: how long to wait for the writer's lock, in seconds (30).
+
+        Raises:
+            StoreBusy: another writer held the lock all that time.
+            StoreOlder: the store must be upgraded first.
+            Taken: an id or a version is in the store already.
+            UsageError: the connection is no transaction's, or another database's.
+        """
+
+    def changed(self, after: int, timeout: float) -> bool:
+        """Wait until there are events after a position; whether there are, when the time is over.
+
+        Args:
+            timeout: how long to wait, in seconds.
+        """
 
     def batches(self, after: int, upto: int, size: int) -> Iterator[StateBatch]:
         """The events of positions (after, upto] in runs of at most ``size``."""
@@ -173,14 +271,23 @@ class Store(Protocol):
     def state_at(self, position: int) -> StoredState:
         """The event at a position that is known to exist."""
 
-    def stream(self, stream: str) -> list[StoredState]:
-        """All events of a stream, in the order of its versions."""
+    def stream(self, stream: str, after: int = 0) -> list[StoredState]:
+        """The events of a stream after a version of it, in the order of its versions."""
+
+    def snapshot(self, stream: str) -> Snapshot | None:
+        """The stream's snapshot, if it has one."""
+
+    def last_commit(self) -> CommitRow | None:
+        """The newest transaction's; None in an empty store."""
 
     def position_recorded_by(self, micros: int) -> int:
         """The last position recorded at or before a moment; 0 when none was."""
 
     def keys(self, streams: Iterable[str] | None = None) -> dict[str, bytes]:
         """The wrapped keys of the streams named, or of all."""
+
+    def forgotten(self) -> dict[str, int]:
+        """When each forgotten subject (its hash) was forgotten, in microseconds."""
 
     def parked(self) -> Iterator[ParkedLine]:
         """The parked lines, oldest first."""

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteDatastore
 
-__all__ = ["SCHEMA_VERSION", "Recorder"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Recorder", "insert_many"]
 
 #: The version of the tables below; written to ``user_version``.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: "bowt": tells a bowtie store from other programs' databases.
 APPLICATION_ID = 0x626F7774
 
@@ -37,9 +37,9 @@ CREATE TABLE IF NOT EXISTS bowtie_ids (
     hash BLOB PRIMARY KEY, position INTEGER NOT NULL, content BLOB
 ) WITHOUT ROWID;
 
--- recorded_at of all events after the commit before, up to last_position
+-- recorded_at of all events after the commit before, up to last_position, and their seal
 CREATE TABLE IF NOT EXISTS bowtie_commits (
-    last_position INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL
+    last_position INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL, seal BLOB
 );
 
 CREATE TABLE IF NOT EXISTS bowtie_keys (stream TEXT PRIMARY KEY, wrapped BLOB NOT NULL)
@@ -53,6 +53,14 @@ CREATE TABLE IF NOT EXISTS bowtie_parked (
     problem TEXT NOT NULL, origin TEXT NOT NULL, line INTEGER NOT NULL,
     parked_at INTEGER NOT NULL, subject TEXT, sealed BLOB NOT NULL
 );
+
+CREATE TABLE IF NOT EXISTS bowtie_snapshots (
+    stream TEXT PRIMARY KEY, version INTEGER NOT NULL, schema TEXT NOT NULL, state BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS bowtie_forgotten (
+    subject TEXT PRIMARY KEY, forgotten_at INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
 
@@ -64,14 +72,16 @@ class Recorder(SQLiteApplicationRecorder):
         self.create_table_statements += _TABLES.strip().split("\n\n")
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Cursor]:
-        """A transaction that holds the writer's lock; rolled back when the block raises."""
-        with (
-            self.datastore.get_connection(commit=True) as connection,
-            connection.cursor() as cursor,
-        ):
+    def writing(self, timeout: float) -> Iterator[sqlite3.Cursor]:
+        """A transaction that holds the writer's lock; rolled back when the block raises.
+
+        Args:
+            timeout: how long to wait for the lock, in seconds.
+        """
+        with self._writer(timeout) as connection, connection.cursor() as cursor:
             cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             cursor.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+            cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
@@ -81,10 +91,28 @@ class Recorder(SQLiteApplicationRecorder):
             connection.commit()
 
     @contextmanager
+    def _writer(self, timeout: float) -> Iterator[SQLiteConnection]:
+        """The pool's connection for writing: threads of one process wait for each other here."""
+        pool = self.datastore.pool
+        connection = pool.get_connection(timeout, is_writer=True)
+        try:
+            yield connection
+        finally:
+            pool.put_connection(connection)
+
+    @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
         """A transaction that sees one state of the store."""
         with self.datastore.transaction(commit=False) as cursor, cursor as raw:
             yield raw
+
+    @staticmethod
+    def events(cursor: sqlite3.Cursor) -> Iterator[tuple[int, str, int, str, bytes]]:
+        """(position, stream, version, topic, state) of each event, in the order of positions."""
+        yield from cursor.connection.execute(
+            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
+            " ORDER BY rowid"
+        )
 
 
 def insert_many(cursor: sqlite3.Cursor, table: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -6,25 +6,30 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from cryptography.exceptions import InvalidTag
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import ConnectionUnavailableError, PersistenceError
 from eventsourcing.sqlite import SQLiteDatastore
 
 from bowtie.errors import (
     NotAStore,
     SealedKeyMissing,
+    StoreBusy,
     StoreError,
     StoreMissing,
     StoreNewer,
+    StoreOlder,
     StoreReadOnly,
 )
 from bowtie.sealing import StoreKeys, load_master_key, make_master_key, new_key, unwrap, wrap
-from bowtie.stores.contract import ParkedLine, StateBatch, StoredState
+from bowtie.seals import chain
+from bowtie.stores.contract import CommitRow, ParkedLine, Snapshot, StateBatch, StoredState
 from bowtie.stores.recorder import APPLICATION_ID, SCHEMA_VERSION, Recorder
 from bowtie.stores.sqlite_writing import STATE, SqliteWriting, head_of
 
@@ -32,6 +37,8 @@ __all__ = ["SqliteStore"]
 
 _LOCK_TIMEOUT = 30
 _STORE_KEY = "store key"
+#: How often a reader that waits for new events looks, in seconds.
+_POLL = 0.02
 
 
 class SqliteStore:
@@ -46,7 +53,10 @@ class SqliteStore:
                 raise _explained(error, url) from error
         name = f"file:{uuid4().hex}?mode=memory&cache=shared" if path is None else str(path)
         self._datastore = SQLiteDatastore(
-            name, lock_timeout=_LOCK_TIMEOUT, originator_id_type="text"
+            name,
+            lock_timeout=_LOCK_TIMEOUT,
+            pool_timeout=_LOCK_TIMEOUT,
+            originator_id_type="text",
         )
         self._recorder = Recorder(self._datastore)
         self._secrets: StoreKeys | None = None
@@ -59,6 +69,12 @@ class SqliteStore:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def version(self) -> int:
+        """The version of its tables."""
+        with self.reading() as cursor:
+            return _version(cursor)
 
     def close(self) -> None:
         """Release the file; the store can't be used after."""
@@ -85,7 +101,7 @@ class SqliteStore:
 
     def _make(self) -> None:
         self._master = make_master_key(self.path)
-        with self._recorder.writing() as cursor:
+        with self._recorder.writing(_LOCK_TIMEOUT) as cursor:
             (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if tables:  # another process made it meanwhile
                 return
@@ -95,6 +111,25 @@ class SqliteStore:
             cursor.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             meta = {"store_id": uuid4().hex, "store_key": wrap(self._master, new_key(), _STORE_KEY)}
             cursor.executemany("INSERT INTO bowtie_meta VALUES (?,?)", list(meta.items()))
+
+    def upgrade(self) -> bool:
+        """Bring the tables to the version of this code; whether they were older."""
+        if self.version == SCHEMA_VERSION:
+            return False
+        with self._transaction(_LOCK_TIMEOUT) as cursor:
+            if _version(cursor) == SCHEMA_VERSION:  # another process did it meanwhile
+                return False
+            cursor.execute("ALTER TABLE bowtie_commits ADD COLUMN seal BLOB")
+            for statement in self._recorder.create_table_statements:
+                cursor.execute(statement)
+            commits = cursor.execute(
+                "SELECT last_position, recorded_at FROM bowtie_commits ORDER BY last_position"
+            ).fetchall()
+            events = self._recorder.events(cursor)
+            seals = [(seal, last) for last, _, seal in chain(self.store_id, commits, events)]
+            cursor.executemany("UPDATE bowtie_commits SET seal = ? WHERE last_position = ?", seals)
+            cursor.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        return True
 
     # -- keys ---------------------------------------------------------------------------------
 
@@ -208,15 +243,42 @@ class SqliteStore:
                 return
             after = rows[-1][0]
 
-    def stream(self, stream: str) -> list[StoredState]:
-        """All events of a stream, in the order of its versions."""
+    def stream(self, stream: str, after: int = 0) -> list[StoredState]:
+        """The events of a stream after a version of it, in the order of its versions."""
         if any("\ud800" <= character <= "\udfff" for character in stream):
             return []  # half of a character: no text that could be stored
         with self.reading() as cursor:
             rows = cursor.execute(
-                f"{STATE} WHERE e.originator_id = ? ORDER BY e.originator_version", (stream,)
+                f"{STATE} WHERE e.originator_id = ? AND e.originator_version > ?"
+                " ORDER BY e.originator_version",
+                (stream, after),
             )
             return [StoredState(*row) for row in rows]
+
+    def snapshot(self, stream: str) -> Snapshot | None:
+        """The stream's snapshot, if it has one."""
+        if self.version < SCHEMA_VERSION:
+            return None
+        with self.reading() as cursor:
+            row = cursor.execute(
+                "SELECT version, schema, state FROM bowtie_snapshots WHERE stream = ?", (stream,)
+            ).fetchone()
+        return Snapshot(*row) if row else None
+
+    def last_commit(self) -> CommitRow | None:
+        """The newest transaction's; None in an empty store."""
+        with self.reading() as cursor:
+            row = cursor.execute(
+                "SELECT * FROM bowtie_commits ORDER BY last_position DESC LIMIT 1"
+            ).fetchone()
+        return CommitRow(*row) if row else None
+
+    def forgotten(self) -> dict[str, int]:
+        """When each forgotten subject (its hash) was forgotten, in microseconds."""
+        if self.version < SCHEMA_VERSION:
+            return {}
+        with self.reading() as cursor:
+            return {row[0]: row[1] for row in cursor.execute("SELECT * FROM bowtie_forgotten")}
 
     def position_recorded_by(self, micros: int) -> int:
         """The last position recorded at or before a moment; 0 when none was."""
@@ -252,15 +314,41 @@ class SqliteStore:
     # -- writing ------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self) -> Iterator[SqliteWriting]:
+    def writing(
+        self, connection: Any = None, timeout: float | None = None
+    ) -> Iterator[SqliteWriting]:
         """A transaction under the writer's lock."""
+        if connection is not None:
+            raise NotImplementedError
+        with self._transaction(_LOCK_TIMEOUT if timeout is None else timeout) as cursor:
+            if _version(cursor) < SCHEMA_VERSION:
+                raise StoreOlder(
+                    f"{self.url} was written by an older version of bowtie: run bowtie init to"
+                    " upgrade it (older versions can't write it then)"
+                )
+            yield SqliteWriting(cursor)
+
+    @contextmanager
+    def _transaction(self, timeout: float) -> Iterator[sqlite3.Cursor]:
         try:
-            with self._recorder.writing() as cursor:
-                yield SqliteWriting(cursor)
-        except (PersistenceError, sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.IntegrityError):
-                raise
+            with self._recorder.writing(timeout) as cursor:
+                yield cursor
+        except (PersistenceError, sqlite3.Error) as error:
             raise _explained(error, self.url) from error
+
+    def changed(self, after: int, timeout: float) -> bool:
+        """Wait until there are events after a position; whether there are."""
+        end = time.monotonic() + timeout
+        while self.head() <= after:
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(_POLL, left))
+        return True
+
+
+def _version(cursor: sqlite3.Cursor) -> int:
+    return int(cursor.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _read_batch(cursor: sqlite3.Cursor, after: int, upto: int, size: int) -> StateBatch | None:
@@ -340,8 +428,6 @@ def _explained(error: Exception, url: str) -> StoreError:
         return StoreError(
             f"{url}: the disk is full; free some space and repeat (what was reported is kept)"
         )
-    if "locked" in text:
-        return StoreError(
-            f"{url}: another process has been writing for {_LOCK_TIMEOUT} seconds; try again"
-        )
+    if "locked" in text or isinstance(error, ConnectionUnavailableError):
+        return StoreBusy(f"{url}: another writer has held the store all the while; try again")
     return StoreError(f"{url}: {text}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from bowtie.stores.contract import IdRow, StoredState
+from bowtie.stores.contract import CommitRow, IdRow, Snapshot, StoredState, Taken
 from bowtie.stores.recorder import insert_many
 from bowtie.times import now_micros
 
@@ -20,6 +21,22 @@ STATE = (
 )
 
 
+#: Those of a list of texts, given as :func:`_listed` writes them.
+_LISTED = "(SELECT value FROM json_each(?))"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return json.dumps(list(texts), ensure_ascii=False)
+
+
+@contextmanager
+def _taken() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise Taken(str(error)) from error
+
+
 class SqliteWriting:
     """One transaction; see :class:`bowtie.stores.contract.Writing`."""
 
@@ -27,9 +44,11 @@ class SqliteWriting:
         self._cursor = cursor
         self.head = head_of(cursor)
         row = cursor.execute(
-            "SELECT recorded_at FROM bowtie_commits ORDER BY last_position DESC LIMIT 1"
+            "SELECT recorded_at, seal FROM bowtie_commits ORDER BY last_position DESC LIMIT 1"
         ).fetchone()
-        self.last_recorded_at: int = row[0] if row else 0
+        self.last_recorded_at: int
+        self.last_seal: bytes | None
+        self.last_recorded_at, self.last_seal = row or (0, None)
         #: this store's clock, one value a transaction, never falling
         self.recorded_at = max(now_micros(), self.last_recorded_at)
 
@@ -38,7 +57,7 @@ class SqliteWriting:
         rows = self._cursor.execute(
             "SELECT value, (SELECT max(originator_version) FROM stored_events"
             " WHERE originator_id = value) FROM json_each(?)",
-            (json.dumps(list(streams), ensure_ascii=False),),
+            (_listed(streams),),
         )
         return {row[0]: row[1] for row in rows if row[1] is not None}
 
@@ -63,10 +82,10 @@ class SqliteWriting:
     def streams(self, streams: Sequence[str], topics: Sequence[str]) -> list[StoredState]:
         """The events of some topics in some streams, each stream's in the order of versions."""
         rows = self._cursor.execute(
-            f"{STATE} WHERE e.originator_id IN (SELECT value FROM json_each(?))"
+            f"{STATE} WHERE e.originator_id IN {_LISTED}"
             f" AND e.topic IN ({','.join('?' * len(topics))})"
             " ORDER BY e.originator_id, e.originator_version",
-            (json.dumps(streams, ensure_ascii=False), *topics),
+            (_listed(streams), *topics),
         )
         return [self._dated(StoredState(*row)) for row in rows]
 
@@ -78,17 +97,27 @@ class SqliteWriting:
 
     def insert_events(self, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
         """Append (stream, version, topic, state) rows; positions follow the head without gaps."""
-        insert_many(self._cursor, "stored_events", rows)
+        with _taken():
+            insert_many(self._cursor, "stored_events", rows)
         self.head += len(rows)
 
     def insert_ids(self, rows: Mapping[bytes, tuple[int, bytes]]) -> None:
-        """Take ids: position and content by hash; ``IntegrityError`` where one is taken."""
+        """Take ids: position and content by hash; ``Taken`` where one is taken."""
         # sorted: neighbours in the tree are written together
-        insert_many(self._cursor, "bowtie_ids", [(one, *rows[one]) for one in sorted(rows)])
+        with _taken():
+            insert_many(self._cursor, "bowtie_ids", [(one, *rows[one]) for one in sorted(rows)])
 
-    def insert_commits(self, rows: Sequence[tuple[int, int]]) -> None:
-        """Date events: (last position, recorded_at) rows."""
-        insert_many(self._cursor, "bowtie_commits", rows)
+    def clear_contents(self, streams: Sequence[str]) -> None:
+        """Let the ids of these streams' events no longer say what the events said."""
+        self._cursor.execute(
+            "UPDATE bowtie_ids SET content = NULL WHERE position IN (SELECT rowid"
+            f" FROM stored_events WHERE originator_id IN {_LISTED})",
+            (_listed(streams),),
+        )
+
+    def insert_commits(self, rows: Sequence[CommitRow]) -> None:
+        """Date and seal events."""
+        insert_many(self._cursor, "bowtie_commits", [CommitRow(*row) for row in rows])
 
     def claim(self, alias: str) -> str | None:
         """The stream that an alias (its hash) belongs to."""
@@ -107,15 +136,50 @@ class SqliteWriting:
     def keys(self, streams: Sequence[str]) -> dict[str, bytes]:
         """The wrapped keys of those streams that have one."""
         rows = self._cursor.execute(
-            "SELECT stream, wrapped FROM bowtie_keys"
-            " WHERE stream IN (SELECT value FROM json_each(?))",
-            (json.dumps(streams, ensure_ascii=False),),
+            f"SELECT stream, wrapped FROM bowtie_keys WHERE stream IN {_LISTED}",
+            (_listed(streams),),
         )
         return {row[0]: row[1] for row in rows}
 
     def insert_keys(self, rows: Sequence[tuple[str, bytes]]) -> None:
-        """Keep streams' wrapped keys."""
-        insert_many(self._cursor, "bowtie_keys", rows)
+        """Keep streams' wrapped keys; a new one takes the place of the old."""
+        self._cursor.executemany("REPLACE INTO bowtie_keys VALUES (?, ?)", rows)
+
+    def delete_keys(self, streams: Sequence[str]) -> int:
+        """Destroy streams' keys for ever; how many there were."""
+        return self._cursor.execute(
+            f"DELETE FROM bowtie_keys WHERE stream IN {_LISTED}", (_listed(streams),)
+        ).rowcount
+
+    def forgotten(self, subjects: Sequence[str]) -> set[str]:
+        """Those of the subjects (their hashes) that were forgotten."""
+        rows = self._cursor.execute(
+            f"SELECT subject FROM bowtie_forgotten WHERE subject IN {_LISTED}",
+            (_listed(subjects),),
+        )
+        return {row[0] for row in rows}
+
+    def insert_forgotten(self, subjects: Sequence[str]) -> None:
+        """Note that subjects (their hashes) are forgotten."""
+        self._cursor.executemany(
+            "INSERT INTO bowtie_forgotten VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(subject, self.recorded_at) for subject in subjects],
+        )
+
+    def set_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep a stream's snapshot instead of the one before."""
+        self._cursor.execute(
+            "REPLACE INTO bowtie_snapshots VALUES (?, ?, ?, ?)", (stream, *snapshot)
+        )
+
+    def drop_snapshots(self, streams: Sequence[str] | None = None) -> None:
+        """Drop the snapshots of these streams, or all."""
+        if streams is None:
+            self._cursor.execute("DELETE FROM bowtie_snapshots")
+        else:
+            self._cursor.execute(
+                f"DELETE FROM bowtie_snapshots WHERE stream IN {_LISTED}", (_listed(streams),)
+            )
 
     def park(self, rows: Sequence[tuple[object, ...]]) -> None:
         """Keep refused lines; one that is parked already stays as it is."""
@@ -124,8 +188,14 @@ class SqliteWriting:
         )
 
     def unpark(self, parked_id: int) -> None:
-        """Drop a parked line that has been recorded."""
+        """Drop a parked line."""
         self._cursor.execute("DELETE FROM bowtie_parked WHERE parked_id = ?", (parked_id,))
+
+    def unpark_subjects(self, subjects: Sequence[str]) -> int:
+        """Drop the parked lines of subjects (their hashes); how many there were."""
+        return self._cursor.execute(
+            f"DELETE FROM bowtie_parked WHERE subject IN {_LISTED}", (_listed(subjects),)
+        ).rowcount
 
     def meta(self, name: str) -> bytes | str | None:
         """What was noted under a name."""

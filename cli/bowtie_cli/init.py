@@ -24,7 +24,7 @@ __all__ = ["init"]
 def init(
     session: Session, definition: str | None, personal: tuple[str, ...], output: Output
 ) -> None:
-    r"""Create a store, or set what a store goes by.
+    r"""Create a store, or set what a store goes by; upgrade one that an older version made.
 
     \b
     Example:
@@ -35,6 +35,7 @@ def init(
     if definition is not None:  # a wrong one must not leave a store behind
         load_definition(definition)
     with session.engine(create=True) as engine:
+        upgraded = engine.store.upgrade()
         if personal:
             engine.init_personal_names(personal)
         if definition is not None:
@@ -47,7 +48,8 @@ def init(
             "position": engine.store.head(),
         }
     rows = [{"setting": name.replace("_", " "), "value": _shown(whole[name])} for name in whole]
-    output.show(Answer(["setting", "value"], rows, whole, f"{whole['store']} is ready."))
+    done = "was upgraded, and is ready" if upgraded else "is ready"
+    output.show(Answer(["setting", "value"], rows, whole, f"{whole['store']} {done}."))
 
 
 def _shown(value: object) -> str:

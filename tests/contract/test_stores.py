@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from io import BytesIO
 
 import pytest
 
 from bowtie import Bowtie
-from bowtie.stores.contract import StoredState
+from bowtie.stores.contract import CommitRow, StoredState, Taken
 from tests.logs import log, wire
 
 
 def _append(engine: Bowtie, *rows: tuple[str, int, str, bytes]) -> None:
     with engine.store.writing() as tx:
         tx.insert_events(rows)
-        tx.insert_commits([(tx.head, tx.recorded_at)])
+        tx.insert_commits([CommitRow(tx.head, tx.recorded_at, None)])
 
 
 def test_a_new_store_is_empty(engine: Bowtie) -> None:
@@ -42,7 +41,7 @@ def test_a_version_can_be_taken_once(engine: Bowtie) -> None:
     """Two writers can't both write the same version of a stream; nothing of the second stays."""
     _append(engine, ("customer/a", 1, "touched", b"{}\n"))
 
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(Taken):
         _append(engine, ("customer/b", 1, "touched", b"{}\n"), ("customer/a", 1, "x", b"{}\n"))
 
     assert engine.store.head() == 1
@@ -53,7 +52,7 @@ def test_an_id_can_be_taken_once(engine: Bowtie) -> None:
     with engine.store.writing() as tx:
         tx.insert_ids({b"1" * 16: (1, b"c" * 16)})
 
-    with pytest.raises(sqlite3.IntegrityError), engine.store.writing() as tx:
+    with pytest.raises(Taken), engine.store.writing() as tx:
         tx.insert_events([("customer/a", 1, "touched", b"{}\n")])
         tx.insert_ids({b"1" * 16: (2, b"d" * 16)})
 
