@@ -52,6 +52,7 @@ from bowtie.events import (
     UsageMetered,
     WrittenOff,
 )
+from bowtie.expecting import ANY, NO_STREAM, STREAM_EXISTS, retrying
 from bowtie.ingest import IngestReport
 from bowtie.journey import Journey, decide, evolve, initial
 from bowtie.logs import Mapping
@@ -59,7 +60,10 @@ from bowtie.records import JourneyRecord
 from bowtie.stages import Definition, load_definition
 
 __all__ = [
+    "ANY",
     "CATALOGUE",
+    "NO_STREAM",
+    "STREAM_EXISTS",
     "ActionDone",
     "ActionDue",
     "ActionSnoozed",
@@ -118,4 +122,5 @@ __all__ = [
     "evolve",
     "initial",
     "load_definition",
+    "retrying",
 ]

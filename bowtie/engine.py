@@ -5,28 +5,30 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from threading import Lock
 from typing import Any, BinaryIO, Self
-from uuid import UUID
 
 from bowtie.appending import Appender
 from bowtie.codec import Fact
-from bowtie.deciding import Mode
+from bowtie.deciding import Mode, Outcome
 from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import AliasClaimed, DefinitionError, EventRejected, IdReused, UsageError
 from bowtie.events import PERSONAL_NAMES, Event
+from bowtie.expecting import ANY, Expected, check_expected
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
 from bowtie.logs.rows import Format
 from bowtie.parked import retry_parked
 from bowtie.reader import Reader
+from bowtie.recording import as_recorded, command_facts, holds_sealed
 from bowtie.records import JourneyRecord, journey_record
 from bowtie.restoring import restore_log
 from bowtie.sources import open_lines
 from bowtie.stages import Definition, load_definition
 from bowtie.stores import StoredState, open_store
-from bowtie.times import moment, now_micros
+from bowtie.times import moment
 
 __all__ = ["Bowtie"]
 
@@ -46,7 +48,9 @@ class Bowtie:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self.store = open_store(url, create=create)
+        self._lock = Lock()
         self._appender: Appender | None = None
+        self._settled: Reader | None = None
 
     def __repr__(self) -> str:
         return f"<Bowtie {self.store.url}>"
@@ -79,12 +83,15 @@ class Bowtie:
     def init(self, definition: str | os.PathLike[str] | None = None) -> None:
         """Set the store's default stage definition: a built-in name or a TOML file's path.
 
+        A store that an older version of bowtie wrote is upgraded first.
+
         Raises:
             DefinitionError: the definition is wrong, naming the line; or this store, which has
                 events, went by another text of that name and version.
         """
         chosen = load_definition(definition or _DEFAULT_DEFINITION, self.personal_names)
         used = f"definition {chosen.label}"
+        self.store.upgrade()
         with self.store.writing() as tx:
             if tx.head and tx.meta(used) not in (None, chosen.sha256):
                 raise DefinitionError(
@@ -119,6 +126,8 @@ class Bowtie:
             if tx.head:
                 raise UsageError("personal names can be chosen only while the store is empty")
             tx.set_meta("personal_names", "\n".join(names))
+        with self._lock:
+            self._appender = None
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -135,6 +144,9 @@ class Bowtie:
         correlation_id: str | None = None,
         causation_id: str | None = None,
         kind: str | None = None,
+        expected: Expected = ANY,
+        connection: Any = None,
+        timeout: float | None = None,
     ) -> list[Recorded]:
         """Append events to one stream, all or nothing, and return them as recorded.
 
@@ -149,47 +161,53 @@ class Bowtie:
             actor: who did it; sealed.
             correlation_id, causation_id: what the events belong to, what caused them.
             kind: the kind of stream, where the event may live in several.
+            expected: the version that the stream must be at (``journey.version``), or ``ANY``,
+                ``NO_STREAM``, ``STREAM_EXISTS``. An event that is recorded already, under the same
+                id and with the same content, is returned without looking at this.
+            connection: an SQLAlchemy or DB-API connection on the same database or file, in whose
+                open transaction to append: what it commits or rolls back, it does with its own rows
+                and these events together. It holds the writer's lock until then.
+            timeout: seconds to wait for other writers (30).
 
         Raises:
+            StreamConflict: the stream is not as expected.
+            StoreBusy: others wrote all that time.
             RuleViolation: a rule of sequence would be broken.
             EventRejected: an event is wrong in itself.
             IdReused, AliasClaimed: what it names is taken.
         """
-        if not events:
-            raise UsageError("name at least one event to record")
-        if id is not None and len(events) > 1:
-            raise UsageError("an id is for one event: record them one by one, or leave it out")
-        facts = [
-            self._reader().event(
-                {
-                    "specversion": "1.0",
-                    "id": id or _new_id(),
-                    "source": source or "bowtie",
-                    "subject": customer,
-                    "time": (occurred_at or datetime.now(UTC)).isoformat(),
-                    "recordedtime": known_from.isoformat() if known_from else None,
-                    "streamkind": kind,
-                    "timeprecision": "day" if day_only else None,
-                    "correlationid": correlation_id,
-                    "causationid": causation_id,
-                    "authid": actor,
-                },
-                event,
-            )
-            for event in events
-        ]
-        return self._command(facts)
+        facts = command_facts(
+            self._reader(),
+            customer,
+            events,
+            occurred_at=occurred_at,
+            source=source,
+            id=id,
+            known_from=known_from,
+            day_only=day_only,
+            actor=actor,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            kind=kind,
+        )
+        if expected is not ANY:
+            check_expected(expected, facts)
+        outcome = self._command(facts, Mode(command=True, expected=expected), connection, timeout)
+        if all(outcome.versions) and not any(map(holds_sealed, facts)):
+            return as_recorded(facts, events, outcome)
+        decode = self._decoder({fact.stream for fact in facts})
+        return [decode(self.store.state_at(position)) for position in outcome.positions]
 
-    def _command(self, facts: list[Fact]) -> list[Recorded]:
+    def _command(
+        self, facts: list[Fact], mode: Mode, connection: Any, timeout: float | None
+    ) -> Outcome:
         try:
-            outcome = self._append().append(facts, Mode(command=True))
+            return self._append().append(facts, mode, connection=connection, timeout=timeout)
         except EventRejected as error:
             conflict = _CONFLICTS.get(error.reason)
             if conflict is None:
                 raise
             raise conflict(error.problem) from None
-        decode = self._decoder({fact.stream for fact in facts})
-        return [decode(self.store.state_at(position)) for position in outcome.positions]
 
     def ingest(
         self,
@@ -334,12 +352,19 @@ class Bowtie:
     # -- inside -------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        return Reader(self.personal_names)
+        """What checks events; kept once there are some, which settle the personal names."""
+        if self._settled is None:
+            reader = Reader(self.personal_names)
+            if not self.store.head():
+                return reader
+            self._settled = reader
+        return self._settled
 
     def _append(self) -> Appender:
-        if self._appender is None:
-            self._appender = Appender(self.store, self._reader())
-        return self._appender
+        with self._lock:
+            if self._appender is None:
+                self._appender = Appender(self.store, self._reader())
+            return self._appender
 
     def _ingesting(self, origin: str, mode: Mode) -> Ingesting:
         return Ingesting(self._append(), self._reader(), self.store.secrets, origin, mode)
@@ -352,15 +377,3 @@ class Bowtie:
         master = self.store.master_key
         keys = {stream: unwrap_key(master, key, stream) for stream, key in wrapped.items()}
         return Decoder({stream: key for stream, key in keys.items() if key is not None})
-
-
-def _new_id() -> str:
-    """A random id that grows with time (uuid7)."""
-    millis = now_micros() // 1000
-    raw = (
-        (millis << 80)
-        | (0x7 << 76)
-        | (int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0x3 << 62))
-        | (0x2 << 62)
-    )
-    return str(UUID(int=raw))

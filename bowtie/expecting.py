@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Literal, TypeVar
 
+from bowtie.codec import Fact
 from bowtie.errors import StreamConflict, UsageError
 
 __all__ = ["ANY", "NO_STREAM", "STREAM_EXISTS", "Expectation", "Expected", "retrying"]
@@ -42,12 +43,16 @@ STREAM_EXISTS: Final[Literal[Expectation.STREAM_EXISTS]] = Expectation.STREAM_EX
 Expected = Expectation | int
 
 
-def check_expected(expected: object) -> None:
-    """See that something can be expected.
+def check_expected(expected: object, facts: Sequence[Fact]) -> None:
+    """See that something can be expected of the stream of some facts.
 
     Raises:
-        UsageError: it is neither a version nor one of the three words.
+        UsageError: it is neither a version nor one of the three words, or there are two streams.
     """
+    if len({(fact.kind, fact.subject) for fact in facts}) > 1:
+        raise UsageError(
+            "these events belong to several streams: expect something of one at a time"
+        )
     if isinstance(expected, Expectation):
         return
     if not isinstance(expected, int) or isinstance(expected, bool) or expected < 0:

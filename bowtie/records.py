@@ -43,6 +43,8 @@ class JourneyRecord:
         timeline: all events known at the cut, in the order in which they occurred.
         definition: the label of the stage definition used.
         as_of: the moment as of which it was asked, now unless said.
+        version: of the customer's stream when it was read, whatever the cut: what
+            ``record(..., expected=)`` takes.
     """
 
     customer: str
@@ -52,6 +54,7 @@ class JourneyRecord:
     definition: str
     as_of: datetime
     known_at: datetime | None = None
+    version: int = 0
 
     @property
     def stage(self) -> str | None:
@@ -82,6 +85,7 @@ class JourneyRecord:
         """The record as one JSON object."""
         return {
             "customer": self.customer,
+            "version": self.version,
             "definition": self.definition,
             "as_of": iso(self.as_of),
             "known_at": iso(self.known_at) if self.known_at else None,
@@ -164,5 +168,12 @@ def journey_record(
         for event in sorted(seen, key=lambda event: (event.occurred_at, event.position))
     )
     return JourneyRecord(
-        customer, fold(counting), cycles, timeline, definition.label, as_of, known_at
+        customer,
+        fold(counting),
+        cycles,
+        timeline,
+        definition.label,
+        as_of,
+        known_at,
+        max(event.version for event in events),
     )

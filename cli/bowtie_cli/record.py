@@ -16,6 +16,7 @@ from bowtie_cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from bowtie.events import Event
+    from bowtie.expecting import Expected
 
 __all__ = ["event_of", "record"]
 
@@ -31,6 +32,12 @@ _JSON = re.compile(r'-?\d+(\.\d+)?|true|false|null|".*"', re.DOTALL)
 @click.option("--id", metavar="ID", help="Its id at the source: sent twice, recorded once.")
 @click.option("--source", metavar="NAME", help="The system that says so (bowtie).")
 @click.option("--known-from", metavar="T", help="When the source knew it.")
+@click.option(
+    "--expected",
+    metavar="N|any|no-stream|stream-exists",
+    callback=lambda _context, _option, text: _expected(text),
+    help="The version that the customer must be at (any).",
+)
 @click.option("--kind", metavar="KIND", help="The kind of stream, if CUSTOMER names no customer.")
 @output_options
 @pass_session
@@ -53,6 +60,7 @@ def record(
     Example:
       bowtie record acme touched channel=webinar direction=inbound --at 2026-01-05T10:00:00Z
       bowtie record acme traits_observed traits.employees=120 --at 2026-01-05
+      bowtie record acme onboarded --expected 2
     """
     from bowtie.times import moment
 
@@ -70,6 +78,22 @@ def record(
     said = {name: whole[name] for name in ("sequence", "time", "type", "subject", "source", "id")}
     sentence = f"Recorded at position {recorded.position}."
     output.show(Answer([*said, "data"], [said | {"data": whole["data"]}], whole, sentence))
+
+
+def _expected(text: str | None) -> Expected:
+    from bowtie.expecting import ANY, Expectation
+
+    if text is None:
+        return ANY
+    if re.fullmatch(r"\d{1,18}", text):
+        return int(text)
+    try:
+        return Expectation(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} can't be expected: write a version (0, 1, ...), any, no-stream or"
+            " stream-exists"
+        ) from None
 
 
 def event_of(type_name: str, fields: tuple[str, ...]) -> Event:

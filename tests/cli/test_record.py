@@ -56,6 +56,21 @@ def test_the_same_id_is_recorded_once(run):
     assert "7" in run(*once[:-1], "2026-01-06", code=4).error
 
 
+def test_what_is_expected_of_the_customer(run):
+    touch = ("record", "acme", "touched", "channel=web", "direction=inbound")
+    run(*touch, "--expected", "no-stream")
+    assert run("journey", "acme", "--json").json["version"] == 1
+    run(*touch, "--expected", "1")
+    assert (
+        "is at version 2, and version 1 was expected"
+        in run(*touch, "--expected", "1", code=4).error
+    )
+    assert "no event was expected" in run(*touch, "--expected", "no-stream", code=4).error
+    run(*touch, "--expected", "stream-exists")
+    run(*touch, "--expected", "any")
+    assert "write a version" in run(*touch, "--expected", "-1", code=2).error
+
+
 def test_another_kind_of_stream(run):
     fields = ("activity=acquire", "amount=10", "currency=EUR", "from_on=2026-01-01")
     wire = run(
