@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Verbosity, settings
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +41,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """A BOWTIE_STORE or the like of whoever runs the tests must not decide their result."""
     for name in list(os.environ):
-        if name.startswith("BOWTIE_") and name != "BOWTIE_TEST_DATA":
+        if name.startswith("BOWTIE_") and not name.startswith("BOWTIE_TEST_"):
             monkeypatch.delenv(name)
 
 
@@ -53,3 +58,26 @@ def shared_data() -> Path:
     if folder is None:
         pytest.skip("the test data is not here: name its folder in BOWTIE_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, started when the first test asks for it."""
+    from tests.postgres import running_server
+
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a store that is not there yet: a schema of its own in a shared database."""
+    with postgres_server.schema() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database of its own."""
+    with postgres_server.database() as url:
+        yield url
