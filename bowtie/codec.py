@@ -19,7 +19,7 @@ from bowtie.events import CATALOGUE, Event, personal_fields, stream_kinds
 from bowtie.fields import DECIMAL_PATTERN, PERSONAL, Currency, Day, Flag, Money, Number, Text, Whole
 from bowtie.times import SKEW
 
-__all__ = ["Fact", "Stamp", "TypeCodec", "codec_for", "id_hash", "state_of"]
+__all__ = ["MAPS", "Fact", "Stamp", "TypeCodec", "codec_for", "id_hash", "state_of"]
 
 _ENCODE = msgspec.json.Encoder().encode
 _ENCODE_SORTED = msgspec.json.Encoder(order="sorted").encode
@@ -27,7 +27,8 @@ _SKEW_MICROS = int(SKEW.total_seconds()) * 1_000_000
 _AWARE = Annotated[datetime, Meta(tz=True)]
 _TEXT = Annotated[str, Meta(min_length=1)]
 _DECIMAL = Annotated[str, Meta(pattern=DECIMAL_PATTERN)]
-_MAPS = ("traits", "properties")
+#: The fields that are maps; a state holds them as JSON text.
+MAPS = ("traits", "properties")
 
 
 class _Head(Struct, gc=False, omit_defaults=True):
@@ -49,7 +50,7 @@ class _Head(Struct, gc=False, omit_defaults=True):
     _alias: str | None = None
 
 
-class Fact(Struct, gc=False):
+class Fact(Struct, gc=False, array_like=True):
     """An event that is right in itself, ready to be decided on and appended.
 
     ``personal`` holds the plain values of its personal fields, by field name or ``traits.NAME``;
@@ -89,6 +90,7 @@ class Stamp:
     """Writes into facts what follows from them and from the store's key."""
 
     def __init__(self, content_key: bytes) -> None:
+        self.content_key = content_key
         self._keyed = hashlib.blake2b(key=content_key, digest_size=16)
 
     def __call__(self, fact: Fact) -> None:
@@ -137,6 +139,7 @@ class TypeCodec:
     def __init__(self, model: type[Event]) -> None:
         self.model = model
         self.name = model.type_name
+        self.version = model.data_version
         self.personal = tuple(sorted(personal_fields(model)))
         self.required_personal = tuple(
             name for name in self.personal if model.model_fields[name].is_required()
@@ -146,7 +149,7 @@ class TypeCodec:
         self.default_kind = model.stream_kind
         self.kinds = stream_kinds(model)
         self.problem = None if model.problem is Event.problem else model.problem
-        self.map = next((name for name in _MAPS if name in model.model_fields), None)
+        self.map = next((name for name in MAPS if name in model.model_fields), None)
 
     def check(self, data: Any) -> bool:
         """Whether what the struct can't say holds too."""
@@ -202,7 +205,7 @@ def _struct_for(model: type[Event]) -> type[Struct]:
 
 def _msgspec_type(hint: Any, name: str) -> Any:
     """The msgspec type that accepts a part of what a model's field accepts, and no more."""
-    if name in _MAPS:
+    if name in MAPS:
         scalars = dict[_TEXT, str | bool | int | float | None]
         return Annotated[scalars, Meta(min_length=1)] if name == "traits" else scalars
     for model_type, struct_type in _STRUCT_TYPES:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from bowtie.codec import Fact, codec_for
+from bowtie.codec import MAPS, Fact, codec_for
 from bowtie.envelope import Recorded
 from bowtie.errors import StoreError, StoreNewer
-from bowtie.events import CATALOGUE
+from bowtie.events import CATALOGUE, Event
+from bowtie.lifting import lift, newest_name, older_names
 from bowtie.sealing import is_sealed, open_sealed, seal, unwrap, wrap
 from bowtie.stores.contract import StoredState
 from bowtie.times import from_micros
 
 __all__ = ["Decoder", "key_context", "seal_fact", "unwrap_key"]
-
-_MAPS = ("traits", "properties")
 
 
 def key_context(stream: str) -> str:
@@ -56,10 +55,39 @@ def seal_fact(key: bytes, fact: Fact) -> str:
     return json.dumps(sealed, sort_keys=True)
 
 
-def open_value(key: bytes | None, token: str, stream: str, field: str) -> Any:
-    """The plain value of a sealed one, or the token itself where it can't be opened here."""
-    plain = None if key is None else open_sealed(key, token, _context(stream, field))
-    return token if plain is None else json.loads(plain)
+def open_value(
+    key: bytes | None, token: str, stream: str, field: str, older: Iterable[str] = ()
+) -> Any:
+    """The plain value of a sealed one, or the token itself where it can't be opened here.
+
+    Args:
+        older: what the field was called before, when the value may have been sealed.
+    """
+    if key is None:
+        return token
+    for name in (field, *older):
+        plain = open_sealed(key, token, _context(stream, name))
+        if plain is not None:
+            return json.loads(plain)
+    return token
+
+
+def data_of_state(stored: StoredState) -> dict[str, Any]:
+    """The data of a stored event in the newest form, maps as maps, without what is sealed.
+
+    Raises:
+        Unliftable: it is of an unknown version, or none of the one it says.
+    """
+    state: dict[str, Any] = msgspec.json.decode(stored.state)
+    return _lifted(CATALOGUE[stored.topic], state)
+
+
+def _lifted(model: type[Event], state: dict[str, Any]) -> dict[str, Any]:
+    data = {name: value for name, value in state.items() if not name.startswith("_")}
+    for name in MAPS:
+        if name in data:
+            data[name] = json.loads(data[name])
+    return lift(model, state.get("_v", 1), data)
 
 
 class Decoder:
@@ -88,23 +116,20 @@ class Decoder:
             ) from error
 
     def _recorded(self, stored: StoredState) -> Recorded:
-        state: dict[str, Any] = msgspec.json.decode(stored.state)
+        head: dict[str, Any] = msgspec.json.decode(stored.state)
         model = CATALOGUE[stored.topic]
-        version = state.pop("_v", 1)
+        version = head.get("_v", 1)
         if version > model.data_version:
             raise StoreNewer(
                 f"{stored.topic} at position {stored.position} has data version {version};"
                 f" this version of bowtie knows {model.data_version}: upgrade it"
             )
-        head = {name: state.pop(name) for name in list(state) if name.startswith("_")}
-        for name in _MAPS:
-            if name in state:
-                state[name] = json.loads(state[name])
+        data = _lifted(model, head)
         kind = head.get("_kind", "customer")
-        actor = self._put_back(state, head.get("_sealed"), stored.stream)
+        actor = self._put_back(data, head.get("_sealed"), stored.stream, model, version)
         known = head.get("_known")
         return Recorded(
-            data=model.model_validate(state),
+            data=model.model_validate(data),
             kind=kind,
             subject=head["_key"],
             version=stored.version,
@@ -122,18 +147,29 @@ class Decoder:
             extensions=json.loads(head["_ext"]) if "_ext" in head else {},
         )
 
-    def _put_back(self, state: dict[str, Any], sealed: str | None, stream: str) -> str | None:
+    def _put_back(
+        self,
+        data: dict[str, Any],
+        sealed: str | None,
+        stream: str,
+        model: type[Event],
+        version: int,
+    ) -> str | None:
         """Write the personal fields into the data; returns the actor."""
         actor = None
         for field, token in (json.loads(sealed) if sealed else {}).items():
-            value = open_value(self._keys.get(stream), token, stream, field)
-            name, _, inner = field.partition(".")
+            old, _, inner = field.partition(".")
+            name = newest_name(model, version, old)
+            older = () if inner else older_names(model, old)
+            value = open_value(self._keys.get(stream), token, stream, field, older)
             if field == "actor":
                 actor = str(value)
+            elif name is None:
+                continue  # the newest version has no such field
             elif inner:
-                state.setdefault(name, {})[inner] = value
+                data.setdefault(name, {})[inner] = value
             else:
-                state[name] = value
+                data[name] = value
         return actor
 
 

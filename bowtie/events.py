@@ -41,6 +41,7 @@ from bowtie.fields import (
     Text,
     Whole,
 )
+from bowtie.lifting import Lift, check_lifts
 
 __all__ = [
     "CATALOGUE",
@@ -115,13 +116,17 @@ class Event(BaseModel):
     type_name: ClassVar[str] = ""
     #: the kind of stream it belongs to
     stream_kind: ClassVar[str] = "customer"
-    #: the newest version of its fields; older stored ones are lifted on the way in
+    #: what lifts version 1 to 2, 2 to 3, ...; see :mod:`bowtie.lifting`
+    lifts: ClassVar[tuple[Lift, ...]] = ()
+    #: the newest version of its fields; older ones, stored or sent, are lifted on the way in
     data_version: ClassVar[int] = 1
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        cls.data_version = len(cls.lifts) + 1
+        check_lifts(cls)
 
     @staticmethod
     def problem(data: Any) -> str | None:  # noqa: ARG004  # what a model without such rules says

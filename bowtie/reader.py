@@ -18,10 +18,11 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from pydantic import ValidationError
 
-from bowtie.codec import Fact, TypeCodec, codec_for
+from bowtie.codec import MAPS, Fact, TypeCodec, codec_for
 from bowtie.envelope import Envelope, data_to_wire, parse_line, read_envelope
 from bowtie.errors import EventRejected
 from bowtie.events import CATALOGUE, PERSONAL_NAMES, Event
+from bowtie.lifting import Unliftable, lift, newest_name
 from bowtie.times import SKEW, iso, now_micros, to_micros
 
 __all__ = ["Reader", "explain"]
@@ -54,6 +55,7 @@ class _Line(Struct, gc=False, forbid_unknown_fields=True):
     storedtime: _AWARE | UnsetType = UNSET
     outofsequence: bool | UnsetType = UNSET
     sequence: str | UnsetType = UNSET
+    dataversion: int = 1
 
 
 @cache
@@ -74,13 +76,13 @@ class Reader:
         self, personal_names: Collection[str] = PERSONAL_NAMES, now: int | None = None
     ) -> None:
         self.personal_names = frozenset(personal_names)
-        self._now = now
+        self.now = now
         self.look_at_the_clock()
         self._types = _wire_types()
 
     def look_at_the_clock(self) -> None:
         """Measure the future from now on; a log may take hours to arrive."""
-        self.latest = (now_micros() if self._now is None else self._now) + _SKEW_MICROS
+        self.latest = (now_micros() if self.now is None else self.now) + _SKEW_MICROS
 
     def line(self, raw: bytes) -> Fact:
         """The fact a line states.
@@ -103,6 +105,7 @@ class Reader:
         latest = self.latest
         if (
             kind not in codec.kinds
+            or line.dataversion != codec.version
             or not codec.check(data)
             or not _EARLIEST <= at <= latest
             or (known is not None and not _EARLIEST <= known <= latest + _DAY_MICROS)
@@ -131,9 +134,10 @@ class Reader:
     def wire(self, wire: dict[str, Any]) -> Fact:
         """The fact a CloudEvents object states; raises as :meth:`line` does."""
         codec = self._codec_of(wire)
+        version = _version_of(wire, codec)
         fact = self._head(wire, codec)
         data = {} if wire.get("data") is None else wire["data"]
-        self.fill(fact, _validate(codec.model, data))
+        self.fill(fact, _validate(codec, version, data, self.personal_names))
         return fact
 
     def event(self, wire: dict[str, Any], event: Event) -> Fact:
@@ -189,15 +193,7 @@ class Reader:
             raise EventRejected(
                 "unknown_type", f"type: {name[:60]!r} is not in the catalogue{hint}"
             )
-        codec = self._types[name]
-        version = wire.get("dataversion", 1)
-        if not str(version).isdigit() or int(version) > codec.model.data_version:
-            raise EventRejected(
-                "invalid",
-                f"dataversion: {str(version)[:20]!r} of {codec.name} is newer than this version of"
-                f" bowtie knows ({codec.model.data_version}); upgrade it",
-            )
-        return codec
+        return self._types[name]
 
     def _check_times(self, envelope: Envelope) -> None:
         for name, ahead in (("time", 0), ("recordedtime", _DAY_MICROS)):
@@ -208,13 +204,56 @@ class Reader:
                 )
 
 
-def _validate(model: type[Event], data: Any) -> Event:
+def _version_of(wire: dict[str, Any], codec: TypeCodec) -> int:
+    """Which version of its type a line says it is written in; the first unless it says."""
+    said = str(wire.get("dataversion", 1))
+    if not (said.isascii() and said.isdecimal() and 0 < int(said[:20]) <= codec.version):
+        raise EventRejected(
+            "invalid",
+            f"dataversion: {said[:20]!r} of {codec.name} is none that this version of bowtie knows"
+            f" (1 to {codec.version}); upgrade it if it is newer",
+        )
+    return int(said)
+
+
+def _validate(
+    codec: TypeCodec, version: int, data: Any, personal_names: Collection[str] = ()
+) -> Event:
     if not isinstance(data, dict):
         raise EventRejected("invalid", "data: must be a JSON object")
+    older = f" (lifted from data version {version})" if version < codec.version else ""
     try:
-        return model.model_validate(data)
+        if older:
+            data = _lifted(codec, version, data, personal_names)
+        return codec.model.model_validate(data)
+    except Unliftable as error:
+        raise EventRejected("invalid", f"{error}{older}") from None
     except ValidationError as error:
-        raise EventRejected("invalid", explain(error, model)) from None
+        raise EventRejected("invalid", explain(error, codec.model) + older) from None
+
+
+def _lifted(
+    codec: TypeCodec, version: int, data: dict[str, Any], personal_names: Collection[str]
+) -> dict[str, Any]:
+    """Older data in the newest form; personal fields go by the lift, as they do in the store."""
+    public: dict[str, Any] = {}
+    hidden: dict[tuple[str, str | None], Any] = {}
+    for name, value in data.items():
+        newest = newest_name(codec.model, version, name)
+        if newest in codec.personal:
+            hidden[newest, None] = value
+        elif name in MAPS and isinstance(value, dict):
+            public[name] = {key: value[key] for key in value if key not in personal_names}
+            hidden |= {(name, key): value[key] for key in value if key in personal_names}
+        else:
+            public[name] = value
+    lifted = lift(codec.model, version, public)
+    for (name, key), value in hidden.items():
+        if key is None:
+            lifted[name] = value
+        else:
+            lifted.setdefault(name, {})[key] = value
+    return lifted
 
 
 def explain(error: ValidationError, model: type[Event]) -> str:

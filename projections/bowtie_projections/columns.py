@@ -25,15 +25,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bowtie.lifting import Unliftable
 from bowtie.stores.contract import StateBatch
-from bowtie_projections.shapes import NO_ROWS, Shape, Unreadable, shape_of
+from bowtie_projections.lifting import NOT_ONE, Unreadable
+from bowtie_projections.lines import Lines
+from bowtie_projections.shapes import NO_ROWS, Shape, shape_of
 from bowtie_projections.tables import events, skipped
 
 __all__ = ["Columns", "Misaligned", "columns_of"]
 
 _MICROS = pa.timestamp("us")
 _NO_EVENTS, _NO_SKIPPED = NO_ROWS[events.name], NO_ROWS[skipped.name]
-_UNREADABLE = (pa.ArrowException, msgspec.MsgspecError, UnicodeDecodeError, Unreadable)
+_UNREADABLE = (pa.ArrowException, msgspec.MsgspecError, UnicodeDecodeError, Unliftable, Unreadable)
 
 
 class Misaligned(Exception):
@@ -71,7 +74,7 @@ def columns_of(batch: StateBatch) -> Columns:
         Misaligned: the states can't be split into one line for each event.
     """
     positions = np.asarray(batch.positions, dtype=np.int64)
-    lines, topics = _Lines.split(batch.states), _Lines.split(batch.topics)
+    lines, topics = Lines.split(batch.states), Lines.split(batch.topics)
     if not len(lines) == len(topics) == len(positions):
         if len(positions) > 1:
             raise Misaligned
@@ -91,47 +94,6 @@ def columns_of(batch: StateBatch) -> Columns:
     )
 
 
-class _Lines(NamedTuple):
-    """Lines in one buffer: line i lies in [offsets[i], offsets[i + 1]), its newline included."""
-
-    data: pa.Buffer
-    offsets: npt.NDArray[np.int64]
-
-    @classmethod
-    def split(cls, data: bytes) -> _Lines:
-        """The lines of newline-ended text, without a copy."""
-        ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n")) + 1
-        return cls(pa.py_buffer(data), np.concatenate([[0], ends]))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def array(self) -> Any:
-        """The lines as an Arrow array."""
-        buffers = [None, pa.py_buffer(self.offsets.data), self.data]
-        return pa.Array.from_buffers(pa.large_binary(), len(self), buffers)
-
-    def take(self, rows: npt.NDArray[np.int64]) -> _Lines:
-        """Those lines, side by side in a buffer of their own."""
-        if len(rows) == len(self):
-            return self
-        _, offsets, data = self.array().take(pa.array(rows)).buffers()
-        return _Lines(data, np.frombuffer(memoryview(offsets), dtype=np.int64)[: len(rows) + 1])
-
-    def part(self, start: int, end: int) -> _Lines:
-        """The lines [start, end), in place."""
-        first, last = int(self.offsets[start]), int(self.offsets[end])
-        return _Lines(self.data.slice(first, last - first), self.offsets[start : end + 1] - first)
-
-    def whole(self) -> bool:
-        """Whether each line begins and ends as an object does, so that none hides another."""
-        seen = np.frombuffer(memoryview(self.data), dtype=np.uint8)
-        starts, ends = self.offsets[:-1], self.offsets[1:] - 2
-        if (ends <= starts).any():
-            return False
-        return bool((seen[starts] == ord("{")).all() and (seen[ends] == ord("}")).all())
-
-
 class _Part(NamedTuple):
     """What one type of event adds to a batch's columns."""
 
@@ -144,7 +106,7 @@ class _Part(NamedTuple):
     def read(
         cls,
         name: str,
-        lines: _Lines,
+        lines: Lines,
         positions: npt.NDArray[np.int64],
         recorded: Any,
         *,
@@ -170,15 +132,15 @@ class _Part(NamedTuple):
 
 
 def _read(
-    shape: Shape, lines: _Lines, first: int, bad: dict[int, str], *, trusted: bool
+    shape: Shape, lines: Lines, first: int, bad: dict[int, str], *, trusted: bool
 ) -> pa.Table:
     """The lines as columns; of those that can't be read the row and the reason go to ``bad``."""
     try:
         if not lines.whole():
             raise Unreadable("the state is no JSON object on one line")
-        read = shape.read(lines.data, longest=int(np.diff(lines.offsets).max()))
+        read = shape.read(lines)
         if read.num_rows != len(lines):
-            raise Unreadable("the state is not one JSON object")
+            raise Unreadable(NOT_ONE)
         if not trusted:
             read.validate(full=True)
         return read
@@ -195,7 +157,7 @@ def _read(
     )
 
 
-def _grouped(topics: _Lines) -> list[tuple[str, npt.NDArray[np.int64]]]:
+def _grouped(topics: Lines) -> list[tuple[str, npt.NDArray[np.int64]]]:
     """For each type that occurs the rows of its events, in order."""
     encoded = topics.array().dictionary_encode()
     codes = encoded.indices.to_numpy()

@@ -8,15 +8,18 @@ from functools import cache
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 import sqlalchemy as sa
 
 from bowtie.events import CATALOGUE, Event, personal_fields
+from bowtie_projections.lifting import NOT_ONE, VERSIONS, Lifting, Unreadable, parsing, read_json
+from bowtie_projections.lines import Lines
 from bowtie_projections.tables import ALIAS_EVENTS, facts, metadata
 
-__all__ = ["NO_ROWS", "Shape", "Unreadable", "arrow_schema", "shape_of"]
+__all__ = ["NO_ROWS", "Shape", "arrow_schema", "shape_of"]
 
 #: The keys of the envelope that a state begins with; those that no table holds are not read.
 _ENVELOPE: list[Any] = [
@@ -33,14 +36,9 @@ _ENVELOPE: list[Any] = [
     pa.field("_v", pa.int64()),
 ]
 _REQUIRED = ("_key", "_at", "_source", "_id")
-_LEAST_BLOCK = 1 << 20
 _TRAIT = pa.struct([("name", pa.string()), ("value", pa.string())])
 _MAP = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
-
-
-class Unreadable(ValueError):
-    """A state that can't become a row; the message says why."""
 
 
 _ARROW_TYPES: dict[type, pa.DataType] = {
@@ -90,9 +88,8 @@ class Shape:
         ]
         if model.type_name in ALIAS_EVENTS:
             self._required.append("_alias")
-        self._parse = pa.json.ParseOptions(
-            explicit_schema=self._schema(), unexpected_field_behavior="ignore"
-        )
+        self._parse = parsing(self._schema())
+        self._liftings: dict[int, Lifting] = {}
         self.empty = self._converted(self._schema().empty_table())
 
     @property
@@ -114,28 +111,59 @@ class Shape:
     def _key_of(self, column: str) -> str:
         return "_alias" if column == "alias_hash" else column
 
-    def read(self, data: pa.Buffer, longest: int) -> pa.Table:
-        """The columns that lines of JSON hold, in order.
+    def read(self, lines: Lines) -> pa.Table:
+        """The columns that lines of JSON hold, in order; those of an older version are lifted.
 
         Raises:
             pa.ArrowException, msgspec.MsgspecError, Unreadable: one of the lines is wrong.
         """
-        lines: Any = pa.BufferReader(data)
-        read = pa.json.read_json(
-            lines,
-            # a line that is longer than a block can't be read
-            read_options=pa.json.ReadOptions(block_size=max(_LEAST_BLOCK, longest)),
-            parse_options=self._parse,
-        )
+        if not self.model.lifts:
+            read = read_json(lines, self._parse)
+            self._refuse_newer(read["_v"])
+            return self._checked(read)
+        newest: pa.Table | None = None
+        try:
+            newest = read_json(lines, self._parse)
+        except pa.ArrowException:  # older data need not look like the newest
+            found: Any = read_json(lines, VERSIONS)["_v"]
+        else:
+            found = newest["_v"]
+        self._refuse_newer(found)
+        versions = found.fill_null(1).to_numpy()
+        if newest is not None and (versions == self.model.data_version).all():
+            return self._checked(newest)
+        return self._checked(self._lifted(lines, versions))
+
+    def _refuse_newer(self, versions: Any) -> None:
+        newest = pc.max(versions).as_py()
+        if newest is not None and newest > self.model.data_version:
+            raise Unreadable(
+                f"its data is of version {newest}, this bowtie knows {self.model.data_version}"
+            )
+
+    def _checked(self, read: pa.Table) -> pa.Table:
+        """The columns typed, where none lacks that must be there."""
         for name in self._required:
             if read[name].null_count:
                 raise Unreadable(f"the state has no {name}")
-        version = pc.max(read["_v"]).as_py()
-        if version is not None and version > self.model.data_version:
-            raise Unreadable(
-                f"its data is of version {version}, this bowtie knows {self.model.data_version}"
-            )
         return self._converted(read)
+
+    def _lifted(self, lines: Lines, versions: npt.NDArray[np.int64]) -> pa.Table:
+        """The columns of lines of several versions, each read and lifted as its own asks for."""
+        if len(versions) != len(lines):
+            raise Unreadable(NOT_ONE)
+        order, parts = [], []
+        for version in np.unique(versions):
+            rows = np.flatnonzero(versions == version)
+            order.append(rows)
+            parts.append(self._lifting(int(version))(lines.take(rows)))
+        back: Any = pa.array(np.argsort(np.concatenate(order)))
+        return pa.concat_tables(parts).take(back)
+
+    def _lifting(self, version: int) -> Lifting:
+        if version not in self._liftings:
+            self._liftings[version] = Lifting(self.model, version, self._schema())
+        return self._liftings[version]
 
     def _converted(self, read: pa.Table) -> pa.Table:
         for name in self._days:
