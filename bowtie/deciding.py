@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,7 +18,8 @@ from bowtie.memory import StreamMemory
 from bowtie.reader import Reader
 from bowtie.rules import SEQUENCED
 from bowtie.sealing import SEALED_PREFIX, StoreKeys
-from bowtie.stores.contract import IdRow, Writing
+from bowtie.seals import first_seal, next_seal
+from bowtie.stores.contract import CommitRow, IdRow, Writing
 
 __all__ = ["Batch", "Mode", "Outcome", "Rejection"]
 
@@ -87,9 +88,10 @@ class Batch:
         self._claims = Claims(tx, secrets)
         self._start = self._position = tx.head
         self._events: list[tuple[str, int, str, bytes]] = []
+        self._written: list[tuple[str, int, str, bytes]] = []
         self._new: dict[bytes, tuple[int, bytes]] = {}
         self._taken: dict[bytes, IdRow] = {}
-        self._commits: list[tuple[int, int]] = []
+        self._commits: list[CommitRow] = []
         self._recorded_at = tx.last_recorded_at if mode.restore else tx.recorded_at
 
     def take_all(self, facts: Sequence[Fact], *, look_first: bool) -> None:
@@ -211,7 +213,7 @@ class Batch:
         stored = self._tx.recorded_at if fact.stored is None else fact.stored
         stored = max(stored, self._recorded_at)
         if stored != self._recorded_at and self._position > self._start:
-            self._commits.append((self._position, self._recorded_at))
+            self._commits.append(CommitRow(self._position, self._recorded_at))
         self._recorded_at = stored
 
     def finish(self) -> None:
@@ -222,12 +224,23 @@ class Batch:
         self.outcome.recorded_at = self._recorded_at
         self._tx.insert_keys(self._memory.new_keys())
         if self._position > self._start:
-            self._commits.append((self._position, self._recorded_at))
-            self._tx.insert_commits(self._commits)
+            self._commits.append(CommitRow(self._position, self._recorded_at))
+            self._tx.insert_commits(list(self._sealed()))
+
+    def _sealed(self) -> Iterator[CommitRow]:
+        """The commits of this transaction, each with the seal over its events."""
+        seal = self._tx.last_seal or first_seal(str(self._tx.meta("store_id")))
+        before = self._start
+        for last, recorded_at, _ in self._commits:
+            events = self._written[before - self._start : last - self._start]
+            seal = next_seal(seal, last, recorded_at, range(before + 1, last + 1), events)
+            yield CommitRow(last, recorded_at, seal)
+            before = last
 
     def flush(self) -> None:
         """Write the events taken so far, so that this transaction can read them."""
         self._tx.insert_events(self._events)
+        self._written += self._events
         self._events = []
 
     # -- events that rules look at ------------------------------------------------------------
