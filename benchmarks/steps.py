@@ -15,7 +15,7 @@ from typing import Any
 
 #: The demo makes about this many events a customer.
 _EVENTS_PER_CUSTOMER = 21.5
-_BATCH = 20_000
+_BATCH = 50_000
 
 
 class Step:
@@ -155,7 +155,7 @@ def library_insert(step: Step) -> dict[str, Any]:
 def replay(step: Step) -> dict[str, Any]:
     """All read tables and the journey rows, from zero."""
     from bowtie import Bowtie
-    from bowtie_projections.file import TablesFile
+    from bowtie_projections.databases.duckdb import TablesFile
     from bowtie_projections.replay import replay as replay_tables
 
     step.tables.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from bowtie import Bowtie
     from bowtie_projections import Views
-    from bowtie_projections.file import TablesFile
+    from bowtie_projections.databases.contract import Tables
 
 __all__ = ["Session", "pass_session", "repeated_options", "session_options"]
 
@@ -70,7 +70,7 @@ class Session:
             ) as views:
                 yield views
 
-    def tables(self, engine: Bowtie | None, wait: float | None = None) -> TablesFile:
+    def tables(self, engine: Bowtie | None, wait: float | None = None) -> Tables:
         """Where the read tables are: as named, or beside the store.
 
         Args:

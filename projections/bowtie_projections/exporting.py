@@ -6,17 +6,18 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 
 from bowtie.errors import FileError
-from bowtie_projections.file import TablesFile
-from bowtie_projections.reader import Reader
+from bowtie_projections.databases.asking import Reader
+from bowtie_projections.databases.contract import Tables
 from bowtie_projections.results import Result
 from bowtie_projections.tables import metadata
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import sqlalchemy as sa
 
 __all__ = ["export_tables"]
 
@@ -24,7 +25,7 @@ __all__ = ["export_tables"]
 _SPAN = 500_000
 
 
-def export_tables(tables: TablesFile, folder: str | os.PathLike[str]) -> dict[str, int]:
+def export_tables(tables: Tables, folder: str | os.PathLike[str]) -> dict[str, int]:
     """Write each read table to ``FOLDER/NAME.parquet``; the rows of each.
 
     All files are of one state of the tables. Times are in UTC. A file is put in place when it is
@@ -67,20 +68,16 @@ def _export(reader: Reader, table: sa.Table, folder: Path) -> int:
 def _pieces(reader: Reader, table: sa.Table) -> Iterator[pa.Table]:
     """The rows in order, some at a time; at least one piece, which may be empty."""
     if table.name not in _BY_POSITION:
-        key = ", ".join(f'"{name}"' for name in _KEYS.get(table.name, ()))
-        order = f" ORDER BY {key}" if key else ""
-        yield _fetched(reader, f'SELECT * FROM "{table.name}"{order}')
+        key = [table.c[name] for name in _KEYS.get(table.name, ())]
+        yield _fetched(reader, sa.select(table).order_by(*key))
         return
     for after in range(0, max(reader.position, 1), _SPAN):
-        yield _fetched(
-            reader,
-            f'SELECT * FROM "{table.name}" WHERE position > {after}'
-            f" AND position <= {after + _SPAN} ORDER BY ALL",
-        )
+        within = sa.and_(table.c.position > after, table.c.position <= after + _SPAN)
+        yield _fetched(reader, sa.select(table).where(within).order_by(*table.c))
 
 
-def _fetched(reader: Reader, sql: str) -> pa.Table:
-    return Result("export", reader.fetch(sql)).to_arrow()
+def _fetched(reader: Reader, rows: sa.Select[Any]) -> pa.Table:
+    return Result("export", reader.fetch(rows)).to_arrow()
 
 
 _KEYS = {"journeys": ("customer", "cycle")}

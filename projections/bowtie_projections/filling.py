@@ -6,7 +6,7 @@ Each function works inside the caller's transaction. Rows go in through Arrow, n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -14,13 +14,11 @@ import sqlalchemy as sa
 from bowtie_projections import tables
 from bowtie_projections.columns import Columns
 from bowtie_projections.cycles import journey_rows
-from bowtie_projections.reader import render
 from bowtie_projections.views.cut import Cut
 
 if TYPE_CHECKING:
-    import duckdb
-
     from bowtie.stages import Definition
+    from bowtie_projections.databases.contract import Writing
 
 __all__ = ["apply_retractions", "insert_columns", "recompute_journeys"]
 
@@ -28,47 +26,39 @@ _PAIRS = sa.table("pairs", sa.column("position"), sa.column("type"), sa.column("
 _CUSTOMERS = sa.table("touched_customers", sa.column("customer"))
 
 
-def insert_columns(connection: duckdb.DuckDBPyConnection, batches: Sequence[Columns]) -> None:
+def insert_columns(writing: Writing, batches: Sequence[Columns]) -> None:
     """Insert the rows of some batches."""
-    _insert(connection, tables.events, [batch.events for batch in batches])
-    _insert(connection, tables.skipped, [batch.skipped for batch in batches])
+    _insert(writing, tables.events, [batch.events for batch in batches])
+    _insert(writing, tables.skipped, [batch.skipped for batch in batches])
     for name, table in tables.facts.items():
-        _insert(connection, table, [batch.facts[name] for batch in batches if name in batch.facts])
+        _insert(writing, table, [batch.facts[name] for batch in batches if name in batch.facts])
 
 
-def _insert(
-    connection: duckdb.DuckDBPyConnection, table: sa.Table, parts: Iterable[pa.Table]
-) -> None:
+def _insert(writing: Writing, table: sa.Table, parts: Iterable[pa.Table]) -> None:
     rows = [part for part in parts if part.num_rows]
-    if not rows:
-        return
-    connection.register("incoming", pa.concat_tables(rows))
-    connection.execute(f'INSERT INTO "{table.name}" BY NAME SELECT * FROM incoming')
-    connection.unregister("incoming")
+    if rows:
+        writing.insert(table, pa.concat_tables(rows))
 
 
-def apply_retractions(connection: duckdb.DuckDBPyConnection, after: int) -> None:
+def apply_retractions(writing: Writing, after: int) -> None:
     """Mark the facts whose retraction or which themselves were recorded after a position.
 
     A retraction names a fact of its own kind and subject, may come before it, and is itself never
     retracted. Of several the first counts, so the result is the same in any batching.
     """
     retractions = tables.facts["retracted"]
-    (last,) = _row(connection, sa.select(sa.func.max(retractions.c.position)))
+    ((last,),) = writing.rows(sa.select(sa.func.max(retractions.c.position)))
     if last is None:
         return
-    connection.execute(f"CREATE TEMP TABLE {_PAIRS.name} AS {render(_pairs(after, last))}")
-    found = connection.execute(f"SELECT DISTINCT type FROM {_PAIRS.name}").fetchall()
-    for name in ["events", *sorted(name for (name,) in found)] if found else []:
-        table = tables.metadata.tables[name]
-        connection.execute(
-            render(
+    with writing.temporary(_PAIRS.name, _pairs(after, last)):
+        found = writing.rows(sa.select(_PAIRS.c.type).distinct())
+        for name in ["events", *sorted(name for (name,) in found)] if found else []:
+            table = tables.metadata.tables[name]
+            writing.run(
                 sa.update(table)
                 .values(retracted_position=_PAIRS.c.by)
                 .where(table.c.position == _PAIRS.c.position)
             )
-        )
-    connection.execute(f"DROP TABLE {_PAIRS.name}")
 
 
 def _pairs(after: int, last: int) -> sa.Select[tuple[int, str, int]]:
@@ -99,20 +89,20 @@ def _pairs(after: int, last: int) -> sa.Select[tuple[int, str, int]]:
 
 
 def recompute_journeys(
-    connection: duckdb.DuckDBPyConnection,
-    definition: Definition,
-    position: int,
-    after: int | None = None,
+    writing: Writing, definition: Definition, position: int, after: int | None = None
 ) -> None:
     """Bring the table ``journeys`` to a position.
 
     Args:
+        writing: the tables.
+        definition: what the journeys follow.
+        position: where they shall stand.
         after: recompute only the customers with events recorded after this position.
     """
     cut, journeys = Cut(position), tables.journeys
     if after is None:
-        connection.execute(render(sa.delete(journeys)))
-        _insert_journeys(connection, journey_rows(definition, cut))
+        writing.run(sa.delete(journeys))
+        _insert_journeys(writing, journey_rows(definition, cut))
         return
     events = tables.events
     touched = (
@@ -120,19 +110,12 @@ def recompute_journeys(
         .where(events.c.kind == "customer", events.c.position > after)
         .distinct()
     )
-    connection.execute(f"CREATE TEMP TABLE {_CUSTOMERS.name} AS {render(touched)}")
-    connection.execute(
-        render(sa.delete(journeys).where(journeys.c.customer.in_(sa.select(_CUSTOMERS.c.customer))))
-    )
-    _insert_journeys(connection, journey_rows(definition, cut, _CUSTOMERS))
-    connection.execute(f"DROP TABLE {_CUSTOMERS.name}")
+    with writing.temporary(_CUSTOMERS.name, touched):
+        those = journeys.c.customer.in_(sa.select(_CUSTOMERS.c.customer))
+        writing.run(sa.delete(journeys).where(those))
+        _insert_journeys(writing, journey_rows(definition, cut, _CUSTOMERS))
 
 
-def _insert_journeys(connection: duckdb.DuckDBPyConnection, rows: sa.Select[tuple[object]]) -> None:
-    connection.execute(f"INSERT INTO {tables.journeys.name} BY NAME {render(rows)}")
-
-
-def _row(
-    connection: duckdb.DuckDBPyConnection, statement: sa.Select[tuple[int]]
-) -> tuple[int | None, ...]:
-    return connection.execute(render(statement)).fetchone() or (None,)
+def _insert_journeys(writing: Writing, rows: sa.Select[Any]) -> None:
+    names = [column.name for column in rows.selected_columns]
+    writing.run(sa.insert(tables.journeys).from_select(names, rows))

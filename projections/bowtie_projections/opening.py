@@ -15,7 +15,8 @@ from bowtie.errors import DefinitionError, Refused, TablesError, TablesForeign, 
 from bowtie.stages import Definition, load_definition
 from bowtie.times import iso, moment
 from bowtie_projections import tables
-from bowtie_projections.file import WAIT, TablesFile
+from bowtie_projections.databases import tables_at
+from bowtie_projections.databases.contract import WAIT, Tables
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.parameters import CutAsked, FunnelAsked, LoopAsked, Moment, StockAsked
 from bowtie_projections.replay import refresh
@@ -30,14 +31,12 @@ from bowtie_projections.views.stock import stock
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
-    from bowtie_projections.reader import Reader
+    from bowtie_projections.databases.asking import Reader
 
 __all__ = ["Views", "tables_of"]
 
 
-def tables_of(
-    url: str | Path | None, engine: Bowtie | None, wait: float | None = None
-) -> TablesFile:
+def tables_of(url: str | Path | None, engine: Bowtie | None, wait: float | None = None) -> Tables:
     """The read tables at a place; by default beside the store, under its name with ``.duckdb``.
 
     Raises:
@@ -45,11 +44,11 @@ def tables_of(
     """
     patience = WAIT if wait is None else wait
     if url is not None:
-        return TablesFile.of(url, patience)
+        return tables_at(url, patience)
     if engine is None:
         raise UsageError("name the read tables with --views: without a store they have no place")
     path = engine.store.path
-    return TablesFile(None if path is None else path.with_suffix(".duckdb"), patience)
+    return tables_at("memory://" if path is None else path.with_suffix(".duckdb"), patience)
 
 
 class Views:
@@ -67,7 +66,7 @@ class Views:
     1
     """
 
-    def __init__(self, engine: Bowtie, file: TablesFile) -> None:
+    def __init__(self, engine: Bowtie, file: Tables) -> None:
         self.engine, self.tables = engine, file
         self.definition = engine.definition
         self._position = 0

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Protocol
 from bowtie.errors import TablesForeign, TablesHeld
 from bowtie.stores.contract import StateBatch
 from bowtie_projections.columns import Columns, Misaligned, columns_of
-from bowtie_projections.file import BeingBuilt
+from bowtie_projections.databases.contract import BeingBuilt, Overtaken
 from bowtie_projections.filling import apply_retractions, insert_columns, recompute_journeys
-from bowtie_projections.standing import Standing, read_standing, refuse_newer, write_standing
+from bowtie_projections.standing import Standing, refuse_newer
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    import duckdb
-
     from bowtie.stages import Definition
-    from bowtie_projections.file import TablesFile
+    from bowtie_projections.databases.contract import Tables, Writing
 
 __all__ = ["MANY", "ReplayReport", "Source", "refresh", "replay"]
 
@@ -88,7 +86,7 @@ class ReplayReport:
 
 def replay(
     source: Source,
-    tables: TablesFile,
+    tables: Tables,
     definition: Definition,
     *,
     rebuild: bool = False,
@@ -118,7 +116,7 @@ def replay(
         run = _Run(source, tables, definition, batch=size, wait=wait, progress=progress)
         try:
             return run.replay(rebuild=rebuild)
-        except _Overtaken:
+        except Overtaken:
             continue  # begin again from where the other process has brought them
         except BeingBuilt:
             if time.monotonic() >= end:
@@ -128,7 +126,7 @@ def replay(
 
 def refresh(
     source: Source,
-    tables: TablesFile,
+    tables: Tables,
     definition: Definition,
     *,
     progress: Progress | None = None,
@@ -176,17 +174,13 @@ def _untouchable(standing: Standing, head: int, *, rebuild: bool) -> str:
     return ""
 
 
-class _Overtaken(Exception):
-    """Another process has changed the tables meanwhile."""
-
-
 class _Run:
     """One replay: from where to where, and what was counted on the way."""
 
     def __init__(
         self,
         source: Source,
-        tables: TablesFile,
+        tables: Tables,
         definition: Definition,
         *,
         batch: int,
@@ -195,19 +189,20 @@ class _Run:
     ) -> None:
         self.source, self.tables, self.definition = source, tables, definition
         self.batch, self.wait, self.progress = batch, wait, progress
-        self.head = source.head()
+        self.head = 0
         self.started = time.perf_counter()
         self.events = self.skipped = self.begin = 0
 
     def replay(self, *, rebuild: bool) -> ReplayReport:
         """Do what the state of the tables asks for."""
         standing = self.tables.standing()
+        self.head = self.source.head()  # after the standing, which another may bring on
         if standing is not None:
             refuse_newer(standing, self.tables.name)
             if standing.store_id != self.source.store_id and not rebuild:
                 raise TablesForeign(
                     f"{self.tables.name} belongs to another store: make it anew with"
-                    " replay --rebuild, or name another file with --views"
+                    " replay --rebuild, or name others with --views"
                 )
             if note := _untouchable(standing, self.head, rebuild=rebuild):
                 return self.report(standing, note=note)
@@ -222,7 +217,7 @@ class _Run:
         rules = (standing.schema, standing.definition, standing.definition_hash)
         return (
             rules == (_SCHEMA, self.definition.label, self.definition.sha256)
-            and standing.position <= self.head
+            and standing.position <= self.source.head()
             and self.source.hash_at(standing.position) == standing.position_hash
         )
 
@@ -242,49 +237,68 @@ class _Run:
         """Add what is missing to the tables in use, in short transactions."""
         self.begin = standing.position
         for columns in _read(self.source, standing.position, self.head, self.batch):
-            with self.tables.write(self.wait) as connection:
-                if read_standing(connection) != standing:
-                    raise _Overtaken
-                insert_columns(connection, [columns])
-                standing = self._settle(connection, standing, columns.last, standing.position)
+            with self.tables.write(self.wait) as writing:
+                if writing.standing() != standing:
+                    raise Overtaken(f"{self.tables.name} was changed meanwhile: try again")
+                insert_columns(writing, [columns])
+                standing = self._settle(writing, standing, columns.last, standing.position)
             self._count(columns)
         return self.report(standing)
 
     def build(self, base: Standing | None) -> ReplayReport:
-        """Make the tables beside those in use, from zero or from a copy, and swap them in."""
-        with self.tables.building(copy=base is not None) as connection:
+        """Make the tables beside those in use, from zero or from a copy, and swap them in.
+
+        While they are made, others may bring those in use further: then the rest is added first,
+        for tables never go back.
+        """
+        reached = base or Standing.new(self.source.store_id, self.definition)
+
+        def beaten(used: Standing | None) -> bool:
+            return (
+                used is not None
+                and used.store_id == reached.store_id
+                and used.position > reached.position
+                and self.continues(used)
+            )
+
+        with self.tables.building(copy=base is not None, beaten=beaten) as writing:
             # a copy may stand a little before or after what was read of the original
-            copied = None if base is None else read_standing(connection)
-            standing = copied or Standing.new(self.source.store_id, self.definition)
-            self.begin = standing.position
-            waiting: list[Columns] = []
-            # forty small tables gain nothing from threads, which the next batch can use meanwhile
-            connection.execute("SET threads = 1")
-            for columns in _read(self.source, standing.position, self.head, self.batch):
-                waiting.append(columns)
-                self._count(columns)
-                if _is_a_piece(waiting):
-                    _insert_piece(connection, waiting)
-                    waiting = []
-            _insert_piece(connection, waiting)
-            connection.execute("RESET threads")
-            connection.execute("BEGIN")
-            standing = self._settle(connection, standing, self.head, None)
-            connection.execute("COMMIT")
-        return self.report(standing, rebuilt=base is None)
+            reached = writing.standing() or reached
+            self.begin = reached.position
+            self._fill(writing, reached.position)
+            with writing.transaction():
+                reached = self._settle(writing, reached, self.head, None)
+            while beaten(self.tables.standing()):
+                self.head = self.source.head()
+                self._fill(writing, reached.position)
+                with writing.transaction():
+                    reached = self._settle(writing, reached, self.head, reached.position)
+        return self.report(reached, rebuilt=base is None)
+
+    def _fill(self, writing: Writing, after: int) -> None:
+        """Insert what came after a position, in pieces that are transactions of their own."""
+        waiting: list[Columns] = []
+        for columns in _read(self.source, after, self.head, self.batch):
+            waiting.append(columns)
+            self._count(columns)
+            if _is_a_piece(waiting):
+                _insert_piece(writing, waiting)
+                waiting = []
+        _insert_piece(writing, waiting)
+        writing.filled()
 
     def _settle(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        writing: Writing,
         standing: Standing,
         position: int,
         journeys_after: int | None,
     ) -> Standing:
         """What follows from rows inserted: retractions, journeys, and the position."""
-        apply_retractions(connection, standing.position)
-        recompute_journeys(connection, self.definition, position, journeys_after)
+        apply_retractions(writing, standing.position)
+        recompute_journeys(writing, self.definition, position, journeys_after)
         reached = standing.at(position, self.source.hash_at(position))
-        write_standing(connection, reached)
+        writing.stand(reached)
         return reached
 
     def _count(self, columns: Columns) -> None:
@@ -303,11 +317,9 @@ def _is_a_piece(waiting: list[Columns]) -> bool:
     )
 
 
-def _insert_piece(connection: duckdb.DuckDBPyConnection, waiting: list[Columns]) -> None:
-    """In a transaction of its own: rows not yet committed stay in memory, whatever the limit."""
-    connection.execute("BEGIN")
-    insert_columns(connection, waiting)
-    connection.execute("COMMIT")
+def _insert_piece(writing: Writing, waiting: list[Columns]) -> None:
+    with writing.transaction():
+        insert_columns(writing, waiting)
 
 
 def _read(source: Source, after: int, upto: int, size: int) -> Iterator[Columns]:

@@ -7,16 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from bowtie.errors import TablesError
-from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION, position_table
+from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    import duckdb
-
     from bowtie.stages import Definition
 
-__all__ = ["Standing", "is_foreign_database", "read_standing", "write_standing"]
-
-_COLUMNS = ", ".join(f'"{column.name}"' for column in position_table.columns)
+__all__ = ["Standing", "refuse_newer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,39 +50,6 @@ class Standing:
     def at(self, position: int, position_hash: str) -> Self:
         """The same tables at another position."""
         return replace(self, position=position, position_hash=position_hash)
-
-
-def read_standing(connection: duckdb.DuckDBPyConnection) -> Standing | None:
-    """Where the tables stand; None where there are none yet."""
-    found = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE NOT internal AND table_name = ?",
-        [position_table.name],
-    ).fetchone()
-    if found == (0,):
-        return None
-    row = connection.execute(f"SELECT {_COLUMNS} FROM {position_table.name}").fetchone()
-    return None if row is None else Standing(*row)
-
-
-def is_foreign_database(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether there are tables, and none of them is ours."""
-    names = {
-        name
-        for (name,) in connection.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE NOT internal"
-        ).fetchall()
-    }
-    return bool(names) and position_table.name not in names
-
-
-def write_standing(connection: duckdb.DuckDBPyConnection, standing: Standing) -> None:
-    """Say where the tables stand now; in the transaction that brought them there."""
-    connection.execute(f"DELETE FROM {position_table.name}")
-    values = [getattr(standing, column.name) for column in position_table.columns]
-    connection.execute(
-        f"INSERT INTO {position_table.name} ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})",
-        values,
-    )
 
 
 def refuse_newer(standing: Standing, name: str) -> None:

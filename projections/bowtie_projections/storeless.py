@@ -1,6 +1,5 @@
 """Read tables that were made straight from log files: asked as they stand, without a store.
 
->>> from bowtie_projections.file import TablesFile
 >>> import tempfile, pathlib
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     storeless_views(pathlib.Path(folder) / "none.duckdb")
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 from bowtie.errors import BowtieError, TablesError, UsageError
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition, load_definition
-from bowtie_projections.file import WAIT, TablesFile
+from bowtie_projections.databases import tables_at
+from bowtie_projections.databases.contract import WAIT
 from bowtie_projections.opening import Views
 from bowtie_projections.standing import Standing
 
@@ -41,7 +41,7 @@ def storeless_views(
         TablesError: there are no tables.
         UsageError: they follow a definition that must be named.
     """
-    file = TablesFile.of(url, WAIT if wait is None else wait)
+    file = tables_at(url, WAIT if wait is None else wait)
     standing = file.standing()
     if standing is None:
         raise TablesError(f"{file.name}: there are no read tables: make them with replay LOG...")

@@ -1,22 +1,20 @@
 """Checking the read tables: each must equal what a replay of the same log makes.
 
-The log is replayed up to where the tables stand, into a file that is thrown away, and each table is
-compared by its number of rows and by a sum over hashes of its rows, which no order changes.
+The log is replayed up to where the tables stand, into others that are thrown away, and each table
+is compared by its number of rows and by a sum over hashes of its rows, which no order changes.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from bowtie.errors import TablesError
 from bowtie.stages import Definition
 from bowtie.stores.contract import StateBatch
 from bowtie.verifying import Problem
-from bowtie_projections.file import TablesFile
-from bowtie_projections.reader import Reader
+from bowtie_projections.databases.asking import Reader
+from bowtie_projections.databases.contract import Tables
 from bowtie_projections.replay import Source, replay
 from bowtie_projections.standing import Standing
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION, metadata, position_table
@@ -26,7 +24,7 @@ __all__ = ["verify_tables"]
 
 def verify_tables(
     source: Source,
-    tables: TablesFile,
+    tables: Tables,
     definition: Definition,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Problem]:
@@ -41,10 +39,10 @@ def verify_tables(
     Raises:
         TablesHeld: another process held the tables for the whole wait.
     """
-    if tables.path is not None and not tables.path.exists():
-        yield Problem("tables", f"there are none at {tables.name} yet", note=True)
-        return
     try:
+        if tables.standing() is None:
+            yield Problem("tables", f"there are none at {tables.name} yet", note=True)
+            return
         with tables.read() as reader:
             standing, found = reader.standing, _contents(reader)
     except TablesError as error:
@@ -65,7 +63,9 @@ def verify_tables(
             note=True,
         )
         return
-    yield from _differences(found, _replayed(source, standing.position, definition, progress))
+    yield from _differences(
+        found, _replayed(source, tables, standing.position, definition, progress)
+    )
     if skipped := found["skipped"].rows:
         yield Problem("tables", f"{skipped} events were skipped: see SQL on skipped", note=True)
 
@@ -91,18 +91,11 @@ class _Content:
 
 def _contents(reader: Reader) -> dict[str, _Content]:
     """What stands for the rows of each table."""
-    contents = {}
-    for table in metadata.sorted_tables:
-        if table is position_table:
-            continue
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        row = reader.fetch(
-            f"SELECT count(*) AS rows, coalesce(sum(hash({columns})::HUGEINT), 0)::VARCHAR"
-            " AS digest"
-            f' FROM "{table.name}"'
-        ).to_pylist()[0]
-        contents[table.name] = _Content(row["rows"], row["digest"])
-    return contents
+    return {
+        table.name: _Content(*reader.digest(table))
+        for table in metadata.sorted_tables
+        if table is not position_table
+    }
 
 
 class _UpTo:
@@ -127,13 +120,13 @@ class _UpTo:
 
 def _replayed(
     source: Source,
+    tables: Tables,
     position: int,
     definition: Definition,
     progress: Callable[[int, int], None] | None,
 ) -> dict[str, _Content]:
     """What the tables should hold."""
-    with tempfile.TemporaryDirectory(prefix="bowtie-") as folder:
-        fresh = TablesFile.of(Path(folder) / "fresh.duckdb")
+    with tables.scratch() as fresh:
         replay(_UpTo(source, position), fresh, definition, progress=progress)
         with fresh.read() as reader:
             return _contents(reader)

@@ -15,14 +15,14 @@ import pytest
 
 from bowtie import Bowtie
 from bowtie.demo import Demo
-from bowtie_projections.file import TablesFile
+from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import replay
 from bowtie_projections.tables import metadata, position_table
 
 _REPLAY = """
 import sys
 from bowtie import Bowtie
-from bowtie_projections.file import TablesFile
+from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import replay
 with Bowtie.open(sys.argv[1], create=False) as engine:
     tables = TablesFile.of(sys.argv[2])

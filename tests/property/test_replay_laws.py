@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bowtie.events import CATALOGUE, PERSONAL_NAMES
 from bowtie.stages import load_definition
 from bowtie_projections.columns import columns_of
-from bowtie_projections.file import TablesFile
+from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import replay
 from bowtie_projections.tables import metadata, position_table
 from tests.strategies import Logged, MemoryLog, catalogue_events, logs

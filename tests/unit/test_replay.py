@@ -17,7 +17,8 @@ from bowtie.errors import TablesError, TablesForeign, TablesHeld
 from bowtie.events import Event, Noted, Retracted, Touched
 from bowtie.stages import load_definition
 from bowtie_projections import replay as module
-from bowtie_projections.file import TablesFile
+from bowtie_projections.databases.contract import Overtaken
+from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import refresh, replay
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
 from tests.strategies import Logged, MemoryLog
@@ -201,6 +202,38 @@ def test_what_another_process_has_done_meanwhile_is_not_done_twice(tables):
     assert ask(tables, "SELECT count(*), count(DISTINCT position) FROM events") == [(12, 12)]
 
 
+class Growing(MemoryLog):
+    """A log of five events that has twelve as soon as it is read, when others replay them too."""
+
+    def __init__(self, tables):
+        super().__init__(rows(5))
+        self.tables, self.whole = tables, rows(12)
+
+    def batches(self, after, upto, size):
+        if len(self.rows) == 5:
+            super().__init__(self.whole)
+            replay(MemoryLog(self.whole), self.tables, B2B)
+        return super().batches(after, upto, size)
+
+
+def test_a_rebuild_never_puts_older_tables_over_newer_ones(tables):
+    replay(log(5), tables, B2B)
+    report = replay(Growing(tables), tables, B2B, rebuild=True)
+    assert (report.events, report.position, report.rebuilt) == (12, 12, True)
+    assert tables.standing().position == 12
+    assert ask(tables, "SELECT count(*), count(DISTINCT position) FROM events") == [(12, 12)]
+    whole = TablesFile.of("memory://")
+    replay(log(12), whole, B2B)
+    assert ask(tables, "FROM journeys ORDER BY ALL") == ask(whole, "FROM journeys ORDER BY ALL")
+
+
+def test_tables_that_others_brought_further_stay_in_place(tables):
+    replay(log(5), tables, B2B)
+    with pytest.raises(Overtaken), tables.building(beaten=lambda used: used.position == 5):
+        pass
+    assert ask(tables, "SELECT count(*) FROM events") == [(5,)]
+
+
 def test_a_state_that_is_not_one_line_is_cornered(tables):
     made = log(40)
     name, state = made.rows[17]
@@ -225,7 +258,7 @@ KILLED = """
 import sys
 from bowtie.stages import load_definition
 from bowtie_projections import replay as module
-from bowtie_projections.file import TablesFile
+from bowtie_projections.databases.duckdb import TablesFile
 sys.path.insert(0, {root!r})
 from tests.unit.test_replay import log
 module.MANY = {many}

@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 
 from bowtie.errors import TablesError, TablesHeld, UsageError
 from bowtie.stages import load_definition
-from bowtie_projections.file import TablesFile, explained
-from bowtie_projections.reader import render
+from bowtie_projections.databases.duckdb import TablesFile
+from bowtie_projections.databases.duckdb_sql import explained, render
 from bowtie_projections.replay import refresh, replay
-from bowtie_projections.tables import events
+from bowtie_projections.tables import events, skipped
 from tests.strategies import SAFE, MemoryLog
 
 B2B = load_definition("b2b")
+ONE_SKIPPED = sa.insert(skipped).values(position=1, type="t", error="e")
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -116,16 +117,16 @@ def test_opening_is_quick(on_disk):
 
 
 def test_what_fails_is_not_kept(tables):
-    with pytest.raises(ZeroDivisionError), tables.write() as connection:
-        connection.execute("INSERT INTO skipped VALUES (1, 't', 'e')")
+    with pytest.raises(ZeroDivisionError), tables.write() as writing:
+        writing.run(ONE_SKIPPED)
         raise ZeroDivisionError
     with tables.read() as reader:
         assert reader.fetch("FROM skipped").num_rows == 0
 
 
 def test_a_build_that_fails_leaves_the_tables_in_use(tables):
-    with pytest.raises(ZeroDivisionError), tables.building() as connection:
-        connection.execute("INSERT INTO skipped VALUES (1, 't', 'e')")
+    with pytest.raises(ZeroDivisionError), tables.building() as writing:
+        writing.run(ONE_SKIPPED)
         raise ZeroDivisionError
     with tables.read() as reader:
         assert reader.fetch("FROM skipped").num_rows == 0
@@ -135,8 +136,8 @@ def test_a_build_that_fails_leaves_the_tables_in_use(tables):
 
 def test_a_build_is_put_in_place_under_readers(on_disk):
     with on_disk.read() as reader:
-        with on_disk.building(copy=True) as connection:
-            connection.execute("INSERT INTO skipped VALUES (1, 't', 'e')")
+        with on_disk.building(copy=True) as writing:
+            writing.run(ONE_SKIPPED)
         assert reader.fetch("FROM skipped").num_rows == 0
     with on_disk.read() as reader:
         assert reader.fetch("FROM skipped").num_rows == 1
@@ -144,10 +145,10 @@ def test_a_build_is_put_in_place_under_readers(on_disk):
 
 
 def test_one_builder_at_a_time(on_disk):
-    with on_disk.building(copy=True) as connection:
-        connection.execute("SELECT 1")
+    with on_disk.building(copy=True) as writing:
+        assert writing.standing()
         script = (
-            "from bowtie_projections.file import TablesFile\n"
+            "from bowtie_projections.databases.duckdb import TablesFile\n"
             f"with TablesFile.of({str(on_disk.path)!r}).building(): pass\n"
         )
         done = subprocess.run(

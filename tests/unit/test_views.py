@@ -8,14 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 
 from bowtie import Bowtie
 from bowtie.errors import DefinitionError, TablesError, TablesForeign, UnknownName, UsageError
 from bowtie.events import ContractSigned, Noted, Retracted, Touched, TraitsObserved
 from bowtie.times import moment
 from bowtie_projections import Views, tables_of
-from bowtie_projections.file import TablesFile
+from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.parameters import FunnelAsked, LoopAsked, StockAsked
+from bowtie_projections.tables import journeys, position_table
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.stock import stock
@@ -249,9 +251,9 @@ def test_sql_says_when_the_tables_are_past_the_views(engine, tmp_path):
 def test_journeys_of_another_definition_of_the_same_name_are_not_trusted(engine, tmp_path):
     path = tmp_path / "views.duckdb"
     Views.open(engine, path)
-    with TablesFile.of(path).write() as connection:
-        connection.execute("UPDATE bowtie_tables SET definition_hash = 'another'")
-        connection.execute("DELETE FROM journeys")
+    with TablesFile.of(path).write() as writing:
+        writing.run(sa.update(position_table).values(definition_hash="another"))
+        writing.run(sa.delete(journeys))
 
     assert entered(Views.open(engine, path, refresh=False).funnel()) == 2
 

@@ -4,10 +4,7 @@ DuckDB lets many processes read a file, or one write it, never both. So it is op
 early, and asked for again until a stated time is over. What takes long is written to ``NAME.next``
 and put in place when it is complete.
 
->>> tables = TablesFile.of("memory://")
->>> with tables.write() as connection:
-...     create_tables(connection)
->>> tables.standing() is None
+>>> TablesFile.of("memory://").standing() is None
 True
 """
 
@@ -18,8 +15,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,45 +25,37 @@ from typing import Any
 import duckdb
 
 from bowtie.errors import TablesError, TablesHeld
-from bowtie_projections.reader import BEGIN, Reader, render
-from bowtie_projections.standing import (
-    Standing,
+from bowtie_projections.databases.asking import Reader
+from bowtie_projections.databases.contract import (
+    WAIT,
+    BeingBuilt,
+    Overtaken,
+    Tables,
+    Writing,
+    never,
+)
+from bowtie_projections.databases.duckdb_sql import (
+    DuckReader,
+    DuckWriting,
+    explaining,
     is_foreign_database,
     read_standing,
-    refuse_newer,
 )
-from bowtie_projections.tables import metadata
+from bowtie_projections.standing import Standing
 
-__all__ = ["WAIT", "BeingBuilt", "TablesFile", "create_tables"]
+__all__ = ["TablesFile"]
 
-#: How long a process waits for another to let go of the file, in seconds.
-WAIT = 30.0
 _RETRY = 0.05
-_HOLDER = re.compile(r"\(PID (\d+)\)")
-_DAMAGED = re.compile(
-    "not a valid DuckDB|Corrupt database|Could not read enough bytes|checksum|Serialization Error"
-    "|replaying WAL"
-)
 _URL = re.compile(r"^(duckdb:///|file:)")
 #: What a statement of a user's own could read or change beyond the tables is switched off.
 _CLOSED = {"enable_external_access": "false", "python_enable_replacements": "false"}
 #: Writing needs no more, and what is left belongs to the process that reads the log.
 _WRITING = {"memory_limit": "1GB", "preserve_insertion_order": "false"}
 
-
-class BeingBuilt(TablesHeld):
-    """Another process builds these tables now."""
+_Beaten = Callable[[Standing | None], bool]
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make all read tables, empty."""
-    from sqlalchemy.schema import CreateTable
-
-    for table in metadata.sorted_tables:
-        connection.execute(render(CreateTable(table)))
-
-
-class TablesFile:
+class TablesFile(Tables):
     """The read tables, in a DuckDB file or in memory.
 
     Args:
@@ -74,7 +64,8 @@ class TablesFile:
     """
 
     def __init__(self, path: Path | None, wait: float = WAIT) -> None:
-        self.path, self.wait = path, wait
+        super().__init__(wait)
+        self.path = path
         self._memory = None if path is not None else _in_memory()
 
     @classmethod
@@ -100,12 +91,7 @@ class TablesFile:
             self._memory.close()
 
     def standing(self, wait: float | None = None) -> Standing | None:
-        """Where the tables stand; None where there are none yet.
-
-        Raises:
-            TablesHeld: another process kept writing for the whole wait.
-            TablesError: the file is none of ours, or can't be read.
-        """
+        """Where the tables stand; None where there are none yet."""
         if self.path is not None and not self.path.exists():
             return None
         with self._open(wait, writing=False) as connection:
@@ -113,55 +99,28 @@ class TablesFile:
 
     @contextmanager
     def read(self, wait: float | None = None) -> Iterator[Reader]:
-        """The tables, to be asked; no process can write them meanwhile, so be quick.
-
-        Raises:
-            TablesHeld: another process kept writing for the whole wait.
-            TablesError: there are none, or they can't be read.
-        """
+        """The tables, to be asked; no process can write them meanwhile, so be quick."""
         if self.path is not None and not self.path.exists():
             raise TablesError(f"there are no read tables at {self.name}: make them with replay")
         with self._open(wait, writing=False) as connection:
-            connection.execute(BEGIN)
-            try:
-                standing = read_standing(connection)
-                if standing is None:
-                    raise TablesError(
-                        f"{self.name} holds no read tables yet: make them with replay"
-                    )
-                refuse_newer(standing, self.name)
-                yield Reader(connection, standing)
-            finally:
-                connection.execute("ROLLBACK")
+            standing = self.found(read_standing(connection))
+            with DuckReader.opened(connection, standing) as reader:
+                yield reader
 
     @contextmanager
-    def write(self, wait: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The tables, to be changed; no other process can open them meanwhile.
-
-        All that is done is one transaction: it counts when the block ends, and only then.
-
-        Raises:
-            TablesHeld: other processes held the file for the whole wait.
-            TablesError: the file can't be written.
-        """
-        with self._open(wait, writing=True) as connection, _transaction(connection, self.name):
-            yield connection
+    def write(self, wait: float | None = None) -> Iterator[Writing]:
+        """The tables, to be changed; no other process can open them meanwhile."""
+        with self._open(wait, writing=True) as connection:
+            writing = DuckWriting(connection, self.name)
+            with writing.transaction():
+                yield writing
 
     @contextmanager
-    def building(self, *, copy: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """New tables, put in place of those in use when the block ends, and only then.
-
-        Until then those in use can be read, whatever happens to this process.
-
-        Args:
-            copy: begin with a copy of the tables in use instead of none.
-
-        Raises:
-            BeingBuilt: another process builds the same tables.
-        """
+    def building(self, *, copy: bool = False, beaten: _Beaten = never) -> Iterator[Writing]:
+        """New tables in ``NAME.next``, put in place of those in use when the block ends."""
         if self.path is None or self.next is None:
-            with self._building_in_memory() as connection:
-                yield connection
+            with self._building_in_memory() as made:
+                yield made
             return
         _remove_leftovers(self.next)
         if copy:
@@ -170,12 +129,14 @@ class TablesFile:
         connection = _connect(self.next, writing=True)
         identity = self.next.stat().st_ino
         try:
+            writing = DuckWriting(connection, self.next)
             if not copy:
-                create_tables(connection)
-            with _explaining(self.next):
-                yield connection
+                writing.create()
+            with explaining(self.next):
+                writing.filling()
+                yield writing
                 connection.execute("CHECKPOINT")
-            self._put_in_place(identity)
+            self._put_in_place(identity, beaten)
         except BaseException:
             connection.close()
             if self.next.exists() and self.next.stat().st_ino == identity:
@@ -184,30 +145,39 @@ class TablesFile:
         connection.close()
 
     @contextmanager
-    def _building_in_memory(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _building_in_memory(self) -> Iterator[Writing]:
         built = _in_memory()
         try:
-            create_tables(built)
-            yield built
+            writing = DuckWriting(built, self.name)
+            writing.create()
+            yield writing
         except BaseException:
             built.close()
             raise
         self.close()
         self._memory = built
 
-    def _put_in_place(self, identity: int) -> None:
+    def _put_in_place(self, identity: int, beaten: _Beaten) -> None:
         """Swap the complete tables in, while no other process writes the old ones."""
         assert self.path is not None and self.next is not None  # noqa: S101, PT018 - for the type checker
         if self.next.stat().st_ino != identity:
             raise TablesHeld(f"another process builds {self.next} too: let it finish")
         if self.path.exists():
             # Readers keep the file they opened; only a writer would lose its work with it.
-            with self._open(None, writing=False):
+            with self._open(None, writing=False) as connection:
+                if beaten(read_standing(connection)):
+                    raise Overtaken(f"{self.name} was brought further meanwhile: try again")
                 # its log would be taken for that of the new file
                 Path(f"{self.path}.wal").unlink(missing_ok=True)
                 os.replace(self.next, self.path)  # noqa: PTH105 - atomic on every system
         else:
             os.replace(self.next, self.path)  # noqa: PTH105
+
+    @contextmanager
+    def scratch(self) -> Iterator[Tables]:
+        """Tables in a file that is thrown away."""
+        with tempfile.TemporaryDirectory(prefix="bowtie-") as folder:
+            yield TablesFile(Path(folder) / "scratch.duckdb")
 
     @contextmanager
     def _open(self, wait: float | None, *, writing: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -236,7 +206,7 @@ def _in_memory() -> duckdb.DuckDBPyConnection:
 
 
 def _connect(path: Path, *, writing: bool) -> duckdb.DuckDBPyConnection:
-    with _explaining(path):
+    with explaining(path):
         config: dict[str, Any] = _WRITING if writing else _CLOSED
         connection = duckdb.connect(str(path), read_only=not writing, config=config)
         # another connection of this process may have locked the same settings already
@@ -259,60 +229,6 @@ def _connect_patiently(path: Path, wait: float, *, writing: bool) -> duckdb.Duck
                     f"{held}; waited {wait:g} seconds (--wait): try again when it is done"
                 ) from held
         time.sleep(_RETRY)
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[None]:
-    with _explaining(name):
-        connection.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            # a failed COMMIT, or a full disk, has ended the transaction already
-            if not isinstance(sys.exception(), duckdb.FatalException):
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-
-@contextmanager
-def _explaining(path: Path | str) -> Iterator[None]:
-    """Word what DuckDB would say badly."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise explained(error, path) from error
-
-
-def explained(error: duckdb.Error, path: Path | str) -> TablesError:
-    """The error to show for one of DuckDB's about a file.
-
-    >>> str(explained(duckdb.IOException("No space left on device"), "shop.duckdb"))
-    'shop.duckdb: the disk is full; free some space and repeat (the tables are as they were)'
-    """
-    text = str(error)
-    if holder := _HOLDER.search(text):
-        return TablesHeld(f"{path} is held by another process, {holder[1]}")
-    if "different configuration" in text:
-        return TablesHeld(f"{path} is held by this very process, {os.getpid()}")
-    if _DAMAGED.search(text):
-        return TablesError(
-            f"{path} is no DuckDB file, or a damaged one: remove it if it held read tables"
-            " (replay makes them anew), else name another one with --views"
-        )
-    if "No space left" in text or "disk is full" in text.lower():
-        return TablesError(
-            f"{path}: the disk is full; free some space and repeat (the tables are as they were)"
-        )
-    if "No such file or directory" in text:
-        return TablesError(f"{path}: the folder {Path(path).parent} is not there: make it first")
-    if "Is a directory" in text:
-        return TablesError(f"{path} is a folder: name a file in it with --views")
-    if re.search("[Pp]ermission denied|Read-only file system|Operation not permitted", text):
-        return TablesError(
-            f"{path} can't be opened: check the permissions of the file and of its folder"
-        )
-    return TablesError(f"{path}: {text.splitlines()[0]}")
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -1,0 +1,28 @@
+"""Where the read tables are kept: in DuckDB or in PostgreSQL, behind one contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bowtie_projections.databases.contract import WAIT
+
+if TYPE_CHECKING:
+    from bowtie_projections.databases.contract import Tables
+
+__all__ = ["tables_at"]
+
+
+def tables_at(url: str | Path, wait: float = WAIT) -> Tables:
+    """The read tables at a place.
+
+    Args:
+        url: a path, ``duckdb:///PATH``, ``memory://``, or ``postgresql://HOST/DATABASE?schema=NAME``.
+        wait: how long to wait for other processes, in seconds.
+
+    >>> tables_at("memory://").name
+    'memory://'
+    """
+    from bowtie_projections.databases.duckdb import TablesFile
+
+    return TablesFile.of(url, wait)
