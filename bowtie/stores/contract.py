@@ -16,6 +16,7 @@ from bowtie.sealing import StoreKeys
 
 __all__ = [
     "CommitRow",
+    "DroppedLine",
     "IdRow",
     "ParkedLine",
     "Snapshot",
@@ -100,6 +101,17 @@ class ParkedLine(NamedTuple):
     sealed: bytes
 
 
+class DroppedLine(NamedTuple):
+    """A parked line that someone dropped; ``note``, under the store's key, says who and why."""
+
+    digest: bytes
+    reason: str
+    origin: str
+    line: int
+    dropped_at: int
+    note: bytes
+
+
 class Writing(Protocol):
     """One transaction under the writer's lock. What is read here can't change before the commit."""
 
@@ -150,6 +162,9 @@ class Writing(Protocol):
     def set_claim(self, alias: str, stream: str | None) -> None:
         """Give an alias to a stream, or to none."""
 
+    def delete_claims(self, aliases: Sequence[str], streams: Sequence[str]) -> int:
+        """Drop the claims on these aliases (their hashes) and of these streams; how many."""
+
     def keys(self, streams: Sequence[str]) -> dict[str, bytes]:
         """The wrapped keys of those streams that have one."""
 
@@ -158,6 +173,12 @@ class Writing(Protocol):
 
     def delete_keys(self, streams: Sequence[str]) -> int:
         """Destroy streams' keys for ever; how many there were."""
+
+    def rewrite_secrets(self) -> None:
+        """Write the keys and the parked lines left anew, so that no copy of one deleted stays."""
+
+    def any_forgotten(self) -> bool:
+        """Whether anyone was forgotten."""
 
     def forgotten(self, subjects: Sequence[str]) -> set[str]:
         """Those of the subjects (their hashes) that were forgotten."""
@@ -172,13 +193,16 @@ class Writing(Protocol):
         """Drop the snapshots of these streams, or all."""
 
     def park(self, rows: Sequence[tuple[object, ...]]) -> None:
-        """Keep refused lines; one that is parked already stays as it is."""
+        """Keep refused lines; one that is parked or was dropped already stays as it is."""
 
     def unpark(self, parked_id: int) -> None:
         """Drop a parked line."""
 
     def unpark_subjects(self, subjects: Sequence[str]) -> int:
         """Drop the parked lines of subjects (their hashes); how many there were."""
+
+    def drop_parked(self, parked_ids: Sequence[int], note: bytes) -> int:
+        """Drop parked lines for a reason, which is kept; how many there were."""
 
     def meta(self, name: str) -> bytes | str | None:
         """What was noted under a name."""
@@ -271,6 +295,9 @@ class Store(Protocol):
     def state_at(self, position: int) -> StoredState:
         """The event at a position that is known to exist."""
 
+    def states_of(self, topics: Sequence[str], after: int = 0) -> Iterator[StoredState]:
+        """Each event of some topics after a position, in order; looks at the whole log."""
+
     def stream(self, stream: str, after: int = 0) -> list[StoredState]:
         """The events of a stream after a version of it, in the order of its versions."""
 
@@ -289,8 +316,20 @@ class Store(Protocol):
     def forgotten(self) -> dict[str, int]:
         """When each forgotten subject (its hash) was forgotten, in microseconds."""
 
+    def scrub(self) -> bool:
+        """See that nothing deleted stays in the files; False where a reader keeps it there."""
+
     def parked(self) -> Iterator[ParkedLine]:
         """The parked lines, oldest first."""
 
+    def parked_line(self, parked_id: int) -> ParkedLine | None:
+        """One parked line, if it is there."""
+
     def parked_counts(self) -> dict[str, int]:
         """How many lines are parked, by reason."""
+
+    def dropped(self) -> Iterator[DroppedLine]:
+        """The lines that were dropped, oldest first."""
+
+    def dropped_counts(self) -> dict[str, int]:
+        """How many lines were dropped, by the reason that they were parked for."""

@@ -24,10 +24,6 @@ APPLICATION_ID = 0x626F7774
 
 #: SQLite's limit is 32,766.
 _PARAMETERS_PER_STATEMENT = 20_000
-_CACHE_KIB = 256 * 1024
-#: Ids are random, so a large store rewrites the same pages batch after batch: they are brought
-#: from the write-ahead log into the file every 200 MB, not at each commit.
-_CHECKPOINT_PAGES = 50_000
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS bowtie_meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
@@ -54,6 +50,12 @@ CREATE TABLE IF NOT EXISTS bowtie_parked (
     parked_at INTEGER NOT NULL, subject TEXT, sealed BLOB NOT NULL
 );
 
+-- parked lines that someone dropped; note: who and why, under the store's key
+CREATE TABLE IF NOT EXISTS bowtie_dropped (
+    digest BLOB PRIMARY KEY, reason TEXT NOT NULL, origin TEXT NOT NULL, line INTEGER NOT NULL,
+    dropped_at INTEGER NOT NULL, note BLOB NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS bowtie_snapshots (
     stream TEXT PRIMARY KEY, version INTEGER NOT NULL, schema TEXT NOT NULL, state BLOB NOT NULL
 ) WITHOUT ROWID;
@@ -79,9 +81,9 @@ class Recorder(SQLiteApplicationRecorder):
             timeout: how long to wait for the lock, in seconds.
         """
         with self._writer(timeout) as connection, connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-            cursor.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
+            # what is deleted is overwritten, which not every build of SQLite does by itself
+            cursor.execute("PRAGMA secure_delete=ON")
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
@@ -99,6 +101,13 @@ class Recorder(SQLiteApplicationRecorder):
             yield connection
         finally:
             pool.put_connection(connection)
+
+    def empty_journal(self, timeout: float) -> bool:
+        """Bring the write-ahead log into the file and cut it off; False where a reader needs it."""
+        with self._writer(timeout) as connection, connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
+            (busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:

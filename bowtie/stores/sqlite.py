@@ -15,7 +15,6 @@ from uuid import uuid4
 
 from cryptography.exceptions import InvalidTag
 from eventsourcing.persistence import ConnectionUnavailableError, PersistenceError
-from eventsourcing.sqlite import SQLiteDatastore
 
 from bowtie.errors import (
     NotAStore,
@@ -29,13 +28,23 @@ from bowtie.errors import (
 )
 from bowtie.sealing import StoreKeys, load_master_key, make_master_key, new_key, unwrap, wrap
 from bowtie.seals import chain
-from bowtie.stores.contract import CommitRow, ParkedLine, Snapshot, StateBatch, StoredState
+from bowtie.stores.connections import Connections, Synchronous
+from bowtie.stores.contract import (
+    CommitRow,
+    DroppedLine,
+    ParkedLine,
+    Snapshot,
+    StateBatch,
+    StoredState,
+)
 from bowtie.stores.recorder import APPLICATION_ID, SCHEMA_VERSION, Recorder
 from bowtie.stores.sqlite_writing import STATE, SqliteWriting, head_of
 
 __all__ = ["SqliteStore"]
 
 _LOCK_TIMEOUT = 30
+#: How long readers are waited for before it is said that they keep what was deleted.
+_SCRUB_TIMEOUT = 5.0
 _STORE_KEY = "store key"
 #: How often a reader that waits for new events looks, in seconds.
 _POLL = 0.02
@@ -44,7 +53,9 @@ _POLL = 0.02
 class SqliteStore:
     """A store in the SQLite file at ``path``, or in memory where ``path`` is None."""
 
-    def __init__(self, path: Path | None, url: str, *, create: bool) -> None:
+    def __init__(
+        self, path: Path | None, url: str, *, create: bool, synchronous: Synchronous = "full"
+    ) -> None:
         self.url, self.path = url, path
         if path is not None:
             try:
@@ -52,12 +63,7 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise _explained(error, url) from error
         name = f"file:{uuid4().hex}?mode=memory&cache=shared" if path is None else str(path)
-        self._datastore = SQLiteDatastore(
-            name,
-            lock_timeout=_LOCK_TIMEOUT,
-            pool_timeout=_LOCK_TIMEOUT,
-            originator_id_type="text",
-        )
+        self._datastore = Connections(name, _LOCK_TIMEOUT, synchronous)
         self._recorder = Recorder(self._datastore)
         self._secrets: StoreKeys | None = None
         self._master: bytes | None = None
@@ -243,6 +249,20 @@ class SqliteStore:
                 return
             after = rows[-1][0]
 
+    def states_of(self, topics: Sequence[str], after: int = 0) -> Iterator[StoredState]:
+        """Each event of some topics after a position, in order; looks at the whole log."""
+        listed = ",".join("?" * len(topics))
+        end = self.head()
+        while after < end:
+            with self.reading() as cursor:
+                rows = cursor.execute(
+                    f"{STATE} WHERE e.rowid > ? AND e.topic IN ({listed})"
+                    " ORDER BY e.rowid LIMIT 5000",
+                    (after, *topics),
+                ).fetchall()
+            yield from (StoredState(*row) for row in rows)
+            after = rows[-1][0] if rows else end
+
     def stream(self, stream: str, after: int = 0) -> list[StoredState]:
         """The events of a stream after a version of it, in the order of its versions."""
         if any("\ud800" <= character <= "\udfff" for character in stream):
@@ -303,13 +323,47 @@ class SqliteStore:
                 yield ParkedLine(*row)
             after = rows[-1][0]
 
+    def parked_line(self, parked_id: int) -> ParkedLine | None:
+        """One parked line, if it is there."""
+        with self.reading() as cursor:
+            row = cursor.execute(
+                "SELECT * FROM bowtie_parked WHERE parked_id = ?", (parked_id,)
+            ).fetchone()
+        return None if row is None else ParkedLine(*row)
+
     def parked_counts(self) -> dict[str, int]:
         """How many lines are parked, by reason."""
+        return self._counts_by_reason("bowtie_parked")
+
+    def dropped(self) -> Iterator[DroppedLine]:
+        """The lines that were dropped, oldest first."""
+        if self.version < SCHEMA_VERSION:
+            return
         with self.reading() as cursor:
             rows = cursor.execute(
-                "SELECT reason, count(*) FROM bowtie_parked GROUP BY reason ORDER BY reason"
+                "SELECT * FROM bowtie_dropped ORDER BY dropped_at, origin, line, digest"
+            ).fetchall()
+        yield from (DroppedLine(*row) for row in rows)
+
+    def dropped_counts(self) -> dict[str, int]:
+        """How many lines were dropped, by the reason that they were parked for."""
+        return {} if self.version < SCHEMA_VERSION else self._counts_by_reason("bowtie_dropped")
+
+    def _counts_by_reason(self, table: str) -> dict[str, int]:
+        with self.reading() as cursor:
+            rows = cursor.execute(
+                f"SELECT reason, count(*) FROM {table} GROUP BY reason ORDER BY reason"
             )
             return {row[0]: row[1] for row in rows}
+
+    def scrub(self) -> bool:
+        """See that nothing deleted stays in the files; False where a reader keeps it there."""
+        if self.path is None:
+            return True
+        try:
+            return self._recorder.empty_journal(_SCRUB_TIMEOUT)
+        except (PersistenceError, sqlite3.Error) as error:
+            raise _explained(error, self.url) from error
 
     # -- writing ------------------------------------------------------------------------------
 

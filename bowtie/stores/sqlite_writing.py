@@ -133,6 +133,13 @@ class SqliteWriting:
         else:
             self._cursor.execute("REPLACE INTO bowtie_claims VALUES (?, ?)", (alias, stream))
 
+    def delete_claims(self, aliases: Sequence[str], streams: Sequence[str]) -> int:
+        """Drop the claims on these aliases (their hashes) and of these streams; how many."""
+        return self._cursor.execute(
+            f"DELETE FROM bowtie_claims WHERE alias IN {_LISTED} OR stream IN {_LISTED}",
+            (_listed(aliases), _listed(streams)),
+        ).rowcount
+
     def keys(self, streams: Sequence[str]) -> dict[str, bytes]:
         """The wrapped keys of those streams that have one."""
         rows = self._cursor.execute(
@@ -150,6 +157,24 @@ class SqliteWriting:
         return self._cursor.execute(
             f"DELETE FROM bowtie_keys WHERE stream IN {_LISTED}", (_listed(streams),)
         ).rowcount
+
+    def rewrite_secrets(self) -> None:
+        """Write the keys and the parked lines left anew, so that no copy of one deleted stays.
+
+        Pages that were split or merged long ago may still hold one where no row is.
+        """
+        for table in ("bowtie_keys", "bowtie_parked"):
+            (made_by,) = self._cursor.execute(
+                "SELECT sql FROM sqlite_master WHERE name = ?", (table,)
+            ).fetchone()
+            self._cursor.execute(made_by.replace(table, f"{table}_anew", 1))
+            self._cursor.execute(f"INSERT INTO {table}_anew SELECT * FROM {table}")
+            self._cursor.execute(f"DROP TABLE {table}")
+            self._cursor.execute(f"ALTER TABLE {table}_anew RENAME TO {table}")
+
+    def any_forgotten(self) -> bool:
+        """Whether anyone was forgotten."""
+        return self._cursor.execute("SELECT 1 FROM bowtie_forgotten LIMIT 1").fetchone() is not None
 
     def forgotten(self, subjects: Sequence[str]) -> set[str]:
         """Those of the subjects (their hashes) that were forgotten."""
@@ -182,9 +207,11 @@ class SqliteWriting:
             )
 
     def park(self, rows: Sequence[tuple[object, ...]]) -> None:
-        """Keep refused lines; one that is parked already stays as it is."""
+        """Keep refused lines; one that is parked or was dropped already stays as it is."""
         self._cursor.executemany(
-            "INSERT OR IGNORE INTO bowtie_parked VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            "INSERT OR IGNORE INTO bowtie_parked SELECT NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+            " WHERE NOT EXISTS (SELECT 1 FROM bowtie_dropped WHERE digest = ?1)",
+            rows,
         )
 
     def unpark(self, parked_id: int) -> None:
@@ -196,6 +223,15 @@ class SqliteWriting:
         return self._cursor.execute(
             f"DELETE FROM bowtie_parked WHERE subject IN {_LISTED}", (_listed(subjects),)
         ).rowcount
+
+    def drop_parked(self, parked_ids: Sequence[int], note: bytes) -> int:
+        """Drop parked lines for a reason, which is kept; how many there were."""
+        which = f"FROM bowtie_parked WHERE parked_id IN {_LISTED}"
+        self._cursor.execute(
+            f"INSERT INTO bowtie_dropped SELECT digest, reason, origin, line, ?, ? {which}",
+            (self.recorded_at, note, json.dumps(list(parked_ids))),
+        )
+        return self._cursor.execute(f"DELETE {which}", (json.dumps(list(parked_ids)),)).rowcount
 
     def meta(self, name: str) -> bytes | str | None:
         """What was noted under a name."""
