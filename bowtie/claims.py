@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from bowtie.codec import Fact
+from bowtie.decoding import data_of_state
 from bowtie.errors import EventRejected
 from bowtie.sealing import StoreKeys
 from bowtie.stores.contract import Writing
@@ -80,11 +81,8 @@ class Claims:
         return str((fact.personal or {})["alias"])
 
     def _retracted(self, stream: str) -> set[tuple[str, str]]:
-        states = (
-            msgspec.json.decode(stored.state)
-            for stored in self._tx.streams([stream], ["retracted"])
-        )
-        return {(state["of_source"], state["of_id"]) for state in states}
+        retractions = map(data_of_state, self._tx.streams([stream], ["retracted"]))
+        return {(data["of_source"], data["of_id"]) for data in retractions}
 
     def _leads_to(self, subject: str, alias: str) -> bool:
         """Whether the alias is the customer itself, or stands above it."""

@@ -18,7 +18,25 @@ from bowtie.sealing import is_sealed, open_sealed, seal, unwrap, wrap
 from bowtie.stores.contract import StoredState
 from bowtie.times import from_micros
 
-__all__ = ["Decoder", "key_context", "seal_fact", "unwrap_key"]
+__all__ = [
+    "Decoder",
+    "content_of_state",
+    "data_of",
+    "data_of_state",
+    "is_older",
+    "key_context",
+    "open_value",
+    "seal_fact",
+    "unwrap_key",
+    "wrap_key",
+]
+
+
+class _Version(msgspec.Struct):
+    _v: int = 1
+
+
+_VERSION = msgspec.json.Decoder(_Version)
 
 
 def key_context(stream: str) -> str:
@@ -80,6 +98,21 @@ def data_of_state(stored: StoredState) -> dict[str, Any]:
     """
     state: dict[str, Any] = msgspec.json.decode(stored.state)
     return _lifted(CATALOGUE[stored.topic], state)
+
+
+def is_older(stored: StoredState) -> bool:
+    """Whether a stored event is of an older version than the newest of its type."""
+    newest = CATALOGUE[stored.topic].data_version
+    # most types have one version, and nothing to look for
+    return newest > 1 and _VERSION.decode(stored.state)._v < newest  # noqa: SLF001 - so a state has it
+
+
+def content_of_state(stored: StoredState) -> bytes | None:
+    """What an event said in its own version, as it was hashed; None where part of it is sealed."""
+    state: dict[str, Any] = msgspec.json.decode(stored.state)
+    if set(json.loads(state.get("_sealed", "{}"))) - {"actor"}:
+        return None
+    return msgspec.json.encode({k: v for k, v in state.items() if not k.startswith("_")})
 
 
 def _lifted(model: type[Event], state: dict[str, Any]) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class Reader:
 
 def _version_of(wire: dict[str, Any], codec: TypeCodec) -> int:
     """Which version of its type a line says it is written in; the first unless it says."""
-    said = str(wire.get("dataversion", 1))
+    said = str(1 if wire.get("dataversion") is None else wire["dataversion"])
     if not (said.isascii() and said.isdecimal() and 0 < int(said[:20]) <= codec.version):
         raise EventRejected(
             "invalid",

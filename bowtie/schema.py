@@ -42,7 +42,7 @@ _ENVELOPE: dict[str, Any] = {
     "causationid": _TEXT,
     "authid": _TEXT | {"description": "who did it; sealed"},
     "timeprecision": {"enum": ["exact", "day"]},
-    "dataversion": {"type": ["integer", "string"]},
+    "dataversion": {"enum": [1, "1"]},
     "sequence": {"type": "string", "description": "its position; in exports"},
     "outofsequence": {"type": "boolean", "description": "in exports"},
 }
@@ -83,13 +83,17 @@ def _model(type_name: str) -> type[Event]:
 
 def _event_schema(model: type[Event]) -> dict[str, Any]:
     says_something = any(field.is_required() for field in model.model_fields.values())
+    newest = model.data_version
+    # a line that says nothing is of the first version
+    version = {"dataversion": {"enum": [newest, str(newest)]}} if newest > 1 else {}
     return {
         "title": model.__name__,
         "type": "object",
-        "required": [*_REQUIRED, "data"] if says_something else _REQUIRED,
+        "required": [*_REQUIRED, *version, *(["data"] if says_something else [])],
         "properties": {
             "type": {"const": f"bowtie.{model.type_name}"},
             **_ENVELOPE,
+            **version,
             "streamkind": {"enum": sorted(stream_kinds(model))},
             "data": _data_schema(model),
         },

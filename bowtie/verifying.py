@@ -17,7 +17,7 @@ import msgspec
 from pydantic import ValidationError
 
 from bowtie.codec import Fact, Stamp, id_hash
-from bowtie.decoding import Decoder, unwrap_key
+from bowtie.decoding import Decoder, content_of_state, is_older, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import BowtieError, EventRejected, SealedKeyMissing
 from bowtie.events import CATALOGUE
@@ -119,25 +119,25 @@ def _events(
     content_of: ContentOf | None,
 ) -> Iterator[Problem]:
     """Each event can be read and says what it said; its id is its own."""
-    readable: list[tuple[bytes, Recorded]] = []
+    readable: list[tuple[bytes, StoredState, Recorded]] = []
     for stored in chunk:
         try:
             event = _decoded(stored, decode)
         except EventRejected as error:
             yield Problem("payload", error.problem, stored.position)
             continue
-        readable.append((id_hash(event.source, event.id), event))
+        readable.append((id_hash(event.source, event.id), stored, event))
         if event.out_of_sequence:
             yield Problem(
                 "sequence", f"{event.type} of {event.subject!r} is out of sequence",
                 event.position, note=True,
             )  # fmt: skip
-    places = audit.places([hashed for hashed, _ in readable])
-    for hashed, event in readable:
+    places = audit.places([hashed for hashed, _, _ in readable])
+    for hashed, stored, event in readable:
         yield from _identity(event, places.get(hashed))
         row = places.get(hashed)
         if content_of is not None and row is not None and row.content is not None:
-            yield from _content(event, row.content, reader, content_of)
+            yield from _content(stored, event, row.content, reader, content_of)
 
 
 def _decoded(stored: StoredState, decode: Decoder) -> Recorded:
@@ -176,7 +176,7 @@ def _identity(event: Recorded, row: IdRow | None) -> Iterator[Problem]:
 
 
 def _content(
-    event: Recorded, content: bytes, reader: Reader, content_of: ContentOf
+    stored: StoredState, event: Recorded, content: bytes, reader: Reader, content_of: ContentOf
 ) -> Iterator[Problem]:
     """What it says is what was recorded."""
     try:
@@ -184,5 +184,10 @@ def _content(
     except EventRejected as error:
         yield Problem("payload", error.problem, event.position)
         return
+    if is_older(stored):  # the hash is of what it said in its own version
+        said = content_of_state(stored)
+        if said is None:
+            return  # what is sealed stood in an order that only that version knew
+        fact.whole = said
     if content_of(fact) != content:
         yield Problem("content", "is not what was recorded: it was changed", event.position)
