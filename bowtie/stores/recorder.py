@@ -24,6 +24,10 @@ APPLICATION_ID = 0x626F7774
 
 #: SQLite's limit is 32,766.
 _PARAMETERS_PER_STATEMENT = 20_000
+#: How long the write-ahead log grows before it is brought into the file, in pages. Ids are random,
+#: so batches rewrite the same pages again and again: only every 200 MB. Commands write little, and
+#: wait for the disk: that is quick only where the log is written over, not where it grows.
+_PAGES_OF_BATCHES, _PAGES_OF_COMMANDS, _MANY_ROWS = 50_000, 1_000, 2_000
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS bowtie_meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
@@ -85,8 +89,12 @@ class Recorder(SQLiteApplicationRecorder):
             # what is deleted is overwritten, which not every build of SQLite does by itself
             cursor.execute("PRAGMA secure_delete=ON")
             cursor.execute("BEGIN IMMEDIATE")
+            before = cursor.connection.total_changes
             try:
                 yield cursor
+                many = cursor.connection.total_changes - before > _MANY_ROWS
+                pages = _PAGES_OF_BATCHES if many else _PAGES_OF_COMMANDS
+                cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")
             except BaseException:
                 connection.rollback()
                 raise
