@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import datetime
 from threading import Lock
 from typing import Any, BinaryIO, Self
 
 from bowtie.appending import Appender
 from bowtie.codec import Fact
 from bowtie.deciding import Mode, Outcome
-from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import AliasClaimed, DefinitionError, EventRejected, IdReused, UsageError
-from bowtie.events import PERSONAL_NAMES, Event
+from bowtie.events import Event
 from bowtie.expecting import ANY, Expected, check_expected
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
 from bowtie.logs.rows import Format
 from bowtie.parked import retry_parked
 from bowtie.reader import Reader
+from bowtie.reading import DEFAULT_DEFINITION, Reading
 from bowtie.recording import as_recorded, command_facts, holds_sealed
-from bowtie.records import JourneyRecord, journey_record
 from bowtie.restoring import restore_log
 from bowtie.sources import open_lines
-from bowtie.stages import Definition, load_definition
-from bowtie.stores import StoredState, open_store
-from bowtie.times import moment
+from bowtie.stages import load_definition
+from bowtie.stores import open_store
 
 __all__ = ["Bowtie"]
 
 _CONFLICTS = {"id_reused": IdReused, "alias_claimed": AliasClaimed}
-_DEFAULT_DEFINITION = "b2b/1"
 
 
-class Bowtie:
+class Bowtie(Reading):
     """A store of journeys, opened.
 
     >>> from bowtie import Bowtie, Touched
@@ -89,7 +85,7 @@ class Bowtie:
             DefinitionError: the definition is wrong, naming the line; or this store, which has
                 events, went by another text of that name and version.
         """
-        chosen = load_definition(definition or _DEFAULT_DEFINITION, self.personal_names)
+        chosen = load_definition(definition or DEFAULT_DEFINITION, self.personal_names)
         used = f"definition {chosen.label}"
         self.store.upgrade()
         with self.store.writing() as tx:
@@ -101,20 +97,6 @@ class Bowtie:
                 )
             tx.set_meta(used, chosen.sha256)
             tx.set_meta("definition", chosen.text)
-
-    @property
-    def definition(self) -> Definition:
-        """The store's default stage definition."""
-        text = self.store.meta().get("definition")
-        if text is None:
-            return load_definition(_DEFAULT_DEFINITION)
-        return load_definition(str(text), self.personal_names)
-
-    @property
-    def personal_names(self) -> tuple[str, ...]:
-        """Traits and properties of these names are sealed."""
-        names = self.store.meta().get("personal_names")
-        return PERSONAL_NAMES if names is None else tuple(str(names).split("\n"))
 
     def init_personal_names(self, names: tuple[str, ...]) -> None:
         """Choose which traits and properties are sealed; only before the first event.
@@ -280,75 +262,6 @@ class Bowtie:
         report.position = self.store.head()
         return report
 
-    # -- reading ------------------------------------------------------------------------------
-
-    def journey(
-        self,
-        customer: str,
-        *,
-        as_of: str | date | datetime | None = None,
-        known_at: str | date | datetime | None = None,
-        definition: Definition | None = None,
-    ) -> JourneyRecord:
-        """What is known of one customer, now or then.
-
-        Args:
-            customer: the key.
-            as_of: the world as it was then: what happened later is left out.
-            known_at: what this store had been told by then.
-            definition: of the stages; the store's default unless given.
-
-        Raises:
-            UnknownName: the store has no event of that customer.
-        """
-        stream = f"customer/{unicodedata.normalize('NFC', customer)}"
-        decode = self._decoder({stream})
-        return journey_record(
-            customer,
-            [decode(stored) for stored in self.store.stream(stream)],
-            definition or self.definition,
-            None if as_of is None else moment(as_of, end_of_day=True),
-            None if known_at is None else moment(known_at, end_of_day=True),
-        )
-
-    def events(
-        self, customer: str | None = None, *, after: int = 0, upto: int | None = None
-    ) -> Iterator[Recorded]:
-        """The events of the log, or of one customer, in the order of their recording.
-
-        Args:
-            customer: only this customer's.
-            after, upto: positions: after the first, through the second.
-        """
-        if customer is not None:
-            stream = f"customer/{unicodedata.normalize('NFC', customer)}"
-            stored: Iterator[StoredState] = (
-                one
-                for one in self.store.stream(stream)
-                if one.position > after and (upto is None or one.position <= upto)
-            )
-            decode = self._decoder({stream})
-        else:
-            stored, decode = self.store.states(after, upto), self._decoder(None)
-        yield from map(decode, stored)
-
-    def export(self, *, reveal: bool = False) -> Iterator[dict[str, Any]]:
-        """The whole log as CloudEvents objects, after a header line that says what it is.
-
-        Args:
-            reveal: open the personal fields; without, they leave as ``sealed:1:...``.
-        """
-        upto = self.store.head()
-        yield {
-            "bowtie_export": 1,
-            "store_id": self.store.store_id,
-            "count": self.store.count(upto),
-            "definition": self.definition.label,
-        }
-        decode = self._decoder(None) if reveal else Decoder()
-        for stored in self.store.states(0, upto):
-            yield decode(stored).to_cloudevent()
-
     # -- inside -------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
@@ -368,12 +281,3 @@ class Bowtie:
 
     def _ingesting(self, origin: str, mode: Mode) -> Ingesting:
         return Ingesting(self._append(), self._reader(), self.store.secrets, origin, mode)
-
-    def _decoder(self, streams: set[str] | None) -> Decoder:
-        """A decoder that opens what this store's keys open."""
-        wrapped = self.store.keys(streams)
-        if not wrapped:
-            return Decoder()
-        master = self.store.master_key
-        keys = {stream: unwrap_key(master, key, stream) for stream, key in wrapped.items()}
-        return Decoder({stream: key for stream, key in keys.items() if key is not None})

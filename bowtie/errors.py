@@ -21,11 +21,15 @@
         StreamConflict               4   the stream is not at the version that was expected
         AliasClaimed                 4   the alias belongs to another customer
         IdReused                     4   (source, id) is taken by an event of other content
+      NotReached                     4   what was waited for did not come in time
       DefinitionError                1   a stage definition is wrong; names the line
       MappingError                   1   a mapping file is wrong; names the line
       TablesError                    1   the read tables can't be used
         TablesForeign                1   they belong to another store
         TablesHeld                   4   another process holds the file
+        TablesBehind                 4   they don't cover the position that was waited for
+        TablesAway                   1   the database server of the tables can't be reached
+        EventSkipped                 1   an event can't be processed, and none may be skipped
       Refused                        1   a view would mislead; says why, and what to ask instead
       ProblemsFound                  3   the command worked and found problems
 
@@ -42,10 +46,12 @@ __all__ = [
     "Conflict",
     "DefinitionError",
     "EventRejected",
+    "EventSkipped",
     "FileError",
     "IdReused",
     "MappingError",
     "NotAStore",
+    "NotReached",
     "ProblemsFound",
     "Refused",
     "RuleViolation",
@@ -58,6 +64,8 @@ __all__ = [
     "StoreOlder",
     "StoreReadOnly",
     "StreamConflict",
+    "TablesAway",
+    "TablesBehind",
     "TablesError",
     "TablesForeign",
     "TablesHeld",
@@ -203,6 +211,12 @@ class IdReused(Conflict):
     """(source, id) already names an event with other content."""
 
 
+class NotReached(BowtieError, TimeoutError):
+    """What was waited for did not come in time; waiting longer may help."""
+
+    exit_code = 4
+
+
 class DefinitionError(BowtieError, ValueError):
     """A stage definition is wrong.
 
@@ -239,6 +253,34 @@ class TablesHeld(TablesError):
     """Another process holds the read tables' file."""
 
     exit_code = 4
+
+
+class TablesBehind(TablesError, TimeoutError):
+    """The read tables don't cover the position that was waited for."""
+
+    exit_code = 4
+
+
+class TablesAway(TablesError, ConnectionError):
+    """The database server that holds the read tables can't be reached, or went away."""
+
+
+class EventSkipped(TablesError):
+    """An event can't be processed, and it was asked that none is skipped.
+
+    Args:
+        position: of the event.
+        type: its type.
+        problem: why it can't be processed.
+    """
+
+    def __init__(self, position: int, type: str, problem: str) -> None:
+        self.position, self.type, self.problem = position, type, problem
+        super().__init__(
+            f"the event at position {position:,} ({type}) can't be processed: {problem}. Correct it,"
+            " or upgrade bowtie, and rebuild the tables; without strict it is left out, and each"
+            " result says so"
+        )
 
 
 class Refused(BowtieError):

@@ -1,0 +1,179 @@
+"""What an open store answers: journeys, events, exports; and waiting for events to come."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+from bowtie.decoding import Decoder, unwrap_key
+from bowtie.envelope import Recorded
+from bowtie.errors import NotReached
+from bowtie.events import PERSONAL_NAMES
+from bowtie.records import JourneyRecord, journey_record
+from bowtie.stages import Definition, load_definition
+from bowtie.stores import Store, StoredState
+from bowtie.subscribing import subscribed
+from bowtie.times import moment
+
+__all__ = ["DEFAULT_DEFINITION", "Reading"]
+
+DEFAULT_DEFINITION = "b2b/1"
+
+
+class Reading:
+    """The reading half of :class:`bowtie.Bowtie`."""
+
+    store: Store
+
+    @property
+    def definition(self) -> Definition:
+        """The store's default stage definition."""
+        text = self.store.meta().get("definition")
+        if text is None:
+            return load_definition(DEFAULT_DEFINITION)
+        return load_definition(str(text), self.personal_names)
+
+    @property
+    def personal_names(self) -> tuple[str, ...]:
+        """Traits and properties of these names are sealed."""
+        names = self.store.meta().get("personal_names")
+        return PERSONAL_NAMES if names is None else tuple(str(names).split("\n"))
+
+    def journey(
+        self,
+        customer: str,
+        *,
+        as_of: str | date | datetime | None = None,
+        known_at: str | date | datetime | None = None,
+        definition: Definition | None = None,
+    ) -> JourneyRecord:
+        """What is known of one customer, now or then.
+
+        Args:
+            customer: the key.
+            as_of: the world as it was then: what happened later is left out.
+            known_at: what this store had been told by then.
+            definition: of the stages; the store's default unless given.
+
+        Raises:
+            UnknownName: the store has no event of that customer.
+        """
+        stream = f"customer/{unicodedata.normalize('NFC', customer)}"
+        decode = self._decoder({stream})
+        return journey_record(
+            customer,
+            [decode(stored) for stored in self.store.stream(stream)],
+            definition or self.definition,
+            None if as_of is None else moment(as_of, end_of_day=True),
+            None if known_at is None else moment(known_at, end_of_day=True),
+        )
+
+    def events(
+        self, customer: str | None = None, *, after: int = 0, upto: int | None = None
+    ) -> Iterator[Recorded]:
+        """The events of the log, or of one customer, in the order of their recording.
+
+        Args:
+            customer: only this customer's.
+            after, upto: positions: after the first, through the second.
+        """
+        if customer is not None:
+            stream = f"customer/{unicodedata.normalize('NFC', customer)}"
+            stored: Iterator[StoredState] = (
+                one
+                for one in self.store.stream(stream)
+                if one.position > after and (upto is None or one.position <= upto)
+            )
+            decode = self._decoder({stream})
+        else:
+            stored, decode = self.store.states(after, upto), self._decoder(None)
+        yield from map(decode, stored)
+
+    def export(self, *, reveal: bool = False) -> Iterator[dict[str, Any]]:
+        """The whole log as CloudEvents objects, after a header line that says what it is.
+
+        Args:
+            reveal: open the personal fields; without, they leave as ``sealed:1:...``.
+        """
+        upto = self.store.head()
+        yield {
+            "bowtie_export": 1,
+            "store_id": self.store.store_id,
+            "count": self.store.count(upto),
+            "definition": self.definition.label,
+        }
+        decode = self._decoder(None) if reveal else Decoder()
+        for stored in self.store.states(0, upto):
+            yield decode(stored).to_cloudevent()
+
+    def subscribe(
+        self,
+        after: int = 0,
+        *,
+        until: int | None = None,
+        stop: threading.Event | None = None,
+        poll: float = 0.5,
+        patience: float = 300.0,
+    ) -> Iterator[Recorded]:
+        """Each event after a position as it is recorded, in order and without gaps, for ever.
+
+        It looks for new events by itself, and sooner where the database gives a hint. A broken
+        connection is made anew, and a server that is restarted is waited for. Whoever keeps the
+        position of the last event it has dealt with can go on from there after any crash.
+
+        >>> from bowtie import Bowtie, Onboarded
+        >>> with Bowtie.open("memory://") as engine:
+        ...     _ = engine.record("acme", Onboarded(), Onboarded())
+        ...     [event.position for event in engine.subscribe(after=1, until=2)]
+        [2]
+
+        Args:
+            after: the position after which to begin; 0 for the first event there is.
+            until: end after this position.
+            stop: end soon after this is set, from any thread.
+            poll: the longest time between two looks, in seconds.
+            patience: how long a database server may be away, in seconds.
+
+        Raises:
+            StoreAway: the server was away for longer than that.
+        """
+        yield from subscribed(
+            self.store,
+            self._decoder,
+            after,
+            until=until,
+            stop=stop or threading.Event(),
+            poll=poll,
+            patience=patience,
+        )
+
+    def wait_until(self, position: int, timeout: float = 30.0) -> None:
+        """Wait until the log has reached a position, such as one that another process recorded.
+
+        >>> from bowtie import Bowtie, Onboarded
+        >>> with Bowtie.open("memory://") as engine:
+        ...     (recorded,) = engine.record("acme", Onboarded())
+        ...     engine.wait_until(recorded.position, timeout=1)
+
+        Raises:
+            NotReached: the log was not there within so many seconds.
+        """
+        if not self.store.changed(position - 1, timeout):
+            raise NotReached(
+                f"the log stands at position {self.store.head()}, and did not reach {position}"
+                f" within {timeout:g} seconds"
+            )
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _decoder(self, streams: set[str] | None) -> Decoder:
+        """A decoder that opens what this store's keys open."""
+        wrapped = self.store.keys(streams)
+        if not wrapped:
+            return Decoder()
+        master = self.store.master_key
+        keys = {stream: unwrap_key(master, key, stream) for stream, key in wrapped.items()}
+        return Decoder({stream: key for stream, key in keys.items() if key is not None})
