@@ -1,7 +1,7 @@
 """Ingesting a log: read, check, decide, append, a batch at a time; nothing lost, nothing silent.
 
-The next batch is read and checked in a second thread while SQLite writes the one before; what is
-decided is decided in order, in one thread.
+The next batch is read and checked while the store writes the one before; what is decided is
+decided in order, in one thread.
 """
 
 from __future__ import annotations
@@ -12,40 +12,26 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from bowtie.appending import Appender
-from bowtie.codec import Fact, Stamp
+from bowtie.checking import Line, Prepared, ahead, checked
+from bowtie.codec import Fact
 from bowtie.deciding import Mode, Outcome
 from bowtie.errors import EventRejected, FileError
 from bowtie.reader import Reader
 from bowtie.sealing import StoreKeys, wrap
 from bowtie.stores.contract import Writing
 
-__all__ = ["IngestReport", "Ingesting", "Line", "Prepared", "prefetched", "prepare"]
+__all__ = ["IngestReport", "Ingesting"]
 
 #: How many parked lines and broken rules a report shows.
 _EXAMPLES, _EXAMPLES_A_REASON = 20, 3
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Line:
-    """One event as it came: its line or row number, and its JSON (or what stood in its place).
-
-    ``rejected`` is set where it could not even be made an event, ``subject`` where it is known.
-    """
-
-    number: int
-    raw: bytes
-    rejected: EventRejected | None = None
-    subject: str | None = None
 
 
 @dataclass(slots=True)
@@ -131,44 +117,6 @@ class IngestReport:
         }
 
 
-@dataclass(slots=True)
-class Prepared:
-    """A chunk checked: the facts with their lines, and the lines that are wrong in themselves."""
-
-    facts: list[Fact]
-    lines: list[Line]
-    rejected: list[tuple[Line, EventRejected]]
-
-
-def prepare(reader: Reader, stamp: Stamp, lines: Iterable[Line]) -> Prepared:
-    """Check a chunk of lines, and do all that needs no decision."""
-    prepared = Prepared([], [], [])
-    reader.look_at_the_clock()
-    for line in lines:
-        if line.rejected is not None:
-            prepared.rejected.append((line, line.rejected))
-            continue
-        try:
-            fact = reader.line(line.raw)
-        except EventRejected as error:
-            prepared.rejected.append((line, error.bare()))
-        else:
-            stamp(fact)
-            prepared.facts.append(fact)
-            prepared.lines.append(line)
-    return prepared
-
-
-def prefetched(items: Iterator[T]) -> Iterator[T]:
-    """The items, each made in a second thread while the one before is used."""
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="bowtie-read") as pool:
-        pending = pool.submit(next, items, end)
-        while (item := pending.result()) is not end:
-            pending = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]  # not the end
-
-
 @contextmanager
 def _collector_off() -> Iterator[None]:
     """Batches make many objects and no cycles: the collector would only walk them."""
@@ -219,13 +167,16 @@ class Ingesting:
         """
         started = time.perf_counter()
         stamp = self._appender.stamp
-        checked = (prepare(self._reader, stamp, chunk) for chunk in chunks)
         with _collector_off():
             try:
-                for prepared in prefetched(checked):
-                    self._append(prepared)
-                    if progress is not None:
-                        progress(self.report)
+                with (
+                    closing(checked(self._reader, stamp, chunks)) as batches,
+                    closing(ahead(batches)) as batches_ahead,
+                ):
+                    for prepared in batches_ahead:
+                        self._append(prepared)
+                        if progress is not None:
+                            progress(self.report)
             except FileError as error:
                 error.report = self.report
                 raise

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bowtie.appending import Appender
+from bowtie.checking import Line
 from bowtie.deciding import Mode
-from bowtie.ingest import Ingesting, IngestReport, Line
+from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
 from bowtie.reader import Reader
 from bowtie.sources import LogLines, open_lines

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
+from bowtie.checking import Line
 from bowtie.errors import FileError, UsageError
-from bowtie.ingest import Ingesting, IngestReport, Line
+from bowtie.ingest import Ingesting, IngestReport
 from bowtie.sources import LogLines
 from bowtie.stores.contract import Store
 

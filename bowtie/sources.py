@@ -8,14 +8,14 @@ from typing import Any, BinaryIO, Self
 
 import msgspec
 
+from bowtie.checking import Line
 from bowtie.errors import EventRejected, FileError
-from bowtie.ingest import Line
 from bowtie.logs import LogFile, Mapper, Mapping, Unmapped, open_log
+from bowtie.logs.lines import CHUNK_LINES
 from bowtie.logs.rows import Format
 
 __all__ = ["LogLines", "export_header", "open_lines"]
 
-_CHUNK_EVENTS = 20_000
 _HEADER = b'{"bowtie_export"'
 
 
@@ -74,7 +74,7 @@ class LogLines:
         try:
             for row, made in mapper.over(self._log):
                 chunk += [_line(row.line, one) for one in made]
-                if len(chunk) >= _CHUNK_EVENTS:
+                if len(chunk) >= CHUNK_LINES:
                     yield chunk
                     chunk = []
         except FileError:

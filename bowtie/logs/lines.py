@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from typing import NamedTuple
 
 from bowtie.errors import FileError
 
 __all__ = ["CHUNK_LINES", "MAX_LINE", "Chunk", "line_blocks", "line_chunks"]
 
-#: About how many lines a chunk holds.
-CHUNK_LINES = 20_000
+#: About how many lines a chunk holds, which a store takes in one transaction. Ids are random: in a
+#: large store each transaction rewrites much of their index, however few it adds.
+CHUNK_LINES = 50_000
 #: The longest line that is read, in bytes.
 MAX_LINE = 64 << 20
-_GATHER = 4 << 20
+_GATHER = 20 << 20
 
 
 class Chunk(NamedTuple):
@@ -36,8 +38,9 @@ def line_chunks(blocks: Iterator[bytes], name: str, max_line: int = MAX_LINE) ->
         FileError: as :func:`line_blocks`; after the chunks before it.
     """
     for first, lines in line_blocks(blocks, name, max_line):
-        for start in range(0, len(lines), CHUNK_LINES):
-            part = lines[start : start + CHUNK_LINES]
+        size = ceil(len(lines) / max(1, round(len(lines) / CHUNK_LINES)))
+        for start in range(0, len(lines), size):
+            part = lines[start : start + size]
             numbers: Sequence[int] = range(first + start, first + start + len(part))
             if not all(map(bytes.strip, part)):
                 kept = [index for index, line in enumerate(part) if line.strip()]
@@ -55,17 +58,18 @@ def line_blocks(
         FileError: damaged data (says how many lines were read), or a line that is too long; all
             whole lines before it were handed out.
     """
-    number, size = 1, 0
+    number, size, ends = 1, 0, 0
     held: list[bytes] = []
     try:
         for block in blocks:
             held.append(block)
             size += len(block)
-            if size < _GATHER:
+            ends += block.count(b"\n")
+            if size < _GATHER and ends < CHUNK_LINES:
                 continue
             lines = b"".join(held).split(b"\n")
             tail = lines.pop()
-            held, size = [tail], len(tail)
+            held, size, ends = [tail], len(tail), 0
             if lines:
                 yield number, lines
                 number += len(lines)
