@@ -6,10 +6,8 @@ Each question is one short read, so that writers are never kept waiting.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from bowtie.stores.contract import CommitRow, IdRow, Snapshot, Store
-from bowtie.stores.sqlite import SqliteStore
 
 __all__ = ["Audit"]
 
@@ -25,15 +23,9 @@ class Audit:
     """
 
     def __init__(self, store: Store, upto: int) -> None:
-        if not isinstance(store, SqliteStore):
-            raise TypeError(f"{type(store).__name__} has no audit")
-        self._reading = store.reading
+        self._store, self._rows = store, store.rows
         self._has_snapshots = store.version > 1
         self.upto = upto
-
-    def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        with self._reading() as cursor:
-            return list(cursor.execute(sql, values))
 
     def broken_streams(self) -> list[tuple[str, int, int, int]]:
         """Streams whose versions are not 1, 2, 3, ...: stream, events, first and last version."""
@@ -52,11 +44,11 @@ class Audit:
 
     def places(self, hashes: Sequence[bytes]) -> dict[bytes, IdRow]:
         """Where the events of these ids are said to be, and what they are said to say."""
-        rows = self._rows(
-            f"SELECT hash, position, content FROM bowtie_ids"
-            f" WHERE hash IN ({','.join('?' * len(hashes))})",
-            hashes,
-        )
+        with self._store.reading() as queries:
+            among, values = queries.listed(hashes)
+            rows = queries.rows(
+                f"SELECT hash, position, content FROM bowtie_ids WHERE hash {among}", values
+            )
         return {row[0]: IdRow(row[1], row[2]) for row in rows}
 
     def commits(self) -> Iterator[CommitRow]:

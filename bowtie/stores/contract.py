@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bowtie.sealing import StoreKeys
+from bowtie.stores.queries import Queries
 
 __all__ = [
     "CommitRow",
@@ -213,6 +214,12 @@ class Writing(Protocol):
 
 class Store(Protocol):
     """A store of states."""
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What one query gives; see :mod:`bowtie.stores.queries` for how it is written."""
+
+    def reading(self) -> AbstractContextManager[Queries]:
+        """To ask what :meth:`rows` can't; each query sees one state of the store."""
 
     @property
     def url(self) -> str:

@@ -2,73 +2,58 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from cryptography.exceptions import InvalidTag
 from eventsourcing.persistence import ConnectionUnavailableError, PersistenceError
 
 from bowtie.errors import (
     NotAStore,
-    SealedKeyMissing,
     StoreBusy,
     StoreError,
     StoreMissing,
-    StoreNewer,
-    StoreOlder,
     StoreReadOnly,
+    UsageError,
 )
-from bowtie.sealing import StoreKeys, load_master_key, make_master_key, new_key, unwrap, wrap
 from bowtie.seals import chain
 from bowtie.stores.connections import Connections, Synchronous
-from bowtie.stores.contract import (
-    CommitRow,
-    DroppedLine,
-    ParkedLine,
-    Snapshot,
-    StateBatch,
-    StoredState,
-)
-from bowtie.stores.recorder import APPLICATION_ID, SCHEMA_VERSION, Recorder
-from bowtie.stores.sqlite_writing import STATE, SqliteWriting, head_of
+from bowtie.stores.joining import driver_connection
+from bowtie.stores.sqlite_recorder import Recorder, SqliteQueries
+from bowtie.stores.sqlstore import LOCK_TIMEOUT, SqlStore
+from bowtie.stores.tables import SCHEMA_VERSION
 
 __all__ = ["SqliteStore"]
 
-_LOCK_TIMEOUT = 30
-#: How long readers are waited for before it is said that they keep what was deleted.
+#: "bowt": tells a bowtie store from other programs' databases.
+_APPLICATION_ID = 0x626F7774
+#: How long readers are waited for before it is said that they keep what was deleted, in seconds.
 _SCRUB_TIMEOUT = 5.0
-_STORE_KEY = "store key"
-#: How often a reader that waits for new events looks, in seconds.
-_POLL = 0.02
 
 
-class SqliteStore:
+class SqliteStore(SqlStore):
     """A store in the SQLite file at ``path``, or in memory where ``path`` is None."""
 
     def __init__(
         self, path: Path | None, url: str, *, create: bool, synchronous: Synchronous = "full"
     ) -> None:
-        self.url, self.path = url, path
+        super().__init__(url, path)
         if path is not None:
             try:
                 _check_file(path, create=create)
             except sqlite3.Error as error:
                 raise _explained(error, url) from error
         name = f"file:{uuid4().hex}?mode=memory&cache=shared" if path is None else str(path)
-        self._datastore = Connections(name, _LOCK_TIMEOUT, synchronous)
+        self._datastore = Connections(name, int(LOCK_TIMEOUT), synchronous)
         self._recorder = Recorder(self._datastore)
-        self._secrets: StoreKeys | None = None
-        self._master: bytes | None = None
         try:
-            self._make_or_check()
+            if not self.rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+                self._make()
+            self._check_meta()
         except (PersistenceError, sqlite3.Error) as error:
             self.close()
             raise _explained(error, url) from error
@@ -79,282 +64,50 @@ class SqliteStore:
     @property
     def version(self) -> int:
         """The version of its tables."""
-        with self.reading() as cursor:
-            return _version(cursor)
+        with self.reading() as queries:
+            return _version(queries)
+
+    @property
+    def _key_place(self) -> Path | None:
+        return self.path
 
     def close(self) -> None:
         """Release the file; the store can't be used after."""
         self._datastore.close()
 
-    def _make_or_check(self) -> None:
-        with self._recorder.reading() as cursor:
-            (version,) = cursor.execute("PRAGMA user_version").fetchone()
-            (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables == 0:
-            self._make()
-        elif version > SCHEMA_VERSION:
-            raise StoreNewer(
-                f"{self.url} was written by a newer version of bowtie (store version {version},"
-                f" this one knows {SCHEMA_VERSION}): upgrade bowtie-journeys"
-            )
-        meta = self.meta()
-        if not {"store_id", "store_key"} <= meta.keys():
-            raise StoreError(
-                f"{self.url}: what the store knows of itself is gone: it is damaged;"
-                " restore it from a backup"
-            )
-        self.store_id = str(meta["store_id"])
-
     def _make(self) -> None:
-        self._master = make_master_key(self.path)
-        with self._recorder.writing(_LOCK_TIMEOUT) as cursor:
-            (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if tables:  # another process made it meanwhile
-                return
+        meta = self._new_meta()
+        with self._writer(LOCK_TIMEOUT) as queries:
+            if queries.rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+                return  # another process made it meanwhile
             for statement in self._recorder.create_table_statements:
-                cursor.execute(statement)
-            cursor.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            cursor.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            meta = {"store_id": uuid4().hex, "store_key": wrap(self._master, new_key(), _STORE_KEY)}
-            cursor.executemany("INSERT INTO bowtie_meta VALUES (?,?)", list(meta.items()))
+                queries.run(statement)
+            queries.run(f"PRAGMA application_id={_APPLICATION_ID}")
+            queries.run(f"PRAGMA user_version={SCHEMA_VERSION}")
+            queries.run_many("INSERT INTO bowtie_meta VALUES (?,?)", meta.items())
 
     def upgrade(self) -> bool:
         """Bring the tables to the version of this code; whether they were older."""
         if self.version == SCHEMA_VERSION:
             return False
-        with self._transaction(_LOCK_TIMEOUT) as cursor:
-            if _version(cursor) == SCHEMA_VERSION:  # another process did it meanwhile
+        with self._writer(LOCK_TIMEOUT) as queries:
+            if _version(queries) == SCHEMA_VERSION:  # another process did it meanwhile
                 return False
-            cursor.execute("ALTER TABLE bowtie_commits ADD COLUMN seal BLOB")
+            queries.run("ALTER TABLE bowtie_commits ADD COLUMN seal BLOB")
             for statement in self._recorder.create_table_statements:
-                cursor.execute(statement)
-            commits = cursor.execute(
+                queries.run(statement)
+            commits = queries.rows(
                 "SELECT last_position, recorded_at FROM bowtie_commits ORDER BY last_position"
-            ).fetchall()
-            events = self._recorder.events(cursor)
+            )
+            events = queries.cursor.connection.execute(
+                "SELECT rowid, originator_id, originator_version, topic, state"
+                " FROM stored_events ORDER BY rowid"
+            )
             seals = [(seal, last) for last, _, seal in chain(self.store_id, commits, events)]
-            cursor.executemany("UPDATE bowtie_commits SET seal = ? WHERE last_position = ?", seals)
-            cursor.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            queries.run_many("UPDATE bowtie_commits SET seal = ? WHERE last_position = ?", seals)
+            queries.run(f"PRAGMA user_version={SCHEMA_VERSION}")
+        self._found = SCHEMA_VERSION
         return True
-
-    # -- keys ---------------------------------------------------------------------------------
-
-    @property
-    def master_key(self) -> bytes:
-        """The key that wraps the others; from the environment or the key file."""
-        if self._master is None:
-            self._master = load_master_key(self.path)
-        return self._master
-
-    @property
-    def secrets(self) -> StoreKeys:
-        """The keys derived from the store's own key.
-
-        Raises:
-            SealedKeyMissing: the master key is not at hand, or is another store's.
-        """
-        if self._secrets is None:
-            wrapped = self.meta()["store_key"]
-            if not isinstance(wrapped, bytes):
-                raise StoreError(f"{self.url}: the store's key is damaged; restore from a backup")
-            try:
-                self._secrets = StoreKeys(unwrap(self.master_key, wrapped, _STORE_KEY))
-            except InvalidTag:
-                raise SealedKeyMissing(
-                    f"the master key at hand is not the one of {self.url}: restore its key file"
-                ) from None
-        return self._secrets
-
-    def keys(self, streams: Iterable[str] | None = None) -> dict[str, bytes]:
-        """The wrapped keys of the streams named, or of all."""
-        with self.reading() as cursor:
-            if streams is None:
-                rows = cursor.execute("SELECT stream, wrapped FROM bowtie_keys")
-            else:
-                rows = cursor.execute(
-                    "SELECT stream, wrapped FROM bowtie_keys"
-                    " WHERE stream IN (SELECT value FROM json_each(?))",
-                    (json.dumps(list(streams)),),
-                )
-            return {row[0]: row[1] for row in rows}
-
-    # -- reading ------------------------------------------------------------------------------
-
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Cursor]:
-        """A transaction that sees one state of the store."""
-        try:
-            with self._recorder.reading() as cursor:
-                yield cursor
-        except (PersistenceError, sqlite3.Error) as error:
-            raise _explained(error, self.url) from error
-
-    def meta(self) -> Mapping[str, bytes | str]:
-        """What the store knows of itself."""
-        with self.reading() as cursor:
-            return {row[0]: row[1] for row in cursor.execute("SELECT name, value FROM bowtie_meta")}
-
-    def head(self) -> int:
-        """The newest position; 0 when the store is empty."""
-        with self.reading() as cursor:
-            return head_of(cursor)
-
-    def count(self, upto: int) -> int:
-        """How many events there are through a position."""
-        with self.reading() as cursor:
-            row = cursor.execute("SELECT count(*) FROM stored_events WHERE rowid <= ?", (upto,))
-            return int(row.fetchone()[0])
-
-    def state_at(self, position: int) -> StoredState:
-        """The event at a position that is known to exist."""
-        with self.reading() as cursor:
-            row = cursor.execute(f"{STATE} WHERE e.rowid = ?", (position,)).fetchone()
-        return StoredState(*row)
-
-    def hash_at(self, position: int) -> str:
-        """A hash of the event at a position, to recognise it by; "" where there is none."""
-        with self.reading() as cursor:
-            row = cursor.execute(
-                "SELECT originator_id, originator_version, topic, state FROM stored_events"
-                " WHERE rowid = ?",
-                (position,),
-            ).fetchone()
-        if row is None:
-            return ""
-        head = f"{row[0]}\0{row[1]}\0{row[2]}\0".encode()
-        return hashlib.blake2b(head + row[3], digest_size=16).hexdigest()
-
-    def batches(self, after: int, upto: int, size: int) -> Iterator[StateBatch]:
-        """The events of positions (after, upto] in runs of at most ``size``."""
-        while after < upto:
-            with self.reading() as cursor:
-                batch = _read_batch(cursor, after, upto, size)
-            if batch is None:
-                return
-            yield batch
-            after = batch.positions[-1]
-
-    def states(self, after: int = 0, upto: int | None = None) -> Iterator[StoredState]:
-        """Each event of positions (after, upto], in order."""
-        end = self.head() if upto is None else upto
-        while after < end:
-            with self.reading() as cursor:
-                rows = cursor.execute(
-                    f"{STATE} WHERE e.rowid > ? AND e.rowid <= ? ORDER BY e.rowid LIMIT 5000",
-                    (after, end),
-                ).fetchall()
-            for row in rows:
-                yield StoredState(*row)
-            if not rows:
-                return
-            after = rows[-1][0]
-
-    def states_of(self, topics: Sequence[str], after: int = 0) -> Iterator[StoredState]:
-        """Each event of some topics after a position, in order; looks at the whole log."""
-        listed = ",".join("?" * len(topics))
-        end = self.head()
-        while after < end:
-            with self.reading() as cursor:
-                rows = cursor.execute(
-                    f"{STATE} WHERE e.rowid > ? AND e.topic IN ({listed})"
-                    " ORDER BY e.rowid LIMIT 5000",
-                    (after, *topics),
-                ).fetchall()
-            yield from (StoredState(*row) for row in rows)
-            after = rows[-1][0] if rows else end
-
-    def stream(self, stream: str, after: int = 0) -> list[StoredState]:
-        """The events of a stream after a version of it, in the order of its versions."""
-        if any("\ud800" <= character <= "\udfff" for character in stream):
-            return []  # half of a character: no text that could be stored
-        with self.reading() as cursor:
-            rows = cursor.execute(
-                f"{STATE} WHERE e.originator_id = ? AND e.originator_version > ?"
-                " ORDER BY e.originator_version",
-                (stream, after),
-            )
-            return [StoredState(*row) for row in rows]
-
-    def snapshot(self, stream: str) -> Snapshot | None:
-        """The stream's snapshot, if it has one."""
-        if self.version < SCHEMA_VERSION:
-            return None
-        with self.reading() as cursor:
-            row = cursor.execute(
-                "SELECT version, schema, state FROM bowtie_snapshots WHERE stream = ?", (stream,)
-            ).fetchone()
-        return Snapshot(*row) if row else None
-
-    def last_commit(self) -> CommitRow | None:
-        """The newest transaction's; None in an empty store."""
-        with self.reading() as cursor:
-            row = cursor.execute(
-                "SELECT * FROM bowtie_commits ORDER BY last_position DESC LIMIT 1"
-            ).fetchone()
-        return CommitRow(*row) if row else None
-
-    def forgotten(self) -> dict[str, int]:
-        """When each forgotten subject (its hash) was forgotten, in microseconds."""
-        if self.version < SCHEMA_VERSION:
-            return {}
-        with self.reading() as cursor:
-            return {row[0]: row[1] for row in cursor.execute("SELECT * FROM bowtie_forgotten")}
-
-    def position_recorded_by(self, micros: int) -> int:
-        """The last position recorded at or before a moment; 0 when none was."""
-        with self.reading() as cursor:
-            row = cursor.execute(
-                "SELECT max(last_position) FROM bowtie_commits WHERE recorded_at <= ?", (micros,)
-            ).fetchone()
-        return row[0] or 0
-
-    def parked(self) -> Iterator[ParkedLine]:
-        """The parked lines, oldest first."""
-        after = 0
-        while True:
-            with self.reading() as cursor:
-                rows = cursor.execute(
-                    "SELECT * FROM bowtie_parked WHERE parked_id > ? ORDER BY parked_id LIMIT 1000",
-                    (after,),
-                ).fetchall()
-            if not rows:
-                return
-            for row in rows:
-                yield ParkedLine(*row)
-            after = rows[-1][0]
-
-    def parked_line(self, parked_id: int) -> ParkedLine | None:
-        """One parked line, if it is there."""
-        with self.reading() as cursor:
-            row = cursor.execute(
-                "SELECT * FROM bowtie_parked WHERE parked_id = ?", (parked_id,)
-            ).fetchone()
-        return None if row is None else ParkedLine(*row)
-
-    def parked_counts(self) -> dict[str, int]:
-        """How many lines are parked, by reason."""
-        return self._counts_by_reason("bowtie_parked")
-
-    def dropped(self) -> Iterator[DroppedLine]:
-        """The lines that were dropped, oldest first."""
-        if self.version < SCHEMA_VERSION:
-            return
-        with self.reading() as cursor:
-            rows = cursor.execute(
-                "SELECT * FROM bowtie_dropped ORDER BY dropped_at, origin, line, digest"
-            ).fetchall()
-        yield from (DroppedLine(*row) for row in rows)
-
-    def dropped_counts(self) -> dict[str, int]:
-        """How many lines were dropped, by the reason that they were parked for."""
-        return {} if self.version < SCHEMA_VERSION else self._counts_by_reason("bowtie_dropped")
-
-    def _counts_by_reason(self, table: str) -> dict[str, int]:
-        with self.reading() as cursor:
-            rows = cursor.execute(
-                f"SELECT reason, count(*) FROM {table} GROUP BY reason ORDER BY reason"
-            )
-            return {row[0]: row[1] for row in rows}
 
     def scrub(self) -> bool:
         """See that nothing deleted stays in the files; False where a reader keeps it there."""
@@ -365,71 +118,96 @@ class SqliteStore:
         except (PersistenceError, sqlite3.Error) as error:
             raise _explained(error, self.url) from error
 
-    # -- writing ------------------------------------------------------------------------------
+    # -- transactions -------------------------------------------------------------------------
 
     @contextmanager
-    def writing(
-        self, connection: Any = None, timeout: float | None = None
-    ) -> Iterator[SqliteWriting]:
-        """A transaction under the writer's lock."""
-        if connection is not None:
-            raise NotImplementedError
-        with self._transaction(_LOCK_TIMEOUT if timeout is None else timeout) as cursor:
-            if _version(cursor) < SCHEMA_VERSION:
-                raise StoreOlder(
-                    f"{self.url} was written by an older version of bowtie: run bowtie init to"
-                    " upgrade it (older versions can't write it then)"
-                )
-            yield SqliteWriting(cursor)
-
-    @contextmanager
-    def _transaction(self, timeout: float) -> Iterator[sqlite3.Cursor]:
+    def reading(self) -> Iterator[SqliteQueries]:
+        """A transaction that sees one state of the store."""
         try:
-            with self._recorder.writing(timeout) as cursor:
-                yield cursor
+            with self._recorder.reading() as queries:
+                yield queries
         except (PersistenceError, sqlite3.Error) as error:
             raise _explained(error, self.url) from error
 
-    def changed(self, after: int, timeout: float) -> bool:
-        """Wait until there are events after a position; whether there are."""
-        end = time.monotonic() + timeout
-        while self.head() <= after:
-            left = end - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(_POLL, left))
-        return True
+    @contextmanager
+    def _transaction(self, timeout: float) -> Iterator[SqliteQueries]:
+        with self._writer(timeout) as queries:
+            if _version(queries) < SCHEMA_VERSION:
+                raise self._older()
+            yield queries
+
+    @contextmanager
+    def _writer(self, timeout: float) -> Iterator[SqliteQueries]:
+        try:
+            with self._recorder.writing(timeout) as queries:
+                yield queries
+        except (PersistenceError, sqlite3.Error) as error:
+            raise _explained(error, self.url) from error
+
+    @contextmanager
+    def _joined(self, connection: Any, timeout: float) -> Iterator[SqliteQueries]:
+        raw = driver_connection(connection)
+        if not isinstance(raw, sqlite3.Connection):
+            raise UsageError(
+                f"{self.url} is a SQLite store: give a connection to its file, not one of"
+                f" {type(raw).__module__.partition('.')[0]}"
+            )
+        self._check_same_file(raw)
+        cursor = raw.cursor()
+        queries = SqliteQueries(cursor)
+        try:
+            ((patience,),) = queries.rows("PRAGMA busy_timeout")
+            queries.run(f"PRAGMA busy_timeout={round(timeout * 1000)}")
+            try:
+                _begin(raw, queries)
+                yield from self._in_savepoint(queries)
+            finally:
+                queries.run(f"PRAGMA busy_timeout={patience}")
+        except sqlite3.Error as error:
+            raise _explained(error, self.url) from error
+        finally:
+            cursor.close()
+
+    def _in_savepoint(self, queries: SqliteQueries) -> Iterator[SqliteQueries]:
+        """What fails leaves what the caller wrote before as it was."""
+        queries.run("SAVEPOINT bowtie_append")
+        try:
+            # a write, whatever it is, takes the writer's lock
+            queries.run("UPDATE bowtie_meta SET value = value WHERE name = 'store_id'")
+            if _version(queries) < SCHEMA_VERSION:
+                raise self._older()
+            yield queries
+        except BaseException:
+            queries.run("ROLLBACK TO bowtie_append")
+            raise
+        finally:
+            queries.run("RELEASE bowtie_append")
+
+    def _check_same_file(self, raw: sqlite3.Connection) -> None:
+        if self.path is None:
+            raise UsageError("a store in memory has no file that another connection could share")
+        named = {row[1]: row[2] for row in raw.execute("PRAGMA database_list")}
+        if not named["main"] or not self.path.samefile(named["main"]):
+            raise UsageError(
+                f"the connection's file is {named['main'] or 'in memory'}, not the store's"
+                f" ({self.path}): to write together, keep your tables in the store's file"
+            )
 
 
-def _version(cursor: sqlite3.Cursor) -> int:
-    return int(cursor.execute("PRAGMA user_version").fetchone()[0])
+def _begin(raw: sqlite3.Connection, queries: SqliteQueries) -> None:
+    """See that there is a transaction that the caller will end."""
+    if raw.in_transaction:
+        return
+    if raw.isolation_level is None or getattr(raw, "autocommit", None) is True:
+        raise UsageError(
+            "the connection commits each statement by itself: begin a transaction first, which"
+            " the events then belong to"
+        )
+    queries.run("BEGIN IMMEDIATE")
 
 
-def _read_batch(cursor: sqlite3.Cursor, after: int, upto: int, size: int) -> StateBatch | None:
-    """States concatenated in SQL: one value instead of one row an event."""
-    rows = "SELECT rowid AS position, topic, state FROM stored_events"
-    within = "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
-    bounds = (after, upto, size)
-    count, first, last, topics, states = cursor.execute(
-        "SELECT count(*), min(position), max(position),"
-        " CAST(group_concat(topic, char(10)) AS BLOB), CAST(group_concat(state, '') AS BLOB)"
-        f" FROM ({rows} {within})",
-        bounds,
-    ).fetchone()
-    if not count:
-        return None
-    positions: Sequence[int] = range(first, last + 1)
-    if len(positions) != count:
-        found = cursor.execute(f"SELECT rowid FROM stored_events {within}", bounds)
-        positions = [row[0] for row in found]
-    commits = cursor.execute(
-        "SELECT last_position, recorded_at FROM bowtie_commits WHERE last_position >= ?"
-        " AND last_position <= coalesce("
-        "  (SELECT min(last_position) FROM bowtie_commits WHERE last_position >= ?), ?)"
-        " ORDER BY last_position",
-        (first, last, last),
-    )
-    return StateBatch(positions, topics + b"\n", states, [(row[0], row[1]) for row in commits])
+def _version(queries: SqliteQueries) -> int:
+    return int(queries.rows("PRAGMA user_version")[0][0])
 
 
 def _check_file(path: Path, *, create: bool) -> None:
@@ -465,7 +243,7 @@ def _is_foreign(path: Path) -> bool:
         (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     finally:
         database.close()
-    return bool(tables) and found != APPLICATION_ID
+    return bool(tables) and found != _APPLICATION_ID
 
 
 def _explained(error: Exception, url: str) -> StoreError:
@@ -481,6 +259,11 @@ def _explained(error: Exception, url: str) -> StoreError:
     if "full" in text:
         return StoreError(
             f"{url}: the disk is full; free some space and repeat (what was reported is kept)"
+        )
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY_SNAPSHOT":
+        return StoreBusy(
+            f"{url}: another writer has written since your transaction began to read: roll it back"
+            " and try again (begun with BEGIN IMMEDIATE it would have waited its turn)"
         )
     if "locked" in text or isinstance(error, ConnectionUnavailableError):
         return StoreBusy(f"{url}: another writer has held the store all the while; try again")

@@ -81,7 +81,7 @@ def test_an_event_taken_out_is_found(run, store):
 
 
 def test_times_of_recording_that_fall(run, store):
-    tamper(store, "INSERT INTO bowtie_commits SELECT 3, recorded_at + 5 FROM bowtie_commits")
+    tamper(store, "INSERT INTO bowtie_commits SELECT 3, recorded_at + 5, seal FROM bowtie_commits")
     assert ("commit", 5) in problems(run, "--log-only")
 
 

@@ -80,7 +80,7 @@ def test_batches_hold_what_states_hold(engine: Bowtie) -> None:
 def test_the_time_of_recording_never_falls(engine: Bowtie, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that is set back does not put a later event before an earlier one."""
     clock = iter([2_000, 1_000])
-    monkeypatch.setattr("bowtie.stores.sqlite_writing.now_micros", lambda: next(clock))
+    monkeypatch.setattr("bowtie.stores.writing.now_micros", lambda: next(clock))
     _append(engine, ("customer/a", 1, "touched", b"{}\n"))
     _append(engine, ("customer/a", 2, "touched", b"{}\n"))
 

@@ -1,0 +1,172 @@
+"""The SQLite recorder: the eventsourcing library's, with bulk appends and bowtie's own tables.
+
+One transaction under the writer's lock writes the events, their ids and the commit that dates
+them. All reads and writes go through the ``sqlite3`` module: a second copy of SQLite in the same
+process would break its locks.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, ClassVar
+
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteDatastore
+
+from bowtie.stores.contract import Taken
+from bowtie.stores.queries import Row
+from bowtie.stores.tables import tables_for
+
+__all__ = ["Recorder", "SqliteQueries"]
+
+#: SQLite's limit is 32,766.
+_PARAMETERS_PER_STATEMENT = 20_000
+#: How long the write-ahead log grows before it is brought into the file, in pages. Ids are random,
+#: so batches rewrite the same pages again and again: only every 200 MB. Commands write little, and
+#: wait for the disk: that is quick only where the log is written over, not where it grows.
+_PAGES_OF_BATCHES, _PAGES_OF_COMMANDS, _MANY_ROWS = 50_000, 1_000, 2_000
+_TYPES = {
+    "text": "TEXT",
+    "int": "INTEGER",
+    "bytes": "BLOB",
+    "any": "BLOB",
+    "counted": "INTEGER",
+    "ordered": "WITHOUT ROWID",
+}
+
+
+class Recorder(SQLiteApplicationRecorder):
+    """Streams of events in SQLite, appended in bulk."""
+
+    def __init__(self, datastore: SQLiteDatastore) -> None:
+        super().__init__(datastore)
+        self.create_table_statements += tables_for(**_TYPES)
+
+    @contextmanager
+    def writing(self, timeout: float) -> Iterator[SqliteQueries]:
+        """A transaction that holds the writer's lock; rolled back when the block raises.
+
+        Args:
+            timeout: how long to wait for the lock, in seconds.
+        """
+        with self._writer(timeout) as connection, connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
+            # what is deleted is overwritten, which not every build of SQLite does by itself
+            cursor.execute("PRAGMA secure_delete=ON")
+            cursor.execute("BEGIN IMMEDIATE")
+            before = cursor.connection.total_changes
+            try:
+                yield SqliteQueries(cursor)
+                many = cursor.connection.total_changes - before > _MANY_ROWS
+                pages = _PAGES_OF_BATCHES if many else _PAGES_OF_COMMANDS
+                cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def _writer(self, timeout: float) -> Iterator[SQLiteConnection]:
+        """The pool's connection for writing: threads of one process wait for each other here."""
+        pool = self.datastore.pool
+        connection = pool.get_connection(timeout, is_writer=True)
+        try:
+            yield connection
+        finally:
+            pool.put_connection(connection)
+
+    def empty_journal(self, timeout: float) -> bool:
+        """Bring the write-ahead log into the file and cut it off; False where a reader needs it."""
+        with self._writer(timeout) as connection, connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
+            (busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteQueries]:
+        """A transaction that sees one state of the store."""
+        with self.datastore.transaction(commit=False) as cursor, cursor as raw:
+            yield SqliteQueries(raw)
+
+
+class SqliteQueries:
+    """SQL in one SQLite transaction; see :class:`bowtie.stores.queries.Queries`."""
+
+    CONCATENATED: ClassVar[str] = (
+        "CAST(group_concat(topic, char(10)) AS BLOB), CAST(group_concat(state, '') AS BLOB)"
+    )
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self.cursor = cursor
+        cursor.row_factory = None
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """What a query gives."""
+        return self.cursor.execute(sql, values).fetchall()
+
+    def run(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Run a statement; how many rows it changed."""
+        return self.cursor.execute(sql, values).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run a statement for each row."""
+        self.cursor.executemany(sql, rows)
+
+    def listed(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """What goes after a column to ask for those of some texts, or of some bytes."""
+        if values and isinstance(values[0], bytes):
+            return f"IN ({','.join('?' * len(values))})", values
+        table, given = self.each(values)
+        return f"IN (SELECT value FROM {table})", given
+
+    def each(self, texts: Sequence[str]) -> tuple[str, Sequence[Any]]:
+        """What goes after FROM for a table of texts in a column ``value``."""
+        return "json_each(?)", (json.dumps(list(texts), ensure_ascii=False),)
+
+    def insert_events(
+        self,
+        head: int,  # noqa: ARG002  # SQLite counts rowids up from the head by itself
+        rows: Sequence[tuple[str, int, str, bytes]],
+    ) -> None:
+        """Append rows after a position."""
+        self.insert("stored_events", rows)
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Insert rows, thousands a statement.
+
+        One step for many rows leaves the interpreter lock free while SQLite works, so that the
+        next batch is validated meanwhile.
+        """
+        if not rows:
+            return
+        width = len(rows[0])
+        row = f"({','.join('?' * width)})"
+        step = _PARAMETERS_PER_STATEMENT // width
+        try:
+            for start in range(0, len(rows), step):
+                part = rows[start : start + step]
+                values = ",".join([row] * len(part))
+                self.cursor.execute(
+                    f"INSERT INTO {table} VALUES {values}", list(chain.from_iterable(part))
+                )
+        except sqlite3.IntegrityError as error:
+            raise Taken(str(error)) from error
+
+    def rewrite(self, table: str) -> None:
+        """Write a table anew, so that its file holds no copy of what was deleted from it."""
+        ((made_by,),) = self.rows("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+        self.run(made_by.replace(table, f"{table}_anew", 1))
+        self.run(f"INSERT INTO {table}_anew SELECT * FROM {table}")
+        self.run(f"DROP TABLE {table}")
+        self.run(f"ALTER TABLE {table}_anew RENAME TO {table}")
+
+    def meta_out(self, value: bytes | str) -> bytes | str:
+        """A value as SQLite keeps it: texts as texts, bytes as bytes."""
+        return value
+
+    def meta_in(self, value: bytes | str) -> bytes | str:
+        """A value as it was given."""
+        return value

@@ -1,0 +1,77 @@
+"""The tables of a store, written once for every database."""
+
+from __future__ import annotations
+
+__all__ = ["SCHEMA_VERSION", "columns_of", "tables_for"]
+
+#: The version of the tables below.
+SCHEMA_VERSION = 2
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS bowtie_meta (name {text} PRIMARY KEY, value {any}) {ordered};
+
+-- (source, id) as 16 bytes, where that event is, and what it says as 16 bytes
+CREATE TABLE IF NOT EXISTS bowtie_ids (
+    hash {bytes} PRIMARY KEY, position {int} NOT NULL, content {bytes}
+) {ordered};
+
+-- recorded_at of all events after the commit before, up to last_position, and their seal
+CREATE TABLE IF NOT EXISTS bowtie_commits (
+    last_position {int} PRIMARY KEY, recorded_at {int} NOT NULL, seal {bytes}
+);
+
+CREATE TABLE IF NOT EXISTS bowtie_keys (stream {text} PRIMARY KEY, wrapped {bytes} NOT NULL)
+{ordered};
+
+CREATE TABLE IF NOT EXISTS bowtie_claims (alias {text} PRIMARY KEY, stream {text} NOT NULL)
+{ordered};
+
+CREATE TABLE IF NOT EXISTS bowtie_parked (
+    parked_id {counted} PRIMARY KEY, digest {bytes} NOT NULL UNIQUE, reason {text} NOT NULL,
+    problem {text} NOT NULL, origin {text} NOT NULL, line {int} NOT NULL,
+    parked_at {int} NOT NULL, subject {text}, sealed {bytes} NOT NULL
+);
+
+-- parked lines that someone dropped; note: who and why, under the store's key
+CREATE TABLE IF NOT EXISTS bowtie_dropped (
+    digest {bytes} PRIMARY KEY, reason {text} NOT NULL, origin {text} NOT NULL, line {int} NOT NULL,
+    dropped_at {int} NOT NULL, note {bytes} NOT NULL
+) {ordered};
+
+CREATE TABLE IF NOT EXISTS bowtie_snapshots (
+    stream {text} PRIMARY KEY, version {int} NOT NULL, schema {text} NOT NULL,
+    state {bytes} NOT NULL
+) {ordered};
+
+CREATE TABLE IF NOT EXISTS bowtie_forgotten (
+    subject {text} PRIMARY KEY, forgotten_at {int} NOT NULL
+) {ordered};
+"""
+
+#: The columns that appends fill, with what each holds.
+_COLUMNS = {
+    "stored_events": (
+        ("originator_id", "text"),
+        ("originator_version", "int"),
+        ("topic", "text"),
+        ("state", "bytes"),
+    ),
+    "bowtie_ids": (("hash", "bytes"), ("position", "int"), ("content", "bytes")),
+    "bowtie_commits": (("last_position", "int"), ("recorded_at", "int"), ("seal", "bytes")),
+}
+
+
+def tables_for(**types: str) -> list[str]:
+    """The statements that make what is missing of the tables.
+
+    Args:
+        types: how the database writes ``text``, ``int``, ``bytes``, ``any`` (text or bytes),
+            ``counted`` (numbers that it gives itself) and ``ordered`` (a table in the order of
+            its key).
+    """
+    return [statement.format(**types) for statement in _TABLES.strip().split("\n\n")]
+
+
+def columns_of(table: str) -> tuple[tuple[str, str], ...]:
+    """Name and type of the columns that appends to a table fill."""
+    return _COLUMNS[table]
