@@ -312,12 +312,24 @@ def output_options(command: F) -> F:
         session = click.get_current_context().find_object(Session) or Session()
         if as_json and format not in (None, "json"):
             raise click.UsageError(f"--json and --format {format} are two different forms")
-        named = _SUFFIXES.get(output_file.suffix.lower()) if output_file is not None else None
-        chosen = "json" if as_json else format or named or "table"
+        chosen = "json" if as_json else format or _format_of(output_file)
         target = None if str(output_file) == "-" else output_file
         return command(*args, output=Output(session, chosen, target, part), **kwargs)
 
     return wrapped  # type: ignore[return-value]  # the same command, called with less
+
+
+def _format_of(file: Path | None) -> str:
+    """The form that a file's name asks for."""
+    suffix = "" if file is None else file.suffix.lower()
+    if suffix in {"", ".txt"}:
+        return "table"
+    if suffix not in _SUFFIXES:
+        raise click.UsageError(
+            f"{file}: no form of data is known by {suffix}: name the file {', '.join(_SUFFIXES)} or"
+            f" .txt, or say --format"
+        )
+    return _SUFFIXES[suffix]
 
 
 def output_options_with_parts(command: F) -> F:

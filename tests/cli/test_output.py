@@ -200,3 +200,12 @@ def test_cells(name, value, shown):
 
 def test_plain_values():
     assert plain({"a": [Decimal("1.10"), b"\x01"]}) == {"a": ["1.10", "01"]}
+
+
+def test_a_name_that_no_form_is_known_by_is_refused(call, folder):
+    done = call("-o", "out.xlsx", code=2)
+    assert ".csv" in done.stderr
+    assert "--format" in done.stderr
+    assert list(folder.iterdir()) == []
+    call("-o", "out.xlsx", "--format", "csv")  # said, so it is meant
+    call("-o", "plain.txt")
