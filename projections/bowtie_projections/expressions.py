@@ -70,6 +70,13 @@ def _map_text(element: map_text, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_extract_string({column}, {_quoted(pointer)})"
 
 
+@compiles(map_text, "postgresql")
+def _map_text_in_postgres(element: map_text, compiler: SQLCompiler, **options: Any) -> str:
+    # json, not jsonb: numbers stay as they were written
+    column = compiler.process(element.clauses, **options)
+    return f'((({column})::json ->> {_quoted(element.wanted)}) COLLATE "C")'
+
+
 class packed_min(FunctionElement[Any]):  # noqa: N801 - read as a function
     """The least row of (first, second, ...): fields are compared in their order.
 
@@ -90,6 +97,20 @@ def _packed_min(element: packed_min, compiler: SQLCompiler, **options: Any) -> s
     return f"min(struct_pack({fields}))"
 
 
+@compiles(packed_min, "postgresql")
+def _packed_min_in_postgres(element: packed_min, compiler: SQLCompiler, **options: Any) -> str:
+    # A row has no least one there, and its fields no names; an array of texts has both.
+    first, *others = (_sortable(column, compiler, **options) for column in element.clauses)
+    fields = ", ".join([f'{first} COLLATE "C"', *others])
+    return f"min(ARRAY[{fields}])"
+
+
+def _sortable(column: ColumnElement[Any], compiler: SQLCompiler, **options: Any) -> str:
+    """The text of a value, which sorts by code point as the value does."""
+    text = f"CAST({compiler.process(column, **options)} AS TEXT)"
+    return f"lpad({text}, 19, '0')" if isinstance(column.type, sa.Integer) else text
+
+
 class packed_field(FunctionElement[Any]):  # noqa: N801 - read as a function
     """A field of a packed row, counted from 0."""
 
@@ -106,6 +127,13 @@ def _packed_field(element: packed_field, compiler: SQLCompiler, **options: Any) 
     return f"struct_extract({compiler.process(element.clauses, **options)}, 'f{element.index}')"
 
 
+@compiles(packed_field, "postgresql")
+def _packed_field_in_postgres(element: packed_field, compiler: SQLCompiler, **options: Any) -> str:
+    kind = compiler.dialect.type_compiler_instance.process(element.type)
+    packed = compiler.process(element.clauses, **options)
+    return f"CAST(({packed})[{element.index + 1}] AS {kind})"
+
+
 class micros_between(FunctionElement[int]):  # noqa: N801 - read as a function
     """The microseconds from one moment to another."""
 
@@ -118,6 +146,12 @@ class micros_between(FunctionElement[int]):  # noqa: N801 - read as a function
 def _micros_between(element: micros_between, compiler: SQLCompiler, **options: Any) -> str:
     start, end = (compiler.process(side, **options) for side in element.clauses)
     return f"(epoch_us({end}) - epoch_us({start}))"
+
+
+@compiles(micros_between, "postgresql")
+def _micros_in_postgres(element: micros_between, compiler: SQLCompiler, **options: Any) -> str:
+    start, end = (compiler.process(side, **options) for side in element.clauses)
+    return f"CAST(extract(epoch FROM {end} - {start}) * 1000000 AS BIGINT)"
 
 
 class quantiles(FunctionElement[Any]):  # noqa: N801 - read as a function
@@ -136,6 +170,12 @@ class quantiles(FunctionElement[Any]):  # noqa: N801 - read as a function
 def _quantiles(element: quantiles, compiler: SQLCompiler, **options: Any) -> str:
     value = compiler.process(element.clauses, **options)
     return f"quantile_cont({value}, {list(element.shares)})"
+
+
+@compiles(quantiles, "postgresql")
+def _quantiles_in_postgres(element: quantiles, compiler: SQLCompiler, **options: Any) -> str:
+    value = compiler.process(element.clauses, **options)
+    return f"percentile_cont(ARRAY{list(element.shares)}) WITHIN GROUP (ORDER BY {value})"
 
 
 def _quoted(text: str) -> str:

@@ -31,7 +31,7 @@ from bowtie.fields import Stage
 #: Version of the tables' shape. Another major version can't be read; a newer minor one of the same
 #: major version has more columns or tables, so an older client reads it but never writes it.
 SCHEMA_VERSION = 1
-SCHEMA_MINOR = 0
+SCHEMA_MINOR = 1
 
 #: The seven stages in order, as the columns of ``journeys`` name them.
 STAGES: tuple[str, ...] = get_args(Stage)
@@ -40,6 +40,9 @@ STAGES: tuple[str, ...] = get_args(Stage)
 ALIAS_EVENTS = frozenset({"identity_linked", "identity_unlinked"})
 
 metadata = sa.MetaData()
+
+#: Text, ordered by code point on every database.
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def plain_type(annotation: Any) -> Any:
@@ -69,7 +72,7 @@ def _column_type(annotation: Any) -> TypeEngine[Any]:
         return sa.Boolean()
     if kind is int:
         return sa.BigInteger()
-    return sa.String()
+    return TEXT
 
 
 def key_name(model: type[Event]) -> str:
@@ -82,13 +85,13 @@ def _times() -> list[sa.Column[Any]]:
         sa.Column("occurred_at", sa.DateTime(), nullable=False),
         sa.Column("recorded_at", sa.DateTime()),
         sa.Column("known_from", sa.DateTime()),
-        sa.Column("time_precision", sa.String(), nullable=False),
+        sa.Column("time_precision", TEXT, nullable=False),
     ]
 
 
 def _own_columns(model: type[Event]) -> list[sa.Column[Any]]:
     if model.type_name == "traits_observed":
-        return [sa.Column("name", sa.String(), nullable=False), sa.Column("value", sa.String())]
+        return [sa.Column("name", TEXT, nullable=False), sa.Column("value", TEXT)]
     personal = personal_fields(model)
     columns: list[sa.Column[Any]] = [
         sa.Column(name, _column_type(field.annotation))
@@ -96,7 +99,7 @@ def _own_columns(model: type[Event]) -> list[sa.Column[Any]]:
         if name not in personal
     ]
     if model.type_name in ALIAS_EVENTS:
-        columns.append(sa.Column("alias_hash", sa.String()))
+        columns.append(sa.Column("alias_hash", TEXT))
     return columns
 
 
@@ -105,7 +108,7 @@ def _fact_table(model: type[Event]) -> sa.Table:
         model.type_name,
         metadata,
         sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.Column(key_name(model), sa.String(), nullable=False),
+        sa.Column(key_name(model), TEXT, nullable=False),
         *_times(),
         sa.Column("retracted_position", sa.BigInteger()),
         *_own_columns(model),
@@ -117,14 +120,14 @@ events = sa.Table(
     "events",
     metadata,
     sa.Column("position", sa.BigInteger(), nullable=False),
-    sa.Column("type", sa.String(), nullable=False),
-    sa.Column("kind", sa.String(), nullable=False),
-    sa.Column("subject", sa.String(), nullable=False),
-    sa.Column("source", sa.String(), nullable=False),
-    sa.Column("id", sa.String(), nullable=False),
+    sa.Column("type", TEXT, nullable=False),
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("subject", TEXT, nullable=False),
+    sa.Column("source", TEXT, nullable=False),
+    sa.Column("id", TEXT, nullable=False),
     *_times(),
-    sa.Column("correlation_id", sa.String()),
-    sa.Column("causation_id", sa.String()),
+    sa.Column("correlation_id", TEXT),
+    sa.Column("causation_id", TEXT),
     sa.Column("out_of_sequence", sa.Boolean(), nullable=False),
     sa.Column("retracted_position", sa.BigInteger()),
 )
@@ -136,7 +139,7 @@ facts: dict[str, sa.Table] = {name: _fact_table(model) for name, model in CATALO
 journeys = sa.Table(
     "journeys",
     metadata,
-    sa.Column("customer", sa.String(), nullable=False),
+    sa.Column("customer", TEXT, nullable=False),
     sa.Column("cycle", sa.BigInteger(), nullable=False),
     sa.Column("opened_at", sa.DateTime()),
     *(
@@ -146,15 +149,34 @@ journeys = sa.Table(
     ),
     sa.Column("lost_at", sa.DateTime()),
     sa.Column("lost_seen_at", sa.DateTime()),
-    sa.Column("lost_side", sa.String()),
+    sa.Column("lost_side", TEXT),
     sa.Column("last_activity_at", sa.DateTime()),
     sa.Column("first_seen_at", sa.DateTime()),
     sa.Column("first_touch_at", sa.DateTime()),
-    sa.Column("first_touch_channel", sa.String()),
-    sa.Column("first_touch_campaign", sa.String()),
-    sa.Column("first_touch_medium", sa.String()),
-    sa.Column("first_touch_touchpoint", sa.String()),
-    sa.Column("first_touch_content", sa.String()),
+    sa.Column("first_touch_channel", TEXT),
+    sa.Column("first_touch_campaign", TEXT),
+    sa.Column("first_touch_medium", TEXT),
+    sa.Column("first_touch_touchpoint", TEXT),
+    sa.Column("first_touch_content", TEXT),
+)
+
+#: One row for each customer's key, once the log has any link: what an alias is known by.
+alias_hashes = sa.Table(
+    "alias_hashes",
+    metadata,
+    sa.Column("customer", sa.String(), nullable=False),
+    sa.Column("alias_hash", sa.String(), nullable=False),
+)
+
+#: One row for each key that is an alias of another customer, and the positions, from the first on
+#: and before the second, at which its events count for ``canonical``.
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("customer", sa.String(), nullable=False),
+    sa.Column("canonical", sa.String(), nullable=False),
+    sa.Column("from_position", sa.BigInteger(), nullable=False),
+    sa.Column("to_position", sa.BigInteger()),
 )
 
 #: Events that are in the log and could not be processed, with the reason.
@@ -162,8 +184,8 @@ skipped = sa.Table(
     "skipped",
     metadata,
     sa.Column("position", sa.BigInteger(), nullable=False),
-    sa.Column("type", sa.String(), nullable=False),
-    sa.Column("error", sa.String(), nullable=False),
+    sa.Column("type", TEXT, nullable=False),
+    sa.Column("error", TEXT, nullable=False),
 )
 
 #: One row: which store the tables are of, and up to where. Changes with the rows, in one
@@ -171,12 +193,12 @@ skipped = sa.Table(
 position_table = sa.Table(
     "bowtie_tables",
     metadata,
-    sa.Column("store_id", sa.String(), nullable=False),
+    sa.Column("store_id", TEXT, nullable=False),
     sa.Column("position", sa.BigInteger(), nullable=False),
-    sa.Column("position_hash", sa.String(), nullable=False),
+    sa.Column("position_hash", TEXT, nullable=False),
     sa.Column("schema_version", sa.BigInteger(), nullable=False),
     sa.Column("schema_minor", sa.BigInteger(), nullable=False),
-    sa.Column("definition", sa.String(), nullable=False),
-    sa.Column("definition_hash", sa.String(), nullable=False),
+    sa.Column("definition", TEXT, nullable=False),
+    sa.Column("definition_hash", TEXT, nullable=False),
     sa.Column("built_at", sa.DateTime(), nullable=False),
 )

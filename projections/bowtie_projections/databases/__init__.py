@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bowtie.errors import UsageError
 from bowtie_projections.databases.contract import WAIT
+from bowtie_projections.databases.places import PostgresPlace, is_postgres
 
 if TYPE_CHECKING:
     from bowtie_projections.databases.contract import Tables
@@ -23,6 +25,19 @@ def tables_at(url: str | Path, wait: float = WAIT) -> Tables:
     >>> tables_at("memory://").name
     'memory://'
     """
+    if is_postgres(url):
+        return _in_postgres(str(url), wait)
     from bowtie_projections.databases.duckdb import TablesFile
 
     return TablesFile.of(url, wait)
+
+
+def _in_postgres(url: str, wait: float) -> Tables:
+    place = PostgresPlace.of(url)
+    try:
+        from bowtie_projections.databases.postgres import PostgresTables
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{place.shown} needs a driver: run pip install 'bowtie-journeys[postgres]'"
+        ) from error
+    return PostgresTables(place, wait)

@@ -1,0 +1,78 @@
+"""What the place of read tables is called: URLs, and what stands beside a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from bowtie.errors import UsageError
+
+if TYPE_CHECKING:
+    from bowtie.stores.contract import Store
+
+__all__ = ["PostgresPlace", "beside", "is_postgres"]
+
+_SCHEMES = ("postgresql", "postgres")
+#: Where the read tables are, if no schema is named.
+DEFAULT_SCHEMA = "bowtie"
+#: A name in PostgreSQL holds 63 bytes, and the schema of a build is called after this one.
+_LONGEST = 63 - len("_check_build_1234567890")
+
+
+class PostgresPlace(NamedTuple):
+    """A schema of a PostgreSQL database.
+
+    Attributes:
+        server: what the driver connects to; it may hold a password.
+        schema: the schema; None where the URL names none.
+    """
+
+    server: str
+    schema: str | None
+
+    @classmethod
+    def of(cls, url: str) -> PostgresPlace:
+        """The place a URL names, by ``?schema=NAME``.
+
+        >>> PostgresPlace.of("postgresql://me:secret@db/shop?schema=t1&sslmode=require")
+        PostgresPlace(server='postgresql://me:secret@db/shop?sslmode=require', schema='t1')
+        """
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        schema = dict(query).get("schema")
+        if schema is not None and not 0 < len(schema.encode()) <= _LONGEST:
+            raise UsageError(f"a schema's name has 1 to {_LONGEST} bytes: {schema!r} doesn't")
+        rest = urlencode([pair for pair in query if pair[0] != "schema"], quote_via=quote)
+        return cls(urlunsplit(parts._replace(query=rest)), schema)
+
+    @property
+    def shown(self) -> str:
+        """The place without its password.
+
+        >>> PostgresPlace.of("postgresql://me:secret@db/shop?schema=t1").shown
+        'postgresql://me@db/shop?schema=t1'
+        """
+        parts = urlsplit(self.server)
+        user, at, host = parts.netloc.rpartition("@")
+        shown = urlunsplit(("postgresql", user.partition(":")[0] + at + host, parts.path, "", ""))
+        return f"{shown}?schema={self.schema}"
+
+
+def is_postgres(url: str | Path) -> bool:
+    """Whether a place is in a PostgreSQL database."""
+    return isinstance(url, str) and url.partition("://")[0] in _SCHEMES
+
+
+def beside(store: Store) -> str | Path:
+    """Where the read tables of a store are unless they are named.
+
+    In the file of that name with ``.duckdb``; of a PostgreSQL store in the same database, in the
+    schema ``bowtie``, or ``t1_views`` for a store with ``?schema=t1``.
+    """
+    if is_postgres(store.url):
+        place = PostgresPlace.of(store.url)
+        schema = DEFAULT_SCHEMA if place.schema is None else f"{place.schema}_views"
+        query = "&" if "?" in place.server else "?"
+        return f"{place.server}{query}schema={quote(schema)}"
+    return "memory://" if store.path is None else store.path.with_suffix(".duckdb")
