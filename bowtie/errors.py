@@ -27,7 +27,6 @@
       TablesError                    1   the read tables can't be used
         TablesForeign                1   they belong to another store
         TablesHeld                   4   another process holds the file
-        TablesBehind                 4   they don't cover the position that was waited for
         TablesAway                   1   the database server of the tables can't be reached
         EventSkipped                 1   an event can't be processed, and none may be skipped
       Refused                        1   a view would mislead; says why, and what to ask instead
@@ -65,7 +64,6 @@ __all__ = [
     "StoreReadOnly",
     "StreamConflict",
     "TablesAway",
-    "TablesBehind",
     "TablesError",
     "TablesForeign",
     "TablesHeld",
@@ -255,12 +253,6 @@ class TablesHeld(TablesError):
     exit_code = 4
 
 
-class TablesBehind(TablesError, TimeoutError):
-    """The read tables don't cover the position that was waited for."""
-
-    exit_code = 4
-
-
 class TablesAway(TablesError, ConnectionError):
     """The database server that holds the read tables can't be reached, or went away."""
 
@@ -277,9 +269,9 @@ class EventSkipped(TablesError):
     def __init__(self, position: int, type: str, problem: str) -> None:
         self.position, self.type, self.problem = position, type, problem
         super().__init__(
-            f"the event at position {position:,} ({type}) can't be processed: {problem}. Correct it,"
-            " or upgrade bowtie, and rebuild the tables; without strict it is left out, and each"
-            " result says so"
+            f"the event at position {position:,} ({type}) can't be processed: {problem}."
+            " Upgrade bowtie and rebuild the tables; without strict it is left out, and each result"
+            " says so"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -11,16 +12,26 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from bowtie.errors import DefinitionError, Refused, TablesError, TablesForeign, UsageError
+from bowtie.errors import (
+    DefinitionError,
+    NotReached,
+    Refused,
+    TablesError,
+    TablesForeign,
+    UsageError,
+)
 from bowtie.stages import Definition, load_definition
 from bowtie.times import iso, moment
 from bowtie_projections import tables
 from bowtie_projections.databases import tables_at
 from bowtie_projections.databases.contract import WAIT, Tables
+from bowtie_projections.databases.places import beside
+from bowtie_projections.lag import Lag, lag_of
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.parameters import CutAsked, FunnelAsked, LoopAsked, Moment, StockAsked
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
+from bowtie_projections.skipping import notes_on_skipped, refuse_tables_with_skipped
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.cut import Cut, utc
 from bowtie_projections.views.funnel import funnel
@@ -35,9 +46,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Views", "tables_of"]
 
+#: How soon it is looked again whether the tables stand where they are waited for, in seconds.
+_LOOK = 0.05
+
 
 def tables_of(url: str | Path | None, engine: Bowtie | None, wait: float | None = None) -> Tables:
-    """The read tables at a place; by default beside the store, under its name with ``.duckdb``.
+    """The read tables at a place; by default beside the store.
 
     Raises:
         UsageError: no place is named, and there is no store to stand beside.
@@ -47,8 +61,7 @@ def tables_of(url: str | Path | None, engine: Bowtie | None, wait: float | None 
         return tables_at(url, patience)
     if engine is None:
         raise UsageError("name the read tables with --views: without a store they have no place")
-    path = engine.store.path
-    return tables_at("memory://" if path is None else path.with_suffix(".duckdb"), patience)
+    return tables_at(beside(engine.store), patience)
 
 
 class Views:
@@ -70,7 +83,7 @@ class Views:
         self.engine, self.tables = engine, file
         self.definition = engine.definition
         self._position = 0
-        self._refreshes = True
+        self._refreshes, self._strict = True, False
         self._note = ""
         self._moments: dict[int, tuple[datetime | None, datetime | None]] = {}
 
@@ -81,6 +94,7 @@ class Views:
         url: str | Path | None = None,
         *,
         refresh: bool = True,
+        strict: bool = False,
         wait: float | None = None,
         progress: Callable[..., None] | None = None,
     ) -> Self:
@@ -91,16 +105,18 @@ class Views:
             url: where the tables are: a path, ``duckdb:///PATH`` or ``memory://``; by default
                 beside the store, under its name with ``.duckdb``.
             refresh: bring the tables up to date; else they are asked as they stand.
+            strict: refuse tables that lack an event because it could not be processed.
             wait: how long to wait for other processes, in seconds (30).
             progress: called with the events done and those to do.
 
         Raises:
+            EventSkipped: with ``strict``, an event could not be processed.
             TablesForeign: the tables are of another store.
             TablesHeld: another process held the tables for the whole wait.
             TablesError: they can't be used.
         """
         views = cls(engine, tables_of(url, engine, wait))
-        views._refreshes = refresh
+        views._refreshes, views._strict = refresh, strict
         if refresh:
             views.refresh(progress)
         else:
@@ -128,10 +144,16 @@ class Views:
         Where another process holds the tables, answers come from them as they stand, and say so.
         """
         self.definition = self.engine.definition
-        report = refresh(self.engine.store, self.tables, self.definition, progress=progress)
+        report = refresh(
+            self.engine.store,
+            self.tables,
+            self.definition,
+            progress=progress,
+            strict=self._strict,
+        )
         self._position, self._note = report.position, ""
         if report.note:
-            self._note = f"The tables are as they stood, {_behind(report.behind)}: {report.note}."
+            self._note = f"The tables are as they stood, {self.lag()}: {report.note}."
 
     def _stand(self) -> None:
         standing = self.tables.standing()
@@ -143,10 +165,51 @@ class Views:
                 f"{self.tables.name} holds the tables of another store: name others with --views,"
                 " or make them anew with replay --rebuild"
             )
-        self._position = standing.position
-        behind = self.engine.store.head() - standing.position
-        if behind > 0:
-            self._note = f"The tables are as they stood, {_behind(behind)}."
+        if self._strict:
+            refuse_tables_with_skipped(self.tables)
+        self._position, self._note = standing.position, ""
+        if lag := self.lag():
+            self._note = f"The tables are as they stood, {lag}."
+
+    def lag(self) -> Lag:
+        """How far these answers are behind the log; false where they are not."""
+        return lag_of(self.engine.store, self._position)
+
+    def wait_until(self, position: int, timeout: float = 30.0) -> None:
+        """Wait until answers cover a position, so that one reads what one has just written.
+
+        The tables are brought there unless they were opened with ``refresh=False``: then somebody
+        else has to (``replay --follow``). Afterwards all answers are from where the tables stand.
+
+        Args:
+            position: such as that of the last event of :meth:`bowtie.engine.Bowtie.record`.
+            timeout: how long to wait, in seconds.
+
+        Raises:
+            NotReached: the tables don't stand there when the time is over.
+            EventSkipped, TablesForeign, TablesError: as :meth:`open`.
+        """
+        end = time.monotonic() + timeout
+        if not self.engine.store.changed(position - 1, timeout):
+            raise NotReached(self._not_reached(position, timeout))
+        while True:
+            self.refresh() if self._refreshes else self._stand()
+            if self._position >= position:
+                return
+            left = end - time.monotonic()
+            if left <= 0:
+                raise NotReached(self._not_reached(position, timeout))
+            time.sleep(min(_LOOK, left))
+
+    def _not_reached(self, position: int, timeout: float) -> str:
+        head = self.engine.store.head()
+        if head < position:
+            return f"waited {timeout:g} seconds for position {position:,}: the log ends at {head:,}"
+        hint = "" if self._refreshes else "; is replay --follow running?"
+        return (
+            f"waited {timeout:g} seconds for position {position:,}: {self.tables.name} stands at"
+            f" {self._position:,}{hint}"
+        )
 
     # -- the views ----------------------------------------------------------------------------
 
@@ -184,8 +247,8 @@ class Views:
             asked: ``known_at`` and ``position``.
         """
         result = self._answer(status, asked)
-        result.meta["head"] = self.engine.store.head()
-        result.meta["lag"] = result.meta["head"] - self._position
+        lag = self.lag()
+        result.meta |= {"head": lag.head, "lag": lag.positions, "lag_seconds": lag.seconds}
         result.meta["parked"] = sum(self.engine.store.parked_counts().values())
         return result
 
@@ -210,13 +273,14 @@ class Views:
         with self._reading() as reader:
             table = reader.fetch(statement)
             meta = {"position": reader.position, "definition": reader.definition}
-            notes = [self._note] if self._note else []
+            statements = [*reader.statements]
+            notes = self._notes(reader)
             if reader.position != self._position:
                 notes.append(
                     f"This is from position {reader.position:,}, where the tables stand now; the"
                     f" views answer from {self._position:,} until they are refreshed."
                 )
-            return Result("sql", table, sql=reader.statements, meta=meta, notes=notes)
+            return Result("sql", table, sql=statements, meta=meta, notes=notes)
 
     # -- where an answer is asked -------------------------------------------------------------
 
@@ -324,15 +388,7 @@ class Views:
         return self._moments[position]
 
     def _notes(self, reader: Reader) -> list[str]:
-        notes = [self._note] if self._note else []
-        skipped = sa.select(sa.func.count()).select_from(tables.skipped)
-        number = int(reader.fetch(skipped).column(0)[0].as_py())
-        if number:
-            notes.append(
-                f"{number:,} events of the log could not be processed and are in no figure:"
-                " see the table skipped."
-            )
-        return notes
+        return [*([self._note] if self._note else []), *notes_on_skipped(reader)]
 
 
 def _last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
@@ -353,10 +409,6 @@ def _nothing_known(reader: Reader) -> str:
         f"This store recorded its first event at {iso(first.replace(tzinfo=UTC))}: before that it"
         " knew nothing. To ask for the world as it was on a day, ask as_of."
     )
-
-
-def _behind(positions: int) -> str:
-    return f"{positions:,} position{'' if positions == 1 else 's'} behind the log"
 
 
 def _recorded_by(reader: Reader, position: int, known_at: datetime) -> int:

@@ -19,6 +19,7 @@ from bowtie.stores.contract import StateBatch
 from bowtie_projections.columns import Columns, Misaligned, columns_of
 from bowtie_projections.databases.contract import BeingBuilt, Overtaken
 from bowtie_projections.filling import apply_retractions, insert_columns, recompute_journeys
+from bowtie_projections.skipping import refuse_skipped, refuse_tables_with_skipped
 from bowtie_projections.standing import Standing, refuse_newer
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
 
@@ -93,6 +94,7 @@ def replay(
     batch: int = BATCH,
     wait: float | None = None,
     progress: Progress | None = None,
+    strict: bool = False,
 ) -> ReplayReport:
     """Bring the read tables to the head of the log.
 
@@ -104,8 +106,11 @@ def replay(
         batch: how many events to read at a time; the tables are the same with any.
         wait: how long to wait for readers, in seconds, instead of what the tables say.
         progress: called with the events done and those to do.
+        strict: stop at an event that can't be processed, instead of skipping it. Tables in use
+            then stand before the batch that holds it, and a rebuild leaves them as they are.
 
     Raises:
+        EventSkipped: with ``strict``, an event can't be processed, or was skipped before.
         TablesForeign: the tables are of another store.
         TablesHeld: another process held them for the whole wait.
         TablesError: they can't be read or written, or are of a newer version.
@@ -113,7 +118,9 @@ def replay(
     size = min(max(batch, 1), BATCH)
     end = time.monotonic() + (tables.wait if wait is None else wait)
     while True:
-        run = _Run(source, tables, definition, batch=size, wait=wait, progress=progress)
+        run = _Run(
+            source, tables, definition, batch=size, wait=wait, progress=progress, strict=strict
+        )
         try:
             return run.replay(rebuild=rebuild)
         except Overtaken:
@@ -130,25 +137,28 @@ def refresh(
     definition: Definition,
     *,
     progress: Progress | None = None,
+    strict: bool = False,
 ) -> ReplayReport:
     """Bring the tables up to date if no one holds them; else say how far behind they are.
 
     Raises:
+        EventSkipped: as :func:`replay`.
         TablesForeign, TablesHeld, TablesError: as :func:`replay`, where there is nothing to answer
             from.
     """
     started = time.perf_counter()
     wait = min(tables.wait, _REFRESH_WAIT)
     try:
-        return replay(source, tables, definition, wait=wait, progress=progress)
+        return replay(source, tables, definition, wait=wait, progress=progress, strict=strict)
     except TablesHeld as held:
         standing = tables.standing()
         if standing is None and isinstance(held, BeingBuilt):
-            return replay(
-                source, tables, definition, progress=progress
-            )  # nothing else to answer from
+            # nothing else to answer from
+            return replay(source, tables, definition, progress=progress, strict=strict)
         if standing is None or standing.store_id != source.store_id:
             raise
+        if strict:
+            refuse_tables_with_skipped(tables)
         return ReplayReport(
             events=0,
             position=standing.position,
@@ -186,9 +196,10 @@ class _Run:
         batch: int,
         wait: float | None,
         progress: Progress | None,
+        strict: bool,
     ) -> None:
         self.source, self.tables, self.definition = source, tables, definition
-        self.batch, self.wait, self.progress = batch, wait, progress
+        self.batch, self.wait, self.progress, self.strict = batch, wait, progress, strict
         self.head = 0
         self.started = time.perf_counter()
         self.events = self.skipped = self.begin = 0
@@ -208,6 +219,8 @@ class _Run:
                 return self.report(standing, note=note)
         if standing is None or rebuild or not self.continues(standing):
             return self.build(None)
+        if self.strict:
+            refuse_tables_with_skipped(self.tables)
         if self.head - standing.position > MANY:
             return self.build(standing)
         return self.catch_up(standing)
@@ -236,7 +249,7 @@ class _Run:
     def catch_up(self, standing: Standing) -> ReplayReport:
         """Add what is missing to the tables in use, in short transactions."""
         self.begin = standing.position
-        for columns in _read(self.source, standing.position, self.head, self.batch):
+        for columns in self._read(standing.position):
             with self.tables.write(self.wait) as writing:
                 if writing.standing() != standing:
                     raise Overtaken(f"{self.tables.name} was changed meanwhile: try again")
@@ -278,7 +291,7 @@ class _Run:
     def _fill(self, writing: Writing, after: int) -> None:
         """Insert what came after a position, in pieces that are transactions of their own."""
         waiting: list[Columns] = []
-        for columns in _read(self.source, after, self.head, self.batch):
+        for columns in self._read(after):
             waiting.append(columns)
             self._count(columns)
             if _is_a_piece(waiting):
@@ -286,6 +299,12 @@ class _Run:
                 waiting = []
         _insert_piece(writing, waiting)
         writing.filled()
+
+    def _read(self, after: int) -> Iterator[Columns]:
+        for columns in _read(self.source, after, self.head, self.batch):
+            if self.strict:
+                refuse_skipped(columns.skipped)
+            yield columns
 
     def _settle(
         self,

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.results import Result
+from bowtie_projections.skipping import skipped_count
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 
@@ -69,6 +70,7 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
             "first_at": overview["first_at"],
             "last_at": overview["last_at"],
             "out_of_sequence": overview["out_of_sequence"],
+            "skipped": skipped_count(reader),
             "tables_position": reader.position,
             "tables_definition": reader.definition,
         },
