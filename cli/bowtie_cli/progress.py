@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from bowtie import IngestReport
     from bowtie_cli.session import Session
+    from bowtie_projections.replay import ReplayReport
 
-__all__ = ["ingesting", "positions"]
+__all__ = ["following", "ingesting", "positions"]
 
 
 @contextmanager
@@ -27,6 +28,32 @@ def ingesting(title: str, session: Session) -> Iterator[Callable[[IngestReport],
     """A counter for an ingest; yields what to call with the report so far."""
     with _shown(title, session, bar=False) as advance:
         yield None if advance is None else lambda report: advance(report.read, None)
+
+
+@contextmanager
+def following(
+    session: Session, head: Callable[[], int]
+) -> Iterator[Callable[[ReplayReport], None] | None]:
+    """Where the tables stand, for as long as they follow; yields what to call after a round.
+
+    Args:
+        head: where the log ends.
+    """
+    if not session.shows_progress:
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("Following the log ...") as status:
+
+        def show(report: ReplayReport) -> None:
+            behind = max(head() - report.position, 0)
+            status.update(
+                f"Following the log: position {report.position:,}, {behind:,} behind; the last"
+                f" round brought {report.events:,} events in {report.seconds:.2f} s"
+            )
+
+        yield show
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import given
+from bowtie_cli.following import follow_store
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Answer, Output
 from bowtie_cli.progress import ingesting, positions
@@ -23,6 +24,9 @@ __all__ = ["replay"]
 @click.command(cls=Command)
 @click.argument("logs", metavar="[LOG]...", nargs=-1)
 @click.option("--rebuild", is_flag=True, help="From zero, beside the tables in use, then swapped.")
+@click.option("--follow", is_flag=True, help="Then stay, and take in what comes, until stopped.")
+@click.option("--poll", type=click.FloatRange(0), metavar="SECONDS", help="With --follow (0.25).")
+@click.option("--strict", is_flag=True, help="Stop at an event that can't be processed.")
 @click.option("--map", "mapping", metavar="MAP", help="A mapping file, for LOGs of another form.")
 @click.option("--definition", metavar="NAME|FILE", help="With LOGs: of the stages (b2b/1).")
 @click.option("--wait", type=click.FloatRange(0), metavar="SECONDS", help="For readers (30).")
@@ -37,6 +41,8 @@ def replay(
     logs: tuple[str, ...],
     mapping: str | None,
     definition: str | None,
+    follow: bool,
+    poll: float | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -44,19 +50,30 @@ def replay(
 
     From the store, or, where LOGs are named, straight from them: without a store, into --views.
 
+    With --follow it goes on until SIGINT (Ctrl-C) or SIGTERM; --json then prints an object a line:
+    one for each round that brought something, and one for all of them at the end.
+
     \b
     Example:
       bowtie replay --rebuild
+      bowtie replay --follow
       bowtie replay events.jsonl.gz --views events.duckdb
     """
     output = Output(session, "json" if as_json else "table")
+    if logs and follow:
+        raise click.UsageError("--follow is for a store: LOGs are read to their end")
+    if poll is not None and not follow:
+        raise click.UsageError("--poll is for --follow: add that, or leave it out")
     if not logs:
         if mapping or definition:
             raise click.UsageError("--map and --definition are for LOGs: name some, or ingest them")
-        output.show(_answer(_from_store(session, given(options))))
+        if follow:
+            follow_store(session, poll, as_json=as_json, **given(options))
+            return
+        output.show(answer(_from_store(session, given(options))))
         return
     read, report = _from_logs(session, logs, mapping, definition, given(options))
-    output.show(_answer(report, read))
+    output.show(answer(report, read))
     _tell_parked(read)
     context.exit(3 if read.parked else 0)
 
@@ -92,7 +109,8 @@ def _from_logs(
         return source.report, report
 
 
-def _answer(report: ReplayReport, read: IngestReport | None = None) -> Answer:
+def answer(report: ReplayReport, read: IngestReport | None = None) -> Answer:
+    """What a replay did."""
     whole = asdict(report) | {"seconds": round(report.seconds, 3)}
     if read is not None:
         whole |= {"read": read.read, "parked": read.parked, "duplicates": read.duplicates}

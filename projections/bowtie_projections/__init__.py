@@ -10,12 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bowtie_projections.following import follow
     from bowtie_projections.opening import Views, tables_of
     from bowtie_projections.results import Result
 
-__all__ = ["Result", "Views", "tables_of"]
+__all__ = ["Result", "Views", "follow", "tables_of"]
 
-_HOMES = {"Result": "results", "Views": "opening", "tables_of": "opening"}
+_HOMES = {
+    "Result": "results",
+    "Views": "opening",
+    "follow": "following",
+    "tables_of": "opening",
+}
 
 
 def __getattr__(name: str) -> object:
