@@ -17,6 +17,7 @@ from bowtie.deciding import Mode
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
 from bowtie.reader import Reader
+from bowtie.sealing import StoreKeys
 from bowtie.sources import LogLines, open_lines
 from bowtie.stores import open_store
 from bowtie.stores.contract import StateBatch, Store
@@ -37,6 +38,11 @@ class LogSource:
     def __init__(self, store: Store, store_id: str, report: IngestReport, *, dated: bool) -> None:
         self._store, self.store_id = store, store_id
         self.report, self.dated = report, dated
+
+    @property
+    def secrets(self) -> StoreKeys:
+        """Made for these files alone."""
+        return self._store.secrets
 
     def head(self) -> int:
         """How many events there are."""

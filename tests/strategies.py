@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from bowtie.events import CATALOGUE, PERSONAL_NAMES, Event, OrderPlaced, personal_fields
 from bowtie.fields import Currency
+from bowtie.sealing import StoreKeys
 from bowtie.stores.contract import StateBatch
 from bowtie.times import to_micros
 from bowtie_projections.tables import plain_type
@@ -165,6 +166,10 @@ class MemoryLog:
     def upto(self, count: int) -> MemoryLog:
         """The same log when it had only so many events."""
         return MemoryLog(self.logged[:count], self.store_id, self.gaps)
+
+    @property
+    def secrets(self) -> StoreKeys:
+        return StoreKeys(bytes(32))
 
     def head(self) -> int:
         return len(self.rows) * self.gaps

@@ -22,6 +22,7 @@ __all__ = [
     "packed_min",
     "quantiles",
     "span",
+    "stored",
 ]
 
 #: Before and after all times; for comparing only, never handed out.
@@ -176,6 +177,22 @@ def _quantiles(element: quantiles, compiler: SQLCompiler, **options: Any) -> str
 def _quantiles_in_postgres(element: quantiles, compiler: SQLCompiler, **options: Any) -> str:
     value = compiler.process(element.clauses, **options)
     return f"percentile_cont(ARRAY{list(element.shares)}) WITHIN GROUP (ORDER BY {value})"
+
+
+class stored(sa.TableClause):  # noqa: N801 - read as a function
+    """A read table itself, where a statement has given its name to other rows."""
+
+    inherit_cache = True
+
+    def __init__(self, table: sa.Table) -> None:
+        super().__init__(table.name, *(sa.column(c.name, c.type) for c in table.c))
+
+
+@compiles(stored)
+def _stored(element: stored, compiler: SQLCompiler, *, asfrom: bool = False, **options: Any) -> str:
+    name: str = compiler.visit_table(element, asfrom=asfrom, **options)  # type: ignore[no-untyped-call]
+    # elsewhere a name in its own definition is the table's; DuckDB takes it for a circle
+    return f"main.{name}" if asfrom and compiler.dialect.name == "duckdb" else name
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from bowtie_projections import tables
 from bowtie_projections.columns import Columns
 from bowtie_projections.cycles import journey_rows
+from bowtie_projections.shadowing import Links, shadowed
 from bowtie_projections.views.cut import Cut
 
 if TYPE_CHECKING:
@@ -100,20 +101,40 @@ def recompute_journeys(
         after: recompute only the customers with events recorded after this position.
     """
     cut, journeys = Cut(position), tables.journeys
+    linked = writing.rows(sa.select(tables.identities.c.customer).limit(1))
+    layers = [Links(position)] if linked else []
     if after is None:
         writing.run(sa.delete(journeys))
-        _insert_journeys(writing, journey_rows(definition, cut))
+        _insert_journeys(writing, shadowed(journey_rows(definition, cut), layers))
         return
-    events = tables.events
-    touched = (
-        sa.select(events.c.subject.label("customer"))
-        .where(events.c.kind == "customer", events.c.position > after)
-        .distinct()
-    )
+    touched = _concerned(after, position) if linked else _touched(after)
     with writing.temporary(_CUSTOMERS.name, touched):
         those = journeys.c.customer.in_(sa.select(_CUSTOMERS.c.customer))
         writing.run(sa.delete(journeys).where(those))
-        _insert_journeys(writing, journey_rows(definition, cut, _CUSTOMERS))
+        _insert_journeys(writing, shadowed(journey_rows(definition, cut, _CUSTOMERS), layers))
+
+
+def _touched(after: int) -> sa.Select[Any]:
+    """The keys with events recorded after a position."""
+    c = tables.events.c
+    return (
+        sa.select(c.subject.label("customer")).where(c.kind == "customer", c.position > after)
+    ).distinct()
+
+
+def _concerned(after: int, position: int) -> sa.Select[Any]:
+    """The customers of these keys, and whom a link has joined or parted since."""
+    keys, links, moved = (
+        _touched(after).subquery("keys"),
+        Links(position).links.subquery(),
+        (tables.identities),
+    )
+    theirs = sa.select(
+        sa.func.coalesce(links.c.canonical, keys.c.customer).label("customer")
+    ).select_from(keys.outerjoin(links, links.c.customer == keys.c.customer))
+    lately = sa.or_(moved.c.from_position > after, moved.c.to_position > after)
+    sides = [sa.select(side).where(lately) for side in (moved.c.customer, moved.c.canonical)]
+    return sa.select(sa.union(theirs, *sides).subquery("concerned"))
 
 
 def _insert_journeys(writing: Writing, rows: sa.Select[Any]) -> None:

@@ -19,11 +19,13 @@ from bowtie.stores.contract import StateBatch
 from bowtie_projections.columns import Columns, Misaligned, columns_of
 from bowtie_projections.databases.contract import BeingBuilt, Overtaken
 from bowtie_projections.filling import apply_retractions, insert_columns, recompute_journeys
+from bowtie_projections.identities import apply_links
 from bowtie_projections.skipping import refuse_skipped, refuse_tables_with_skipped
 from bowtie_projections.standing import Standing, refuse_newer
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from bowtie.sealing import StoreKeys
     from bowtie.stages import Definition
     from bowtie_projections.databases.contract import Tables, Writing
 
@@ -51,6 +53,10 @@ class Source(Protocol):
     @property
     def store_id(self) -> str:
         """Which log it is; positions mean nothing in another."""
+
+    @property
+    def secrets(self) -> StoreKeys:
+        """The keys of the store; links are matched by the one for aliases."""
 
     def head(self) -> int:
         """The newest position; 0 when empty."""
@@ -315,10 +321,15 @@ class _Run:
     ) -> Standing:
         """What follows from rows inserted: retractions, journeys, and the position."""
         apply_retractions(writing, standing.position)
+        apply_links(writing, self._alias_hash, standing.position)
         recompute_journeys(writing, self.definition, position, journeys_after)
         reached = standing.at(position, self.source.hash_at(position))
         writing.stand(reached)
         return reached
+
+    def _alias_hash(self, alias: str) -> str:
+        """The store's keys are asked for here: they are needed only where there is a link."""
+        return self.source.secrets.alias_hash(alias)
 
     def _count(self, columns: Columns) -> None:
         self.events += columns.count

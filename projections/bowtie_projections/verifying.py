@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bowtie.errors import TablesError
+from bowtie.sealing import StoreKeys
 from bowtie.stages import Definition
 from bowtie.stores.contract import StateBatch
 from bowtie.verifying import Problem
@@ -104,6 +105,11 @@ class _UpTo:
     def __init__(self, source: Source, position: int) -> None:
         self._source, self._position = source, position
         self.store_id = source.store_id
+
+    @property
+    def secrets(self) -> StoreKeys:
+        """As of the log itself."""
+        return self._source.secrets
 
     def head(self) -> int:
         """Where the tables stand."""

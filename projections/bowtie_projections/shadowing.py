@@ -1,0 +1,105 @@
+"""Reading the same statement over other rows: whose a fact is, decided before a view asks.
+
+A view asks the table ``touched`` whose touches there are. Where keys are linked, or accounts are
+counted instead of persons, a fact counts for someone else than the key it was sent under. Then the
+statement is given common table expressions that bear the tables' own names: SQL finds them first,
+and the view need not know. Where there is nothing to decide, no statement changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie_projections import tables
+from bowtie_projections.expressions import stored
+
+__all__ = ["Layer", "Links", "of_customers", "replaced", "rows_of", "shadowed", "whose"]
+
+Asking = TypeVar("Asking", bound=sa.Select[Any])
+
+
+class Layer(Protocol):
+    """One decision of whose a fact is."""
+
+    def rows(self, table: sa.Table, rows: sa.FromClause) -> sa.Select[Any]:
+        """The rows of a table, from those that the layers before gave."""
+
+
+def whose(rows: sa.FromClause) -> ColumnElement[Any]:
+    """The key that a row is of."""
+    found: ColumnElement[Any] = rows.c.customer if "customer" in rows.c else rows.c.subject
+    return found
+
+
+def of_customers(rows: sa.FromClause) -> ColumnElement[bool]:
+    """The rows whose key is a customer's: all, but in the table of all events."""
+    return rows.c.kind == "customer" if "kind" in rows.c and "subject" in rows.c else sa.true()
+
+
+def replaced(rows: sa.FromClause, key: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """The columns of the rows, of another key."""
+    old = whose(rows)
+    return [key.label(old.name) if column is old else column for column in rows.c]
+
+
+class Links:
+    """The facts of keys that are linked count for the key at their root.
+
+    Args:
+        position: the links up to there are known.
+    """
+
+    def __init__(self, position: int) -> None:
+        c = tables.identities.c
+        stands = sa.and_(
+            c.from_position <= position,
+            sa.or_(c.to_position.is_(None), c.to_position > position),
+        )
+        self.links = sa.select(c.customer, c.canonical).where(stands)
+
+    def rows(self, table: sa.Table, rows: sa.FromClause) -> sa.Select[Any]:
+        """The rows of a table, under the keys of the roots."""
+        del table
+        links = self.links.subquery("links")
+        canonical = sa.func.coalesce(links.c.canonical, whose(rows))
+        same = sa.and_(links.c.customer == whose(rows), of_customers(rows))
+        return sa.select(*replaced(rows, canonical)).select_from(rows.outerjoin(links, same))
+
+
+def rows_of(table: sa.Table, layers: Sequence[Layer]) -> sa.FromClause:
+    """A table through the layers."""
+    rows: sa.FromClause = stored(table)
+    for layer in layers:
+        rows = layer.rows(table, rows).subquery(f"{table.name}_rows")
+    return rows
+
+
+def shadowed(statement: Asking, layers: Sequence[Layer]) -> Asking:
+    """The statement, over the tables of facts as the layers give them."""
+    used = _tables_in(statement) if layers else ()
+    own = [
+        sa.select(rows_of(table, layers)).cte(table.name).prefix_with("NOT MATERIALIZED")
+        for table in used
+    ]
+    return statement.add_cte(*own) if own else statement
+
+
+def _tables_in(statement: sa.Select[Any]) -> list[sa.Table]:
+    """The tables of customers' facts that a statement asks, each looked at once."""
+    found, seen, waiting = {}, set(), [statement]
+    while waiting:
+        element: Any = waiting.pop()
+        if id(element) in seen:
+            continue
+        seen.add(id(element))
+        if isinstance(element, sa.Table):
+            facts = element.name in tables.facts and "customer" in element.c
+            if facts or element is tables.events:
+                found[element.name] = element
+            continue
+        waiting += element.get_children()
+    return [found[name] for name in sorted(found)]
