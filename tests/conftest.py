@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, Verbosity, settings
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
+    from tests.read_tables import FilledTables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,14 +72,46 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def key_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the keys of stores in PostgreSQL are kept: not in the home of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config" / "bowtie"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, key_folder: Path) -> Iterator[str]:
     """The URL of a store that is not there yet: a schema of its own in a shared database."""
     with postgres_server.schema() as url:
         yield url
 
 
 @pytest.fixture
-def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+def postgres_database(postgres_server: PostgresServer, key_folder: Path) -> Iterator[str]:
     """The URL of an empty database of its own."""
     with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgresql"])
+def make_tables(request: pytest.FixtureRequest) -> Iterator[Callable[[], FilledTables]]:
+    """Makes empty read tables, in each database; all are gone with the module's last test."""
+    from tests.read_tables import MemoryTables, SchemaTables
+
+    if request.param == "duckdb":
+        yield MemoryTables
+        return
+    server = request.getfixturevalue("postgres_server")
+    with ExitStack() as stack:
+
+        def make() -> SchemaTables:
+            made = SchemaTables(stack.enter_context(server.schema()))
+            stack.callback(made.connection.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def memory(make_tables: Callable[[], FilledTables]) -> FilledTables:
+    """Read tables made once for a module; each test fills them anew."""
+    return make_tables()

@@ -1,23 +1,31 @@
-"""Read tables in memory, filled straight from facts: what the tests of the views ask."""
+"""Read tables filled straight from facts: what the tests of the views ask."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
 
 from bowtie.events import PERSONAL_NAMES, Event
-from bowtie.stages import Definition
+from bowtie.stages import Definition, load_definition
 from bowtie_projections import tables
-from bowtie_projections.cycles import journey_rows
-from bowtie_projections.views.cut import Cut, utc
+from bowtie_projections.databases.asking import Reader
+from bowtie_projections.databases.contract import Writing
+from bowtie_projections.databases.duckdb_sql import DuckReader, DuckWriting
+from bowtie_projections.databases.places import PostgresPlace
+from bowtie_projections.databases.postgres_sql import PostgresReader, PostgresWriting
+from bowtie_projections.filling import recompute_journeys
+from bowtie_projections.shapes import arrow_schema
+from bowtie_projections.standing import Standing
+from bowtie_projections.views.cut import utc
 
 
 @dataclass(frozen=True)
@@ -43,64 +51,78 @@ def counted(facts: Iterable[Said], position: int) -> list[Said]:
     ]
 
 
-class MemoryTables:
-    """A reader over tables that a test filled."""
+class FilledTables:
+    """A reader over tables that a test fills, in any database.
 
-    def __init__(self) -> None:
-        self.engine = sa.create_engine("duckdb:///:memory:")
-        self.connection = self.engine.connect()
-        tables.metadata.create_all(self.connection)
-        self.connection.commit()
-        driver: Any = self.connection.connection.driver_connection
-        self.duckdb: duckdb.DuckDBPyConnection = driver
-        self.statements: list[str] = []
+    Args:
+        writing: the tables, empty.
+        reader: the same, to be asked.
+    """
+
+    def __init__(self, writing: Writing, reader: Reader) -> None:
+        self.writing, self.reader = writing, reader
+        self.statements = reader.statements
         self.position = 0
         self.definition = self.definition_hash = ""
+        self._filled: set[str] = set()
 
     def fetch(self, statement: Any) -> pa.Table:
         """Run a statement; its SQL is kept."""
-        text = statement if isinstance(statement, str) else self.sql(statement)
-        self.statements.append(text)
-        return self.duckdb.execute(text).to_arrow_table()
+        return self.reader.fetch(statement)
 
-    def sql(self, statement: Any) -> str:
-        """The statement as DuckDB reads it."""
-        compiled = statement.compile(
-            dialect=self.engine.dialect, compile_kwargs={"literal_binds": True}
-        )
-        return str(compiled)
+    def execute(self, sql: str) -> None:
+        """Change rows by SQL that all databases read."""
+        self.writing.run(sa.text(sql))
 
     def load(self, facts: Iterable[Said], definition: Definition | None = None) -> None:
         """Replace all rows; with a definition the journeys too."""
-        self.duckdb.execute("begin")
-        try:
-            self._fill(facts, definition)
-        except BaseException:
-            self.duckdb.execute("rollback")
-            raise
-        self.duckdb.execute("commit")
-
-    def _fill(self, facts: Iterable[Said], definition: Definition | None) -> None:
-        facts = list(facts)
-        for table in tables.metadata.sorted_tables:
-            self.duckdb.execute(f"delete from {table.name}")
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        facts = list(facts)
         for fact in facts:
             rows["events"].append(_event_row(fact))
             rows[fact.data.type_name] += _fact_rows(fact)
-        for name, found in rows.items():
-            columns = list(found[0])
-            names = ", ".join(f'"{column}"' for column in columns)
-            marks = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * len(found))
-            self.duckdb.execute(
-                f"insert into {name} ({names}) values {marks}",
-                [row[column] for row in found for column in columns],
-            )
-        self.position = max((fact.position for fact in facts), default=0)
-        if definition is not None:
-            self.definition, self.definition_hash = definition.label, definition.sha256
-            stand = Cut(self.position)
-            self.duckdb.execute(f"insert into journeys {self.sql(journey_rows(definition, stand))}")
+        with self.writing.transaction():
+            self.replace(rows)
+            self.position = max((fact.position for fact in facts), default=0)
+            if definition is not None:
+                self.definition, self.definition_hash = definition.label, definition.sha256
+                recompute_journeys(self.writing, definition, self.position)
+
+    def replace(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Replace the rows of all tables by those given."""
+        for name in sorted(self._filled | {tables.journeys.name}):
+            self.writing.run(sa.delete(tables.metadata.tables[name]))
+        self._filled = {name for name, found in rows.items() if found}
+        for name in sorted(self._filled):
+            table = tables.metadata.tables[name]
+            found = pa.Table.from_pylist(list(rows[name]), schema=arrow_schema(table))
+            self.writing.insert(table, found)
+
+
+class MemoryTables(FilledTables):
+    """Tables in DuckDB, in memory."""
+
+    def __init__(self) -> None:
+        connection = duckdb.connect(":memory:", config={"threads": 1})
+        writing = DuckWriting(connection, "memory://")
+        writing.create()
+        super().__init__(writing, DuckReader(connection, _NOWHERE))
+
+
+class SchemaTables(FilledTables):
+    """Tables in a schema of a PostgreSQL database."""
+
+    def __init__(self, url: str) -> None:
+        place = PostgresPlace.of(url)
+        self.connection = psycopg.connect(place.server, autocommit=True)
+        for statement in (f"CREATE SCHEMA {place.schema}", f"SET search_path = {place.schema}"):
+            self.connection.execute(statement.encode())
+        writing = PostgresWriting(self.connection, place.shown)
+        writing.create()
+        super().__init__(writing, PostgresReader(self.connection, _NOWHERE, place.shown))
+
+
+_NOWHERE = Standing.new("a store", load_definition("b2b"))
 
 
 def _times(fact: Said) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,13 +12,7 @@ from bowtie.stages import STAGES, Cycle, Definition, evaluate
 from bowtie_projections.cycles import cycles
 from bowtie_projections.views.cut import Cut, utc
 from tests.histories import DEFINITIONS, logs, moments
-from tests.read_tables import MemoryTables, Said, counted
-
-
-@pytest.fixture(scope="module")
-def memory() -> MemoryTables:
-    """Tables made once; each example fills them anew."""
-    return MemoryTables()
+from tests.read_tables import FilledTables, Said, counted
 
 
 def _expected(customer: str, cycle: Cycle) -> dict[str, Any]:
@@ -54,7 +47,7 @@ def _in_python(
     position=st.none() | st.integers(0, 35),
 )
 def test_sql_and_python_find_the_same_cycles(
-    memory: MemoryTables,
+    memory: FilledTables,
     facts: list[Said],
     definition: Definition,
     as_of: datetime | None,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -19,15 +18,9 @@ from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.stock import stock
 from tests.histories import DEFINITIONS, logs, moments
-from tests.read_tables import MemoryTables, Said, counted
+from tests.read_tables import FilledTables, Said, counted
 
 COUNTS = ("reached_next", "out_of_order", "lost", "expired", "reached_late", "pending", "mature")
-
-
-@pytest.fixture(scope="module")
-def memory() -> MemoryTables:
-    """Tables made once; each example fills them anew."""
-    return MemoryTables()
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Asked:
     as_of: datetime | None
     parameters: dict[str, Any]
 
-    def of(self, memory: MemoryTables, definition: Definition, **more: Any) -> Any:
+    def of(self, memory: FilledTables, definition: Definition, **more: Any) -> Any:
         position = memory.position if self.position is None else self.position
         cut = Cut(position, self.as_of)
         return funnel(memory, cut, definition, **(self.parameters | more))
@@ -225,7 +218,7 @@ def _key(row: dict[str, Any], parameters: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _loaded(
-    memory: MemoryTables, facts: list[Said], definition: Definition, asked: Asked
+    memory: FilledTables, facts: list[Said], definition: Definition, asked: Asked
 ) -> list[Said]:
     """Fill the tables; the facts that count. Traits that nobody has are another test's matter."""
     position = len(facts) if asked.position is None else asked.position
@@ -241,7 +234,7 @@ def _loaded(
 
 @given(facts=logs(), definition=st.sampled_from(DEFINITIONS), asked=questions)
 def test_the_counts_are_those_of_a_plain_reading(
-    memory: MemoryTables, facts: list[Said], definition: Definition, asked: Asked
+    memory: FilledTables, facts: list[Said], definition: Definition, asked: Asked
 ) -> None:
     """Each figure of each cell, whatever was asked, at whatever cut."""
     known = _loaded(memory, facts, definition, asked)
@@ -269,7 +262,7 @@ def test_the_counts_are_those_of_a_plain_reading(
 
 @given(facts=logs(), definition=st.sampled_from(DEFINITIONS), asked=questions)
 def test_every_member_stands_in_one_state_and_parts_sum_to_the_total(
-    memory: MemoryTables, facts: list[Said], definition: Definition, asked: Asked
+    memory: FilledTables, facts: list[Said], definition: Definition, asked: Asked
 ) -> None:
     """entered = reached_next + lost + expired + pending, in each cell and over all of them."""
     _loaded(memory, facts, definition, asked)
@@ -298,7 +291,7 @@ def test_every_member_stands_in_one_state_and_parts_sum_to_the_total(
     ),
 )
 def test_the_customers_behind_a_cell_are_as_many_as_it_says(
-    memory: MemoryTables,
+    memory: FilledTables,
     facts: list[Said],
     definition: Definition,
     asked: Asked,
@@ -320,7 +313,7 @@ def test_the_customers_behind_a_cell_are_as_many_as_it_says(
 
 @given(facts=logs(), asked=questions)
 def test_the_journeys_table_and_the_facts_give_one_answer(
-    memory: MemoryTables, facts: list[Said], asked: Asked
+    memory: FilledTables, facts: list[Said], asked: Asked
 ) -> None:
     """A definition that is the default is read from the table; under another name from the facts."""
     definition = DEFINITIONS[0]
@@ -336,7 +329,7 @@ def test_the_journeys_table_and_the_facts_give_one_answer(
 
 @given(facts=logs(), definition=st.sampled_from(DEFINITIONS), as_of=st.none() | moments)
 def test_the_stock_is_where_each_customer_stands(
-    memory: MemoryTables, facts: list[Said], definition: Definition, as_of: datetime | None
+    memory: FilledTables, facts: list[Said], definition: Definition, as_of: datetime | None
 ) -> None:
     """The furthest stage of the open cycle, lost, or none."""
     memory.load(facts, definition)

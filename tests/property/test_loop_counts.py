@@ -16,17 +16,12 @@ from bowtie.events import OrderPlaced, StageEntered, Touched, TraitsObserved
 from bowtie.stages import load_definition
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.loop import loop
-from tests.read_tables import MemoryTables, Said, counted
+from tests.read_tables import Said, counted
 
 B2B = load_definition("b2b")
 START = datetime(2023, 1, 1, tzinfo=UTC)
 GAP = timedelta(days=7)
 HORIZON = timedelta(days=60)
-
-
-@pytest.fixture(scope="module")
-def memory():
-    return MemoryTables()
 
 
 def a_log(rng: random.Random, customers: int) -> list[Said]:

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
@@ -29,7 +28,7 @@ from bowtie.events import (
 )
 from bowtie_projections.value import Horizon, values
 from bowtie_projections.views.cut import Cut
-from tests.read_tables import MemoryTables, Said, counted
+from tests.read_tables import Said, counted
 
 START = date(2023, 1, 1)
 CUSTOMERS = ("a", "b", "ä'c")
@@ -248,11 +247,6 @@ def seen(row):
     return row["revenue_by_365"], row["costs_by_365"], row["costs"], used
 
 
-@pytest.fixture(scope="module")
-def memory():
-    return MemoryTables()
-
-
 def population_of(t0s):
     rows = [
         sa.select(
@@ -412,24 +406,18 @@ def a_life(rng: random.Random, customer: str) -> list[Said]:
 
 def load_contracts(memory, facts):
     """Only the tables of contracts, in bulk."""
-    for name in ("contract_signed", "contract_changed", "contract_renewed", "contract_ended"):
-        memory.duckdb.execute(f"delete from {name}")
-        rows = [
+    rows = defaultdict(list)
+    for fact in facts:
+        rows[fact.data.type_name].append(
             {
                 "position": fact.position,
                 "customer": fact.customer,
                 "occurred_at": fact.occurred_at.replace(tzinfo=None),
                 "time_precision": "exact",
-                **fact.data.model_dump(exclude_none=True),
+                **fact.data.model_dump(exclude_none=True, exclude={"reason"}),
             }
-            for fact in facts
-            if fact.data.type_name == name
-        ]
-        columns = sorted({key for row in rows for key in row} - {"reason"})
-        table = pa.table({key: [row.get(key) for row in rows] for key in columns})
-        memory.duckdb.register("said", table)
-        memory.duckdb.execute(f"insert into {name} by name select * from said")
-        memory.duckdb.unregister("said")
+        )
+    memory.replace(rows)
 
 
 @pytest.mark.parametrize(("months", "extra"), [(4, 0), (5, 29), (7, 30), (8, 31), (11, 1)])

@@ -15,7 +15,7 @@ from bowtie_projections.views.cohorts import cohort_label, period
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.stage_rows import OTHER
-from tests.read_tables import MemoryTables, Said
+from tests.read_tables import FilledTables, Said
 
 B2B = load_definition("b2b")
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -38,8 +38,8 @@ def signing(motion: str) -> ContractSigned:
 
 
 @pytest.fixture(scope="module")
-def tables() -> MemoryTables:
-    memory = MemoryTables()
+def tables(make_tables) -> FilledTables:
+    memory = make_tables()
     facts: list = []
 
     def said(customer, event, at, **more):
@@ -102,11 +102,11 @@ def test_a_trait_counts_from_when_it_was_known(tables):
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC"])
-def test_a_trait_of_a_day_counts_from_the_end_of_its_senders_day(zone):
+def test_a_trait_of_a_day_counts_from_the_end_of_its_senders_day(memory, zone):
     day_begins = datetime(2024, 1, 5, tzinfo=ZoneInfo(zone))
     end = datetime(2024, 1, 6, tzinfo=ZoneInfo(zone)).astimezone(UTC)
     touch, plan = Touched(channel="ads", direction="inbound"), TraitsObserved(traits={"plan": "x"})
-    memory = MemoryTables()
+    memory.load([])
     memory.load(
         [
             Said("early", plan, day_begins, 1),
@@ -116,7 +116,7 @@ def test_a_trait_of_a_day_counts_from_the_end_of_its_senders_day(zone):
         ],
         B2B,
     )
-    memory.duckdb.execute("update traits_observed set time_precision = 'day'")
+    memory.execute("update traits_observed set time_precision = 'day'")
     entered = {
         row["plan"]: row["entered"]
         for row in ask(memory, by=["plan"]).rows()
@@ -174,8 +174,7 @@ def test_what_cannot_be_asked_says_what_can(tables, asked, problem):
         ask(tables, **asked)
 
 
-def test_an_empty_log_has_all_stages_and_nobody():
-    memory = MemoryTables()
+def test_an_empty_log_has_all_stages_and_nobody(memory):
     memory.load([], B2B)
     rows = funnel(memory, Cut(0), B2B, lost_after="10d").rows()
     assert len(rows) == 7
@@ -202,9 +201,9 @@ HOSTILE = ["it's", 'a "b"', "two words", "größe ✓", "50%", ":x", "x'; drop t
 
 
 @pytest.fixture(scope="module")
-def named() -> MemoryTables:
+def named(make_tables) -> FilledTables:
     """Two customers with a trait of every name that might be mistaken for something else."""
-    memory = MemoryTables()
+    memory = make_tables()
     names = [*OUTPUT, *INSIDE, *HOSTILE, "Plan", "plan", "days"]
     traits = {name: f"of {name}" for name in names}
     facts = [
@@ -238,7 +237,7 @@ def test_a_trait_named_twice_is_refused(named):
         ask(named, by=["plan", "trait.plan"])
 
 
-def channels(memory: MemoryTables, names: list[str]) -> None:
+def channels(memory: FilledTables, names: list[str]) -> None:
     touches = [Touched(channel=name, direction="inbound") for name in names]
     memory.load([Said(f"c{n}", t, day(0), n + 1) for n, t in enumerate(touches)], B2B)
 
@@ -254,8 +253,7 @@ def channels(memory: MemoryTables, names: list[str]) -> None:
         (1, {"other (value)": 3, OTHER: 5}),
     ],
 )
-def test_a_real_value_other_is_not_the_rest(top, expected):
-    memory = MemoryTables()
+def test_a_real_value_other_is_not_the_rest(memory, top, expected):
     channels(memory, ["other"] * 3 + ["web"] * 2 + ["(none)", "other (value)", "x"])
     rows = ask(memory, by=["channel"], top=top).rows()
     assert {row["channel"]: row["entered"] for row in rows[::7]} == expected

@@ -23,18 +23,12 @@ from bowtie_projections.traits import read_traits
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.loop import loop
 from tests.loops import B2B, DAY, START, World, fill, rows_of, source_of, trait_of
-from tests.read_tables import MemoryTables
 
 COLUMNS = [
     "trait", "level", "customers", "high", "high_rate", "high_rate_low", "high_rate_high", "lift",
     "lift_low", "lift_high", "risk_ratio", "odds_ratio", "p", "q", "share_of_customers",
     "share_of_high", "sign_change", "replicated", "verdict",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def memory():
-    return MemoryTables()
 
 
 @pytest.fixture
@@ -212,7 +206,7 @@ def test_a_fact_of_a_day_is_known_from_its_end(world, memory):
         world.say("a", TraitsObserved(traits={name: "yes"}), day)
     world.customer("a", noon)
     memory.load(world.facts, B2B)
-    memory.duckdb.execute("update traits_observed set time_precision = 'day'")
+    memory.execute("update traits_observed set time_precision = 'day'")
     answer = loop(memory, Cut(memory.position, START + 90 * DAY), B2B, horizon="30d", threshold=1)
 
     assert trait_of(answer, "same")["use"] == "leak"
@@ -223,7 +217,7 @@ def test_tables_without_times_of_recording_say_so(world, memory):
     world.say("a", TraitsObserved(traits={"fit": "yes"}), START)
     world.customer("a", START + DAY)
     memory.load(world.facts, B2B)
-    memory.duckdb.execute("update traits_observed set recorded_at = null")
+    memory.execute("update traits_observed set recorded_at = null")
     answer = loop(memory, Cut(memory.position, START + 90 * DAY), B2B, horizon="30d", threshold=1)
 
     assert trait_of(answer, "fit")["known"] == 1

@@ -12,14 +12,8 @@ from bowtie.events import Touched, TraitsObserved
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.loop import loop
 from tests.loops import B2B, DAY, START, World, rows_of, source_of, trait_of
-from tests.read_tables import MemoryTables
 
 TIMELESS = {"country": {"kind": "fit", "timeless": True}}
-
-
-@pytest.fixture(scope="module")
-def memory():
-    return MemoryTables()
 
 
 @pytest.fixture
@@ -80,7 +74,7 @@ def loop_of_days(world, **asked):
     """The loop over a log in which only the days of touches and traits are known."""
     world.memory.load(world.facts, B2B)
     for table in ("traits_observed", "touched"):
-        world.memory.duckdb.execute(f"update {table} set time_precision = 'day'")
+        world.memory.execute(f"update {table} set time_precision = 'day'")
     cut = Cut(world.memory.position, START + 400 * DAY)
     return loop(world.memory, cut, B2B, horizon="30d", threshold=1, **asked)
 

@@ -14,18 +14,12 @@ from bowtie_projections.views.loop_population import Arrived
 from bowtie_projections.views.loop_question import ask
 from bowtie_projections.views.loop_words import Said
 from tests.loops import B2B, DAY, START, World, fill, source_of
-from tests.read_tables import MemoryTables
 
 DEFAULTS = {
     "time_zero": "commitment", "horizon": "90d", "top": 0.2, "threshold": None, "value": "revenue",
     "currency": None, "costs_complete": False, "backfill_gap": "7d", "strict_known": False,
     "data_from": None, "data_through": None, "include_truncated": False, "tz": "UTC",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def memory():
-    return MemoryTables()
 
 
 @pytest.fixture
