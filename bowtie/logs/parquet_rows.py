@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
+
 from bowtie.errors import FileError
-from bowtie.logs.rows import Row
+from bowtie.logs.rows import BadRow, Row
 from bowtie.logs.streams import Source
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ __all__ = ["ParquetRows"]
 
 _BATCH = 20_000
 _IN_MEMORY = 64 << 20
+#: Stands for a value that Python can't hold: text that is no UTF-8, a day beyond its years.
+_UNREADABLE = object()
 
 
 class ParquetRows:
@@ -65,19 +69,56 @@ class ParquetRows:
             self._source.name, f"is no whole Parquet file ({text}): write or fetch it again"
         )
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Row | BadRow]:
         import pyarrow as pa
 
         number, names = 1, self.columns
         try:
             for batch in self._file.iter_batches(batch_size=_BATCH):
-                values = zip(*(_python(column) for column in batch.columns), strict=True)
-                for number, row in enumerate(values, number):  # noqa: B020  # goes on from there
-                    yield Row(number, dict(zip(names, row, strict=True)))
+                columns, whole = _read(batch)
+                for number, row in enumerate(columns, number):  # noqa: B020  # goes on from there
+                    values = dict(zip(names, row, strict=True))
+                    yield Row(number, values) if whole else _checked(number, values)
                 number += 1
                 self._source.consumed = (number - 1) * (self._source.size or 0) // (self.rows or 1)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from None
+
+
+def _read(batch: pa.RecordBatch) -> tuple[Iterator[tuple[Any, ...]], bool]:
+    """The rows of a batch, and whether all their values could be read."""
+    import pyarrow as pa
+
+    columns, whole = [], True
+    for column in batch.columns:
+        try:
+            columns.append(_python(column))
+        except (pa.ArrowException, ValueError, OverflowError):
+            columns.append([_one(column, index) for index in range(len(column))])
+            whole = False
+    return zip(*columns, strict=True), whole
+
+
+def _one(column: pa.Array[Any], index: int) -> Any:
+    import pyarrow as pa
+
+    try:
+        return _python(column.slice(index, 1))[0]
+    except (pa.ArrowException, ValueError, OverflowError):
+        return _UNREADABLE
+
+
+def _checked(number: int, values: dict[str, Any]) -> Row | BadRow:
+    """A row that costs only itself where a value of it can't be read."""
+    bad = [name for name, value in values.items() if value is _UNREADABLE]
+    if not bad:
+        return Row(number, values)
+    readable = {name: str(value) for name, value in values.items() if value is not _UNREADABLE}
+    return BadRow(
+        number,
+        msgspec.json.encode(readable),
+        f"column {bad[0]!r} holds text that is not UTF-8, or a time beyond the years there are",
+    )
 
 
 def _python(column: pa.Array[Any]) -> list[Any]:
@@ -90,7 +131,7 @@ def _python(column: pa.Array[Any]) -> list[Any]:
         return _python(column.dictionary_decode())  # type: ignore[attr-defined]
     if pa.types.is_timestamp(kind):  # nanoseconds would need pandas; a zone is kept as UTC
         micros = pa.timestamp("us", "UTC" if kind.tz else None)
-        column = column.cast(micros, safe=False)
+        column = column.cast(micros, safe=kind.unit != "ns")  # what is too large must not wrap
     if pa.types.is_floating(kind):
         if kind.bit_width < 64:  # 2.55 as a 32-bit float means 2.55, not 2.549999952316284
             column = column.cast(pa.string()).cast(pa.float64())

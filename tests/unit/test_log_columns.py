@@ -15,6 +15,7 @@ import pytest
 from bowtie.errors import FileError
 from bowtie.logs import BadRow, FormatOptions, Row, open_log
 
+_NOT_PYTHON = "text that is not UTF-8, or a time beyond the years there are"
 HEADER = "id,source,type,subject,time,data\n"
 
 
@@ -250,3 +251,21 @@ def test_a_foreign_file_from_a_pipe_is_csv_unless_it_opens_with_an_object():
     assert told(b"who,when\n") == "csv"
     assert told(b' {"who": 1}\n') == "jsonl"
     assert open_log(io.BytesIO(b"no, json\n")).format == "jsonl"
+
+
+def test_a_parquet_value_that_python_cannot_hold_costs_only_its_row():
+    """Text that is no UTF-8, and days and times of years that there are not."""
+    text = pa.array([b"a", b"\x80", b"c"], pa.binary()).view(pa.string())
+    when = pa.array([0, 0, 2**62], pa.int64()).view(pa.timestamp("ms"))
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": text, "when": when}), out)
+    with open_log(io.BytesIO(out.getvalue())) as log:
+        first, *bad = log.rows()
+    assert first == Row(1, {"text": "a", "when": datetime(1970, 1, 1)})  # noqa: DTZ001
+    assert [str(row) for row in bad] == [
+        str(BadRow(number, raw, f"column {name!r} holds {_NOT_PYTHON}"))
+        for number, raw, name in [
+            (2, b'{"when":"1970-01-01 00:00:00"}', "text"),
+            (3, b'{"text":"c"}', "when"),
+        ]
+    ]
