@@ -15,7 +15,7 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.records import JourneyRecord, journey_record
 from bowtie.stages import Definition, load_definition
 from bowtie.stores import Store, StoredState
-from bowtie.subscribing import subscribed
+from bowtie.subscribing import followed
 from bowtie.times import moment
 
 __all__ = ["DEFAULT_DEFINITION", "Reading"]
@@ -140,12 +140,23 @@ class Reading:
         Raises:
             StoreAway: the server was away for longer than that.
         """
-        yield from subscribed(
+        stop = stop or threading.Event()
+        for batch in self.follow(after, until, stop, poll, patience):
+            for event in batch:
+                yield event
+                if stop.is_set():
+                    return
+
+    def follow(
+        self, after: int, until: int | None, stop: threading.Event, poll: float, patience: float
+    ) -> Iterator[list[Recorded]]:
+        """What :meth:`subscribe` gives, as many events at a time as there are."""
+        return followed(
             self.store,
             self._decoder,
             after,
             until=until,
-            stop=stop or threading.Event(),
+            stop=stop,
             poll=poll,
             patience=patience,
         )

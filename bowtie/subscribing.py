@@ -17,7 +17,7 @@ from bowtie.envelope import Recorded
 from bowtie.errors import StoreAway, StoreBusy, StoreError
 from bowtie.stores import Store, StoredState
 
-__all__ = ["subscribed"]
+__all__ = ["followed"]
 
 _LOG = logging.getLogger(__name__)
 #: Events opened at a time: the keys of their customers are fetched together.
@@ -25,7 +25,7 @@ _AT_ONCE = 500
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
-def subscribed(
+def followed(
     store: Store,
     decoder: Callable[[set[str]], Decoder],
     after: int,
@@ -34,8 +34,8 @@ def subscribed(
     stop: threading.Event,
     poll: float,
     patience: float,
-) -> Iterator[Recorded]:
-    """Each event after a position; see :meth:`bowtie.Bowtie.subscribe`."""
+) -> Iterator[list[Recorded]]:
+    """The events after a position, some at a time; see :meth:`bowtie.Bowtie.subscribe`."""
     absence = _Absence(patience)
     while not stop.is_set() and (until is None or after < until):
         try:
@@ -49,10 +49,8 @@ def subscribed(
             stop.wait(absence.pause(error))
             continue
         absence.over()
-        for event in events:
-            yield event
-            if stop.is_set():
-                return
+        if events:
+            yield events
         after = events[-1].position if events else upto
 
 
