@@ -10,17 +10,18 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pytest
+import sqlalchemy as sa
 
 from bowtie.errors import TablesError, TablesForeign, TablesHeld
 from bowtie.events import Event, Noted, Retracted, Touched
 from bowtie.stages import load_definition
 from bowtie_projections import replay as module
+from bowtie_projections.databases import tables_at
 from bowtie_projections.databases.contract import Overtaken
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import refresh, replay
-from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
+from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION, position_table
 from tests.strategies import Logged, MemoryLog
 
 B2B, SHOP = load_definition("b2b"), load_definition("shop")
@@ -49,13 +50,24 @@ def log(count, **more):
 
 
 @pytest.fixture
-def tables(tmp_path):
+def on_disk(tmp_path):
     return TablesFile.of(tmp_path / "t.duckdb", wait=0)
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def tables(request):
+    if request.param == "duckdb":
+        return request.getfixturevalue("on_disk")
+    return tables_at(request.getfixturevalue("postgres_url"), wait=0)
 
 
 def ask(tables, sql):
     with tables.read() as reader:
         return [tuple(row.values()) for row in reader.fetch(sql).to_pylist()]
+
+
+def rows_of(tables, name):
+    return sorted(ask(tables, f"SELECT * FROM {name}"), key=repr)
 
 
 def test_the_report_of_a_first_replay(tables):
@@ -124,10 +136,8 @@ def test_what_does_not_continue_is_rebuilt(tables, changed):
 
 
 def set_schema(tables, major, minor):
-    with duckdb.connect(str(tables.path)) as connection:
-        connection.execute(
-            "UPDATE bowtie_tables SET schema_version = ?, schema_minor = ?", [major, minor]
-        )
+    with tables.write() as writing:
+        writing.run(sa.update(position_table).values(schema_version=major, schema_minor=minor))
 
 
 def test_newer_tables_of_the_same_major_version_are_read_and_never_written(tables):
@@ -171,21 +181,21 @@ def test_a_long_catch_up_is_made_beside_the_tables_in_use(tables, monkeypatch):
     assert (report.events, report.rebuilt, report.position) == (30, False, 60)
     whole = TablesFile.of("memory://")
     replay(log(60), whole, B2B)
-    for sql in ("FROM events", "FROM journeys", "FROM noted"):
-        assert sorted(ask(tables, sql), key=repr) == sorted(ask(whole, sql), key=repr)
+    for name in ("events", "journeys", "noted"):
+        assert rows_of(tables, name) == rows_of(whole, name)
 
 
-def test_a_refresh_that_meets_readers_says_how_far_behind(tables, monkeypatch):
+def test_a_refresh_that_meets_readers_says_how_far_behind(on_disk, monkeypatch):
     monkeypatch.setattr(module, "_REFRESH_WAIT", 0)
-    replay(log(5), tables, B2B)
-    with tables.read() as reader:
-        report = refresh(log(9), tables, B2B)
+    replay(log(5), on_disk, B2B)
+    with on_disk.read() as reader:
+        report = refresh(log(9), on_disk, B2B)
         assert (report.position, report.behind) == (5, 4)
         assert "held by" in report.note
         assert reader.fetch("FROM events").num_rows == 5
         with pytest.raises(TablesHeld):
-            replay(log(9), tables, B2B)
-    assert refresh(log(9), tables, B2B).behind == 0
+            replay(log(9), on_disk, B2B)
+    assert refresh(log(9), on_disk, B2B).behind == 0
 
 
 def test_what_another_process_has_done_meanwhile_is_not_done_twice(tables):
@@ -224,7 +234,7 @@ def test_a_rebuild_never_puts_older_tables_over_newer_ones(tables):
     assert ask(tables, "SELECT count(*), count(DISTINCT position) FROM events") == [(12, 12)]
     whole = TablesFile.of("memory://")
     replay(log(12), whole, B2B)
-    assert ask(tables, "FROM journeys ORDER BY ALL") == ask(whole, "FROM journeys ORDER BY ALL")
+    assert rows_of(tables, "journeys") == rows_of(whole, "journeys")
 
 
 def test_tables_that_others_brought_further_stay_in_place(tables):
@@ -246,12 +256,12 @@ def test_a_state_that_is_not_one_line_is_cornered(tables):
     assert ask(tables, "SELECT count(*) FROM events") == [(38,)]
 
 
-def test_nothing_personal_reaches_the_tables(tables):
+def test_nothing_personal_reaches_the_tables(on_disk):
     secret = "do not tell"
     data = Retracted(of_source="s", of_id="1", reason=secret)
     source = MemoryLog([Logged(data, "c", START, "s", "1")])
-    replay(source, tables, B2B)
-    assert secret.encode() not in tables.path.read_bytes()
+    replay(source, on_disk, B2B)
+    assert secret.encode() not in on_disk.path.read_bytes()
 
 
 KILLED = """
@@ -296,7 +306,5 @@ def test_a_replay_killed_at_any_moment_is_completed_by_the_next(tmp_path, many):
     replay(log(200), tables, B2B)
     assert kills > 1
     for table in ("events", "journeys", "touched", "noted", "retracted"):
-        assert sorted(ask(tables, f"FROM {table}"), key=repr) == sorted(
-            ask(whole, f"FROM {table}"), key=repr
-        )
+        assert rows_of(tables, table) == rows_of(whole, table)
     assert [path.name for path in tmp_path.iterdir()] == ["t.duckdb"]
