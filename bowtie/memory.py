@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bowtie.codec import Fact, codec_for
 from bowtie.decoding import unwrap_key, wrap_key
 from bowtie.errors import RuleViolation, SealedKeyMissing
-from bowtie.ruled import RULED_TOPICS, RuledStream
+from bowtie.ruled import RULED_TOPICS, SNAPSHOT_EVERY, RuledStream, ruled_stream
 from bowtie.rules import SEQUENCED, broken_rule
 from bowtie.sealing import new_key
 from bowtie.stores.contract import StoredState, Writing
@@ -18,6 +18,7 @@ __all__ = ["StreamMemory"]
 _MAX_STREAMS = 1_000_000
 _MAX_JOURNEYS = 100_000
 _MAX_KEYS = 200_000
+_A_FEW = 20
 
 
 class StreamMemory:
@@ -81,6 +82,12 @@ class StreamMemory:
         """Read, at once, what the rules need of the streams they are about in this batch."""
         streams = {fact.stream for fact in facts if fact.type in SEQUENCED}.difference(self._ruled)
         known = [stream for stream in streams if not self.is_new(stream)]
+        if len(known) <= _A_FEW:  # snapshots are read one by one
+            long = [one for one in known if self._versions[one] >= SNAPSHOT_EVERY]
+            for stream in long:
+                self._ruled[stream] = ruled_stream(tx, stream, self._versions[stream])
+            streams = streams.difference(long)
+            known = sorted(streams.intersection(known))
         stored: dict[str, list[StoredState]] = {stream: [] for stream in streams}
         for state in tx.streams(sorted(known), RULED_TOPICS) if known else ():
             stored[state.stream].append(state)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
-from zlib import crc32
 
 import msgspec
 from msgspec import Struct
@@ -19,21 +18,45 @@ from msgspec import Struct
 from bowtie.decoding import Decoder
 from bowtie.events import CATALOGUE, ContractSigned
 from bowtie.rules import Signing
-from bowtie.stores.contract import StoredState
+from bowtie.stores.contract import Snapshot, StoredState, Writing
 from bowtie.times import from_micros, to_micros
 
-__all__ = ["RULED_TOPICS", "RuledStream", "snapshot_schema"]
+__all__ = ["RULED_TOPICS", "RuledStream", "ruled_stream", "snapshot_schema"]
 
 #: The types that must be read to apply the rules.
 RULED_TOPICS = ("contract_signed", "retracted")
+#: How many events there are to read, by the versions of the stream, before a snapshot is made.
+SNAPSHOT_EVERY = 200
 #: Raised where the form of a snapshot changes.
 _FORM = 1
 
 
-def snapshot_schema() -> int:
-    """A number for the form of a snapshot and the versions of the events that it rests on."""
-    versions = ",".join(f"{name}:{CATALOGUE[name].data_version}" for name in RULED_TOPICS)
-    return crc32(f"{_FORM};{versions}".encode())
+def snapshot_schema() -> str:
+    """The form of a snapshot, and the versions of the events that it rests on.
+
+    >>> snapshot_schema()
+    '1 contract_signed/1 retracted/1'
+    """
+    versions = (f"{name}/{CATALOGUE[name].data_version}" for name in RULED_TOPICS)
+    return " ".join((str(_FORM), *versions))
+
+
+def ruled_stream(tx: Writing, stream: str, version: int) -> RuledStream:
+    """What the rules know of a long stream: its snapshot, and the events since.
+
+    A snapshot that is missing, stale or can't be read is of no use: all is read. Where much was
+    read, a new one is made.
+    """
+    found, after = tx.snapshot(stream), 0
+    ruled = None
+    if found is not None and found.schema == snapshot_schema() and found.version <= version:
+        ruled, after = RuledStream.of_snapshot(found.state), found.version
+    if ruled is None:
+        ruled, after = RuledStream(), 0
+    ruled.follow(tx.streams([stream], RULED_TOPICS, after))
+    if version - after >= SNAPSHOT_EVERY:
+        tx.set_snapshot(stream, Snapshot(version, snapshot_schema(), ruled.snapshot()))
+    return ruled
 
 
 class _Snapshot(Struct, array_like=True):

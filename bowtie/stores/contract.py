@@ -134,8 +134,18 @@ class Writing(Protocol):
     def state_at(self, position: int) -> StoredState:
         """The event at a position that is known to exist."""
 
-    def streams(self, streams: Sequence[str], topics: Sequence[str]) -> list[StoredState]:
-        """The events of some topics in some streams, each stream's in the order of versions."""
+    def streams(
+        self, streams: Sequence[str], topics: Sequence[str], after: int = 0
+    ) -> list[StoredState]:
+        """The events of some topics in some streams, each stream's in the order of versions.
+
+        Args:
+            streams, topics: of which.
+            after: only of later versions.
+        """
+
+    def states_of(self, topics: Sequence[str], after: int) -> list[StoredState]:
+        """The events of some topics after a position, in order."""
 
     def insert_events(self, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
         """Append (stream, version, topic, state) rows; positions follow the head without gaps.
@@ -187,6 +197,9 @@ class Writing(Protocol):
     def insert_forgotten(self, subjects: Sequence[str]) -> None:
         """Note that subjects (their hashes) are forgotten."""
 
+    def snapshot(self, stream: str) -> Snapshot | None:
+        """The stream's snapshot, if it has one."""
+
     def set_snapshot(self, stream: str, snapshot: Snapshot) -> None:
         """Keep a stream's snapshot instead of the one before."""
 
@@ -236,6 +249,10 @@ class Store(Protocol):
     @property
     def version(self) -> int:
         """The version of its tables: an older store can be read, but not written."""
+
+    @property
+    def key_place(self) -> Path | None:
+        """The master key lies beside it, in a file of that name and ``.key``."""
 
     @property
     def master_key(self) -> bytes:

@@ -25,10 +25,12 @@ class SqlWriting:
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
-        ((head, last, seal),) = queries.rows(
-            "SELECT (SELECT max(rowid) FROM stored_events),"
+        ((version, head, last, seal),) = queries.rows(
+            f"SELECT {queries.VERSION}, (SELECT max(rowid) FROM stored_events),"
             f" (SELECT recorded_at {_NEWEST}), (SELECT seal {_NEWEST})"
         )
+        #: the version of the tables
+        self.version = int(version)
         #: the newest position, this transaction's events included
         self.head: int = head or 0
         self.last_recorded_at: int = last or 0
@@ -53,14 +55,24 @@ class SqlWriting:
         (row,) = self._queries.rows(f"{STATE} WHERE e.rowid = ?", (position,))
         return self._dated(StoredState(*row))
 
-    def streams(self, streams: Sequence[str], topics: Sequence[str]) -> list[StoredState]:
+    def streams(
+        self, streams: Sequence[str], topics: Sequence[str], after: int = 0
+    ) -> list[StoredState]:
         """The events of some topics in some streams, each stream's in the order of versions."""
         named, names = self._queries.listed(streams)
         typed, types = self._queries.listed(topics)
         rows = self._queries.rows(
             f"{STATE} WHERE e.originator_id {named} AND e.topic {typed}"
-            " ORDER BY e.originator_id, e.originator_version",
-            (*names, *types),
+            " AND e.originator_version > ? ORDER BY e.originator_id, e.originator_version",
+            (*names, *types, after),
+        )
+        return [self._dated(StoredState(*row)) for row in rows]
+
+    def states_of(self, topics: Sequence[str], after: int) -> list[StoredState]:
+        """The events of some topics after a position, in order."""
+        among, values = self._queries.listed(topics)
+        rows = self._queries.rows(
+            f"{STATE} WHERE e.rowid > ? AND e.topic {among} ORDER BY e.rowid", (after, *values)
         )
         return [self._dated(StoredState(*row)) for row in rows]
 
@@ -179,6 +191,13 @@ class SqlWriting:
         )
 
     # -- snapshots ----------------------------------------------------------------------------
+
+    def snapshot(self, stream: str) -> Snapshot | None:
+        """The stream's snapshot, if it has one."""
+        rows = self._queries.rows(
+            "SELECT version, schema, state FROM bowtie_snapshots WHERE stream = ?", (stream,)
+        )
+        return Snapshot(*rows[0]) if rows else None
 
     def set_snapshot(self, stream: str, snapshot: Snapshot) -> None:
         """Keep a stream's snapshot instead of the one before."""
