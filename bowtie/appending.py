@@ -12,6 +12,7 @@ from bowtie.deciding import Batch, Mode, Outcome
 from bowtie.errors import StoreBusy
 from bowtie.memory import StreamMemory
 from bowtie.reader import Reader
+from bowtie.seen import Seen
 from bowtie.stores.contract import Store, Taken, Writing
 
 __all__ = ["Also", "Appender"]
@@ -36,6 +37,8 @@ class Appender:
         self._memory = StreamMemory(store.master_key)
         #: look ids up before inserting them; where none is expected, a clash shows at the insert
         self._look_first = store.head() > 0
+        #: all ids of the store, as long as it was empty at first and nobody else has appended
+        self._seen = None if self._look_first else Seen()
         self._lock = Lock()
 
     def append(
@@ -69,7 +72,7 @@ class Appender:
             # writer's lock already, so it must not queue behind threads that wait for that.
             memory = StreamMemory(self._store.master_key)
             with self._store.writing(connection, timeout) as tx:
-                return self._decide(tx, memory, facts, mode, also, look_first=True)
+                return self._decide(tx, memory, facts, mode, also, look_up=_ids_of(facts))
         with self._turn(WAIT if timeout is None else timeout):
             return self._append(facts, mode, also, timeout)
 
@@ -88,15 +91,27 @@ class Appender:
     def _append(
         self, facts: Sequence[Fact], mode: Mode, also: Also | None, timeout: float | None
     ) -> Outcome:
-        look_first = self._look_first or mode.command
+        look_up = self._perhaps_taken(facts, mode)
         try:
-            outcome = self._attempt(facts, mode, also, timeout, look_first=look_first)
+            outcome = self._attempt(facts, mode, also, timeout, look_up)
         except Taken:
-            if look_first:
+            if len(look_up) == len(facts):
                 raise
-            outcome = self._attempt(facts, mode, also, timeout, look_first=True)
+            self._seen = None
+            outcome = self._attempt(facts, mode, also, timeout, _ids_of(facts))
         self._look_first = bool(outcome.duplicates or outcome.corrected or outcome.rejected)
+        if self._seen is not None:
+            self._seen.add(outcome.ids)
         return outcome
+
+    def _perhaps_taken(self, facts: Sequence[Fact], mode: Mode) -> list[bytes]:
+        """The ids to look up before deciding."""
+        if mode.command:  # one by one, it would cost more to remember an id than to look it up
+            self._seen = None
+            return _ids_of(facts)
+        if self._seen is not None:
+            return self._seen.perhaps(_ids_of(facts))
+        return _ids_of(facts) if self._look_first else []
 
     def _attempt(
         self,
@@ -104,17 +119,18 @@ class Appender:
         mode: Mode,
         also: Also | None,
         timeout: float | None,
-        *,
-        look_first: bool,
+        look_up: list[bytes],
     ) -> Outcome:
         try:
             with self._store.writing(timeout=timeout) as tx:
-                outcome = self._decide(tx, self._memory, facts, mode, also, look_first=look_first)
+                outcome = self._decide(tx, self._memory, facts, mode, also, look_up=look_up)
                 head = tx.head
         except BaseException:
             self._memory.forget()
             raise
         self._memory.committed(head)
+        if outcome.erased is not None:
+            outcome.scrubbed = self._store.scrub()
         return outcome
 
     def _decide(
@@ -125,12 +141,16 @@ class Appender:
         mode: Mode,
         also: Also | None,
         *,
-        look_first: bool,
+        look_up: list[bytes],
     ) -> Outcome:
         memory.begin(tx, facts)
         batch = Batch(tx, memory, self._secrets, self._reader, self.stamp, mode=mode)
-        batch.take_all(facts, look_first=look_first)
+        batch.take_all(facts, look_up)
         batch.finish()
         if also is not None:
             also(tx, batch.outcome)
         return batch.outcome
+
+
+def _ids_of(facts: Sequence[Fact]) -> list[bytes]:
+    return [fact.id_hash for fact in facts]

@@ -34,21 +34,35 @@ class Claims:
             released_by: a stream whose own claim on the alias is about to be corrected.
 
         Raises:
-            EventRejected: ``alias_claimed`` where another customer holds the alias; ``invalid``
-                where the link would lead back to its own customer.
+            EventRejected: ``alias_claimed`` where another customer holds the alias, or where this
+                customer is an alias of it already; ``invalid`` where it is the customer itself.
         """
         if fact.type != "identity_linked":
             return
         alias = self._alias(fact)
-        owner = self._tx.claim(self._secrets.alias_hash(alias))
+        hashed = self._secrets.alias_hash(alias)
+        if self._tx.forgotten([hashed]):
+            raise EventRejected(
+                "customer_forgotten",
+                "alias: is a key of a customer who was forgotten: nothing may lead to it again",
+            )
+        owner = self._tx.claim(hashed)
         if owner not in (None, fact.stream, released_by):
             raise EventRejected(
                 "alias_claimed",
                 f"alias: it already belongs to {str(owner).partition('/')[2]!r};"
                 " unlink it there first",
             )
-        if self._leads_to(fact.subject, alias):
-            raise EventRejected("invalid", "alias: is this customer, or one that it is an alias of")
+        if fact.subject == alias:
+            raise EventRejected(
+                "invalid", "alias: is this very customer; name another key of theirs"
+            )
+        if self._leads_to(fact.subject, hashed):
+            raise EventRejected(
+                "alias_claimed",
+                "alias: this customer is an alias of it already, and links form a tree: unlink that"
+                " one first, or leave it at that",
+            )
 
     def take(self, fact: Fact) -> None:
         """Let an identity event count, unless it was retracted before it came."""
@@ -60,8 +74,18 @@ class Claims:
         elif self._tx.claim(alias) == fact.stream:
             self._tx.set_claim(alias, None)
 
-    def retract(self, position: int, retracted: tuple[str, str]) -> None:
-        """Let the identity event at a position count no more."""
+    def retract(self, position: int, retracted: tuple[str, str], *, decided: bool) -> None:
+        """Let the identity event at a position count no more.
+
+        Args:
+            position: where it is.
+            retracted: its source and id.
+            decided: another store has decided about the retraction already.
+
+        Raises:
+            EventRejected: ``alias_claimed`` where an alias would come back to a customer that can't
+                have it any more.
+        """
         target = self._tx.state_at(position)
         alias, stream = msgspec.json.decode(target.state)["_alias"], target.stream
         gone = self._retracted(stream) | {retracted}
@@ -71,8 +95,16 @@ class Claims:
             if state["_alias"] == alias and (state["_source"], state["_id"]) not in gone:
                 newest = stored.topic
         owner = self._tx.claim(alias)
-        if newest == "identity_linked" and owner is None:
-            self._tx.set_claim(alias, stream)
+        if newest == "identity_linked" and owner != stream:
+            free = owner is None and not self._leads_to(stream.partition("/")[2], alias)
+            if not free and not decided:
+                raise EventRejected(
+                    "alias_claimed",
+                    "of_id: the alias would come back to this customer, but it has found its place"
+                    " with another since: unlink it there first",
+                )
+            if free:
+                self._tx.set_claim(alias, stream)
         elif newest != "identity_linked" and owner == stream:
             self._tx.set_claim(alias, None)
 
@@ -85,9 +117,9 @@ class Claims:
         return {(data["of_source"], data["of_id"]) for data in retractions}
 
     def _leads_to(self, subject: str, alias: str) -> bool:
-        """Whether the alias is the customer itself, or stands above it."""
-        while subject != alias:
-            owner = self._tx.claim(self._secrets.alias_hash(subject))
+        """Whether the alias (its hash) is the customer itself, or stands above it."""
+        while (hashed := self._secrets.alias_hash(subject)) != alias:
+            owner = self._tx.claim(hashed)
             if owner is None:
                 return False
             subject = owner.partition("/")[2]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from bowtie.claims import IDENTITY, Claims
-from bowtie.codec import Fact, Stamp, id_hash, state_of
+from bowtie.codec import Fact, Stamp, codec_for, id_hash, state_of
 from bowtie.corrections import corrected, newest_version, retraction_of
-from bowtie.decoding import data_of, open_value, seal_fact
+from bowtie.decoding import (
+    Decoder,
+    data_of,
+    data_of_state,
+    is_older,
+    open_value,
+    seal_fact,
+)
+from bowtie.erasing import Erased, erase, forgotten_streams
 from bowtie.errors import EventRejected, RuleViolation
 from bowtie.events import CATALOGUE
 from bowtie.expecting import ANY, Expected, conflict
+from bowtie.lifting import older_names
 from bowtie.memory import StreamMemory
 from bowtie.reader import Reader
 from bowtie.rules import SEQUENCED
@@ -21,11 +30,13 @@ from bowtie.sealing import SEALED_PREFIX, StoreKeys
 from bowtie.seals import first_seal, next_seal
 from bowtie.stores.contract import CommitRow, IdRow, Writing
 
-__all__ = ["Batch", "Mode", "Outcome", "Rejection"]
+__all__ = ["FORGOTTEN", "Batch", "Mode", "Outcome", "Rejection"]
 
 #: The types that what is in the store can refuse.
 _REFUSABLE = IDENTITY | {"retracted", "document_published"}
-_SPECIAL = SEQUENCED | _REFUSABLE
+#: Why an event of a forgotten customer is refused.
+FORGOTTEN = "subject: this customer was forgotten: nothing more of theirs is recorded"
+_SPECIAL = SEQUENCED | _REFUSABLE | {"forgotten"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +68,22 @@ class Outcome:
         positions: where each fact taken (or its duplicate) is.
         versions: of a command's facts in their streams; 0 for a duplicate.
         recorded_at: when those that were appended were recorded, in microseconds.
+        ids: the ids of those that were appended.
+        erased: what was taken away with customers that were forgotten.
+        scrubbed: whether no file holds it any more.
     """
 
     positions: list[int] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
     recorded_at: int = 0
+    ids: Collection[bytes] = ()
     appended: int = 0
     duplicates: int = 0
     corrected: int = 0
     rejected: list[Rejection] = field(default_factory=list)
     out_of_sequence: list[RuleViolation] = field(default_factory=list)
+    erased: Erased | None = None
+    scrubbed: bool = True
 
 
 class Batch:
@@ -86,6 +103,8 @@ class Batch:
         self._tx, self._memory, self._secrets, self._reader = tx, memory, secrets, reader
         self._stamp, self._mode, self._expected = stamp, mode, mode.expected
         self._claims = Claims(tx, secrets)
+        self._gone: set[str] = set()
+        self._forgetting: list[str] = []
         self._start = self._position = tx.head
         self._events: list[tuple[str, int, str, bytes]] = []
         self._written: list[tuple[str, int, str, bytes]] = []
@@ -94,14 +113,20 @@ class Batch:
         self._commits: list[CommitRow] = []
         self._recorded_at = tx.last_recorded_at if mode.restore else tx.recorded_at
 
-    def take_all(self, facts: Sequence[Fact], *, look_first: bool) -> None:
+    def take_all(self, facts: Sequence[Fact], look_up: Sequence[bytes]) -> None:
         """Decide about each stamped fact, in order.
+
+        Args:
+            facts: of one batch.
+            look_up: the ids of theirs that may be taken; the others are taken for new.
 
         Raises:
             EventRejected, RuleViolation, StreamConflict: a command is refused.
         """
-        if look_first:
-            self._taken = self._tx.ids([fact.id_hash for fact in facts])
+        if look_up:
+            self._taken = self._tx.ids(look_up)
+        if not self._mode.restore:  # what an export holds was decided about when it was recorded
+            self._gone = forgotten_streams(self._tx, self._secrets, facts)
         for index, fact in enumerate(facts):
             try:
                 self._take(fact)
@@ -111,6 +136,9 @@ class Batch:
                 self.outcome.rejected.append(Rejection(index, error.bare()))
 
     def _take(self, fact: Fact) -> None:
+        if fact.stream in self._gone:
+            self._take_of_forgotten(fact)
+            return
         if fact.out_of_sequence and not self._mode.restore:
             fact.out_of_sequence = False  # decided here, whatever another store said
             self._stamp(fact)
@@ -139,16 +167,32 @@ class Batch:
             raise found
         self._expected = ANY  # the next one follows upon this one
 
+    def _take_of_forgotten(self, fact: Fact) -> None:
+        """Recognise what was recorded before its customer was forgotten, and refuse all else.
+
+        What the event says can't be compared any more: its id alone tells.
+        """
+        row = self._look_up(fact.id_hash)
+        if row is None or self._where(row.position)[0] != fact.stream:
+            raise EventRejected(
+                "customer_forgotten",
+                FORGOTTEN,
+            )
+        self._count_duplicate(row)
+
+    def _count_duplicate(self, row: IdRow) -> None:
+        self.outcome.duplicates += 1
+        self.outcome.positions.append(row.position)
+        if self._mode.command:
+            self.outcome.versions.append(0)
+
     def _take_again(self, fact: Fact, row: IdRow) -> None:
         """Decide about a fact whose id is taken."""
         number, name, newest = newest_version(
             fact.source, fact.id, row, self._look_up, self._state_at
         )
-        if newest.content == fact.content_hash:
-            self.outcome.duplicates += 1
-            self.outcome.positions.append(newest.position)
-            if self._mode.command:
-                self.outcome.versions.append(0)
+        if newest.content == fact.content_hash or self._says_the_same(fact, newest):
+            self._count_duplicate(newest)
         elif self._mode.correct:
             self._correct(fact, number + 1, name, newest)
         else:
@@ -157,6 +201,19 @@ class Batch:
                 f"id {fact.id!r} of source {fact.source!r} is taken by an event of other content;"
                 " ingest with --correct if this one is right, else give it an id of its own",
             )
+
+    def _says_the_same(self, fact: Fact, row: IdRow) -> bool:
+        """Whether an event of an older version says, once lifted, what the fact says."""
+        if codec_for(fact.type).version == 1 or row.content is None or row.position > self._start:
+            return False
+        stored = self._tx.state_at(row.position)
+        if stored.topic != fact.type or not is_older(stored):
+            return False
+        key = self._memory.known_key(stored.stream)
+        decode = Decoder({} if key is None else {stored.stream: key})
+        lifted = self._reader.wire(decode(stored).to_cloudevent())
+        self._stamp(lifted)
+        return lifted.content_hash == fact.content_hash
 
     def _look_up(self, hashed: bytes) -> IdRow | None:
         new = self._new.get(hashed)
@@ -220,9 +277,13 @@ class Batch:
         """Write what was taken."""
         self.flush()
         self._tx.insert_ids(self._new)
+        self.outcome.ids = self._new.keys()
         self.outcome.appended = self._position - self._start
         self.outcome.recorded_at = self._recorded_at
         self._tx.insert_keys(self._memory.new_keys())
+        if self._forgetting:
+            self.outcome.erased = erase(self._tx, self._secrets, self._forgetting)
+            self._memory.forget()
         if self._position > self._start:
             self._commits.append(CommitRow(self._position, self._recorded_at))
             self._tx.insert_commits(list(self._sealed()))
@@ -254,6 +315,10 @@ class Batch:
             self._check_retraction(fact)
         elif fact.type == "document_published":
             self._check_document(fact)
+        elif fact.type == "forgotten":
+            self._forgetting.append(fact.stream)
+            if not self._mode.restore:
+                self._gone.add(fact.stream)
 
     def _check_sequence(self, fact: Fact) -> None:
         violation = self._memory.follow(fact)
@@ -287,10 +352,10 @@ class Batch:
                 "wrong_subject",
                 "subject: the event to retract is another customer's; write that subject",
             )
-        self._memory.retract(stream, (source, event_id))
-        if topic in IDENTITY:
+        if topic in IDENTITY:  # it may refuse
             self.flush()
-            self._claims.retract(row.position, (source, event_id))
+            self._claims.retract(row.position, (source, event_id), decided=self._mode.restore)
+        self._memory.retract(stream, (source, event_id))
 
     def _where(self, position: int) -> tuple[str, str]:
         """Stream and topic of an event, whether it is written yet or not."""
@@ -311,7 +376,7 @@ class Batch:
         self.flush()
         data = data_of(fact)
         for stored in self._tx.streams([fact.stream], ["document_published"]):
-            old = msgspec.json.decode(stored.state)
+            old = data_of_state(stored)
             same = (old["name"], old["version"]) == (data["name"], data["version"])
             if same and old["sha256"] != data["sha256"]:
                 raise EventRejected(
@@ -331,7 +396,11 @@ class Batch:
         if not tokens:
             return
         key = self._memory.known_key(fact.stream)
-        opened = {name: open_value(key, personal[name], fact.stream, name) for name in tokens}
+        model = CATALOGUE[fact.type]
+        opened = {
+            name: open_value(key, personal[name], fact.stream, name, older_names(model, name))
+            for name in tokens
+        }
         data = data_of(fact)
         for name, value in opened.items():
             field_name, _, inner = name.partition(".")
@@ -342,5 +411,5 @@ class Batch:
         fact.personal = (
             {"actor": opened.get("actor", personal["actor"])} if "actor" in personal else None
         )
-        self._reader.fill(fact, CATALOGUE[fact.type].model_validate(data))
+        self._reader.fill(fact, model.model_validate(data))
         self._stamp(fact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from threading import Lock
 from typing import Any, BinaryIO, Self
@@ -11,10 +11,13 @@ from typing import Any, BinaryIO, Self
 from bowtie.appending import Appender
 from bowtie.codec import Fact
 from bowtie.deciding import Mode, Outcome
+from bowtie.decoding import unwrap_key
 from bowtie.envelope import Recorded
+from bowtie.erasing import Erasure, LinkedKeys
 from bowtie.errors import AliasClaimed, DefinitionError, EventRejected, IdReused, UsageError
 from bowtie.events import Event
 from bowtie.expecting import ANY, Expected, check_expected
+from bowtie.forgetting import forget_customer, keys_of_customer
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
 from bowtie.logs.rows import Format
@@ -262,6 +265,45 @@ class Bowtie(Reading):
         report.position = self.store.head()
         return report
 
+    # -- forgetting ---------------------------------------------------------------------------
+
+    def linked_keys(self, customer: str, *, leave: Iterable[str] = ()) -> LinkedKeys:
+        """The keys that a customer has or ever had, as :meth:`forget` would take them.
+
+        Args:
+            customer: any of the keys.
+            leave: keys that were linked by mistake: neither they nor what only they lead to.
+
+        Raises:
+            UnknownName: nothing in the store is about that customer.
+        """
+        return keys_of_customer(self.store, self._key_of, customer, leave)
+
+    def forget(
+        self, customer: str, *, leave: Iterable[str] = (), agreed: LinkedKeys | None = None
+    ) -> Erasure:
+        """Destroy a customer's personal data for ever, under every key ever linked with it.
+
+        The events stay, and so does every figure: what is destroyed is the key that opens their
+        sealed fields, and whatever else could still be matched with the person.
+
+        Args:
+            customer: any of the keys.
+            leave: keys that were linked by mistake.
+            agreed: what :meth:`linked_keys` said, if someone agreed to that and no more.
+
+        Raises:
+            UnknownName: nothing in the store is about that customer.
+            Conflict: the keys are not those that were agreed to.
+        """
+        return forget_customer(
+            self.store,
+            self._append(),
+            self._reader(),
+            lambda: self.linked_keys(customer, leave=leave),
+            agreed,
+        )
+
     # -- inside -------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
@@ -278,6 +320,10 @@ class Bowtie(Reading):
             if self._appender is None:
                 self._appender = Appender(self.store, self._reader())
             return self._appender
+
+    def _key_of(self, stream: str) -> bytes | None:
+        wrapped = self.store.keys([stream]).get(stream)
+        return None if wrapped is None else unwrap_key(self.store.master_key, wrapped, stream)
 
     def _ingesting(self, origin: str, mode: Mode) -> Ingesting:
         return Ingesting(self._append(), self._reader(), self.store.secrets, origin, mode)

@@ -22,7 +22,7 @@ import msgspec
 from bowtie.appending import Appender
 from bowtie.checking import Line, Prepared, ahead, checked
 from bowtie.codec import Fact
-from bowtie.deciding import Mode, Outcome
+from bowtie.deciding import FORGOTTEN, Mode, Outcome
 from bowtie.errors import EventRejected, FileError
 from bowtie.reader import Reader
 from bowtie.sealing import StoreKeys, wrap
@@ -189,7 +189,7 @@ class Ingesting:
 
         def park(tx: Writing, outcome: Outcome) -> None:
             late = ((prepared.lines[one.index], one.error) for one in outcome.rejected)
-            refused[:] = [*prepared.rejected, *late]
+            refused[:] = self._of_forgotten(tx, [*prepared.rejected, *late])
             tx.park([self._parked_row(tx, line, error) for line, error in refused])
 
         outcome = self._appender.append(prepared.facts, self._mode, park)
@@ -210,14 +210,33 @@ class Ingesting:
         self._addresses.update(fact.subject for fact in facts if "@" in fact.subject)
         self.report.keys_like_addresses = len(self._addresses)
 
+    def _of_forgotten(
+        self, tx: Writing, refused: list[tuple[Line, EventRejected]]
+    ) -> list[tuple[Line, EventRejected]]:
+        """The refused lines; a forgotten customer's for that reason, whatever else is wrong."""
+        if not refused or not tx.any_forgotten():
+            return refused
+        subjects = [self._subject(line) for line, _ in refused]
+        gone = tx.forgotten([subject for subject in subjects if subject is not None])
+        return [
+            (line, EventRejected("customer_forgotten", FORGOTTEN) if subject in gone else error)
+            for (line, error), subject in zip(refused, subjects, strict=True)
+        ]
+
+    def _subject(self, line: Line) -> str | None:
+        """The hash of whom a line is about, where that can be read."""
+        subject = line.subject or subject_of(line.raw)
+        if subject is None:
+            return None
+        return self._keys.alias_hash(unicodedata.normalize("NFC", subject))
+
     def _parked_row(self, tx: Writing, line: Line, error: EventRejected) -> tuple[object, ...]:
+        """A line as it is kept; of a forgotten customer's only the hash, to know it by."""
         key = self._keys.parked
         digest = hashlib.blake2b(line.raw, key=key, digest_size=16).digest()
-        subject = line.subject or subject_of(line.raw)
-        hashed = None
-        if subject is not None:
-            hashed = self._keys.alias_hash(unicodedata.normalize("NFC", subject))
-        sealed = wrap(key, line.raw, "parked")
+        hashed, sealed = None, b""
+        if error.reason != "customer_forgotten":
+            hashed, sealed = self._subject(line), wrap(key, line.raw, "parked")
         return (
             digest,
             error.reason,

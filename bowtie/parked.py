@@ -66,6 +66,8 @@ def retry_parked(
     """Try each parked line again; see :meth:`bowtie.engine.Bowtie.retry_parked`."""
     report = IngestReport()
     for line in list(store.parked()):
+        if not line.sealed:
+            continue  # a forgotten customer's: there is nothing to try
         raw = _opened(store, line)
         try:
             facts = [reader.line(one) for one in _events_of(raw, mapping)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from bowtie.envelope import Recorded, data_to_wire
 from bowtie.errors import UnknownName
-from bowtie.events import Retracted
+from bowtie.events import Forgotten, Retracted
 from bowtie.journey import Journey, fold
 from bowtie.stages import Cycle, Definition, current_stage, evaluate
 from bowtie.times import iso
@@ -43,6 +43,7 @@ class JourneyRecord:
         timeline: all events known at the cut, in the order in which they occurred.
         definition: the label of the stage definition used.
         as_of: the moment as of which it was asked, now unless said.
+        forgotten_at: when this store was told to forget the customer; what is sealed stays so.
         version: of the customer's stream when it was read, whatever the cut: what
             ``record(..., expected=)`` takes.
     """
@@ -55,6 +56,7 @@ class JourneyRecord:
     as_of: datetime
     known_at: datetime | None = None
     version: int = 0
+    forgotten_at: datetime | None = None
 
     @property
     def stage(self) -> str | None:
@@ -89,6 +91,7 @@ class JourneyRecord:
             "definition": self.definition,
             "as_of": iso(self.as_of),
             "known_at": iso(self.known_at) if self.known_at else None,
+            "forgotten_at": iso(self.forgotten_at) if self.forgotten_at else None,
             "stage": self.stage,
             "traits": self.traits,
             "cycles": [_cycle(cycle) for cycle in self.cycles],
@@ -176,4 +179,5 @@ def journey_record(
         as_of,
         known_at,
         max(event.version for event in events),
+        next((event.recorded_at for event in events if isinstance(event.data, Forgotten)), None),
     )
