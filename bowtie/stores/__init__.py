@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
-from bowtie.errors import UsageError
+from bowtie.errors import StoreError, UsageError
 from bowtie.stores.contract import StateBatch, Store, StoredState
+from bowtie.stores.postgres_url import is_postgres
 from bowtie.stores.sqlite import SqliteStore
 
 __all__ = ["StateBatch", "Store", "StoredState", "open_store", "store_path"]
 
 
 def store_path(url: str) -> Path | None:
-    """The file that a store's URL names; None for a store in memory.
+    """The file that a store's URL names; None for a store that is no file.
 
     >>> store_path("sqlite:///journeys.db"), store_path("memory://")
     (PosixPath('journeys.db'), None)
@@ -20,14 +22,18 @@ def store_path(url: str) -> Path | None:
     Raises:
         UsageError: the URL names no kind of store that there is.
     """
-    if url == "memory://":
+    if url == "memory://" or is_postgres(url):
         return None
     if url.startswith("sqlite:///"):
         name = url.removeprefix("sqlite:///")
     elif "://" not in url:
         name = url
     else:
-        raise UsageError(f"{url!r} is no store: write sqlite:///FILE, a file's path, or memory://")
+        scheme = url.partition("://")[0]  # what follows may hold a password
+        raise UsageError(
+            f"{scheme}:// is no store: write sqlite:///FILE, a file's path, postgresql://..., or"
+            " memory://"
+        )
     if not name:
         raise UsageError(f"{url!r} names no file: write sqlite:///journeys.db")
     return Path(name)
@@ -37,11 +43,18 @@ def open_store(url: str, *, create: bool = False) -> Store:
     """The store at a URL.
 
     Args:
-        url: ``sqlite:///FILE``, a file's path, or ``memory://``.
+        url: ``sqlite:///FILE``, a file's path, ``postgresql://...?schema=NAME``, or
+            ``memory://``.
         create: make it where it isn't there yet.
 
     Raises:
         StoreMissing: it isn't there, and ``create`` is false.
-        NotAStore, StoreNewer, StoreReadOnly: it can't be used.
+        NotAStore, StoreNewer, StoreReadOnly, StoreAway: it can't be used.
     """
+    if is_postgres(url):
+        if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+            raise StoreError("PostgreSQL needs its driver: pip install 'bowtie-journeys[postgres]'")
+        from bowtie.stores.postgres import PostgresStore
+
+        return PostgresStore(url, create=create)
     return SqliteStore(store_path(url), url, create=create)

@@ -147,9 +147,6 @@ class Writing(Protocol):
     def states_of(self, topics: Sequence[str], after: int) -> list[StoredState]:
         """The events of some topics after a position, in order."""
 
-    def states_of(self, topics: Sequence[str], after: int) -> list[StoredState]:
-        """The events of some topics after a position, in order."""
-
     def insert_events(self, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
         """Append (stream, version, topic, state) rows; positions follow the head without gaps.
 

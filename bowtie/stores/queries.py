@@ -17,6 +17,8 @@ Row = tuple[Any, ...]
 class Queries(Protocol):
     """What can be asked and written in one transaction of a database."""
 
+    #: the version of the store's tables
+    VERSION: ClassVar[str]
     #: all topics, newline between them, and all states of some events, in order, as bytes
     CONCATENATED: ClassVar[str]
 

@@ -68,7 +68,8 @@ class SqliteStore(SqlStore):
             return _version(queries)
 
     @property
-    def _key_place(self) -> Path | None:
+    def key_place(self) -> Path | None:
+        """The master key lies beside the file."""
         return self.path
 
     def close(self) -> None:

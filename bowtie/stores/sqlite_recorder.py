@@ -95,6 +95,7 @@ class Recorder(SQLiteApplicationRecorder):
 class SqliteQueries:
     """SQL in one SQLite transaction; see :class:`bowtie.stores.queries.Queries`."""
 
+    VERSION: ClassVar[str] = "(SELECT user_version FROM pragma_user_version)"
     CONCATENATED: ClassVar[str] = (
         "CAST(group_concat(topic, char(10)) AS BLOB), CAST(group_concat(state, '') AS BLOB)"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +14,16 @@ from uuid import uuid4
 
 from cryptography.exceptions import InvalidTag
 
-from bowtie.errors import SealedKeyMissing, StoreError, StoreNewer, StoreOlder
-from bowtie.sealing import StoreKeys, load_master_key, make_master_key, new_key, unwrap, wrap
+from bowtie.errors import SealedKeyMissing, StoreError, StoreNewer, StoreOlder, StoreReadOnly
+from bowtie.sealing import (
+    MASTER_KEY_VARIABLE,
+    StoreKeys,
+    load_master_key,
+    make_master_key,
+    new_key,
+    unwrap,
+    wrap,
+)
 from bowtie.stores.contract import (
     CommitRow,
     DroppedLine,
@@ -60,7 +69,7 @@ class SqlStore(ABC):
 
     @property
     @abstractmethod
-    def _key_place(self) -> Path | None:
+    def key_place(self) -> Path | None:
         """The master key lies beside it, in a file of that name and ``.key``."""
 
     @abstractmethod
@@ -92,17 +101,23 @@ class SqlStore(ABC):
     def _new_meta(self) -> dict[str, bytes | str]:
         """What a new store knows of itself; makes its master key."""
         self.store_id = uuid4().hex
-        self._master = make_master_key(self._key_place)
+        place = self.key_place
+        if place is not None and MASTER_KEY_VARIABLE not in os.environ:
+            try:
+                place.parent.mkdir(0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreReadOnly(
+                    f"can't make {place.parent} for the store's master key ({error.strerror}):"
+                    f" set {MASTER_KEY_VARIABLE}"
+                ) from None
+        self._master = make_master_key(place)
         return {"store_id": self.store_id, "store_key": wrap(self._master, new_key(), _STORE_KEY)}
 
     def _check_meta(self) -> None:
         """See that it is a store that this code can read."""
         version = self._found = self.version
         if version > SCHEMA_VERSION:
-            raise StoreNewer(
-                f"{self.url} was written by a newer version of bowtie (store version {version},"
-                f" this one knows {SCHEMA_VERSION}): upgrade bowtie-journeys"
-            )
+            raise self._newer(version)
         meta = self.meta()
         if not {"store_id", "store_key"} <= meta.keys():
             raise StoreError(
@@ -117,7 +132,7 @@ class SqlStore(ABC):
     def master_key(self) -> bytes:
         """The key that wraps the others; from the environment or the key file."""
         if self._master is None:
-            self._master = load_master_key(self._key_place)
+            self._master = load_master_key(self.key_place)
         return self._master
 
     @property
@@ -321,7 +336,16 @@ class SqlStore(ABC):
         wait = LOCK_TIMEOUT if timeout is None else timeout
         begun = self._transaction(wait) if connection is None else self._joined(connection, wait)
         with begun as queries:
-            yield SqlWriting(queries)
+            writing = SqlWriting(queries)
+            if writing.version > SCHEMA_VERSION:
+                raise self._newer(writing.version)
+            yield writing
+
+    def _newer(self, version: int) -> StoreNewer:
+        return StoreNewer(
+            f"{self.url} was written by a newer version of bowtie (store version {version},"
+            f" this one knows {SCHEMA_VERSION}): upgrade bowtie-journeys"
+        )
 
     def _older(self) -> StoreOlder:
         return StoreOlder(

@@ -76,14 +76,6 @@ class SqlWriting:
         )
         return [self._dated(StoredState(*row)) for row in rows]
 
-    def states_of(self, topics: Sequence[str], after: int) -> list[StoredState]:
-        """The events of some topics after a position, in order."""
-        among, values = self._queries.listed(topics)
-        rows = self._queries.rows(
-            f"{STATE} WHERE e.rowid > ? AND e.topic {among} ORDER BY e.rowid", (after, *values)
-        )
-        return [self._dated(StoredState(*row)) for row in rows]
-
     def _dated(self, state: StoredState) -> StoredState:
         """Events of this transaction are dated when it ends."""
         if state.recorded_at is not None:

@@ -10,9 +10,17 @@ import pytest
 from bowtie import Bowtie
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bowtie]:
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty store of each kind is to be."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'journeys.db'}"
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Bowtie]:
     """An empty store of each kind."""
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'journeys.db'}"
-    with Bowtie.open(url) as engine:
+    with Bowtie.open(store_url) as engine:
         yield engine

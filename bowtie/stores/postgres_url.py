@@ -1,0 +1,88 @@
+"""Where a PostgreSQL store is: a database, and a schema in it.
+
+>>> url = PostgresUrl.parse("postgresql+psycopg://ada:secret@db.example/app?schema=t1&sslmode=require")
+>>> url.schema, url.shown
+('t1', 'postgresql://ada@db.example/app?schema=t1&sslmode=require')
+>>> url.conninfo
+'postgresql://ada:secret@db.example/app?sslmode=require'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from bowtie.errors import UsageError
+
+__all__ = ["PostgresUrl", "is_postgres"]
+
+_SCHEME = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://")
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_SECRET = ("password", "sslpassword")
+_FORM = (
+    "write postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME, with signs such as @, / and : of"
+    " a password as %40, %2F and %3A"
+)
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL names a PostgreSQL database."""
+    return _SCHEME.match(url) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """A schema of a PostgreSQL database.
+
+    Attributes:
+        conninfo: the database, as the driver takes it.
+        schema: the schema's name, ``public`` unless the URL says.
+        shown: the URL without a password, for people.
+    """
+
+    conninfo: str = field(repr=False)
+    schema: str
+    shown: str
+
+    @classmethod
+    def parse(cls, url: str) -> PostgresUrl:
+        """Read a URL; all of its parameters but ``schema`` go to the driver.
+
+        Raises:
+            UsageError: it is no such URL, or the schema's name can't be used; never says the
+                password.
+        """
+        try:
+            parts = urlsplit(url)
+            query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+            parts.port  # noqa: B018  # raises where it is no number: a password with a / in it
+        except ValueError:
+            raise UsageError(f"that is no PostgreSQL URL: {_FORM}") from None
+        if parts.fragment or "@" in parts.path:
+            raise UsageError(f"that is no PostgreSQL URL: {_FORM}")
+        schema = dict(query).get("schema", "public")
+        if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
+            raise UsageError(
+                f"schema={schema!r}: a schema's name has letters, digits and _, at most 40 of them,"
+                " and doesn't begin with pg_"
+            )
+        if schema == "bowtie" or schema.endswith("_views"):
+            raise UsageError(f"schema={schema!r}: read tables go by such names; name it otherwise")
+        rest = [(name, value) for name, value in query if name != "schema"]
+        user, _, host = parts.netloc.rpartition("@")
+        name = user.partition(":")[0]
+        return cls(
+            conninfo=_url(parts.netloc, parts.path, rest),
+            schema=schema,
+            shown=_url(
+                f"{name}@{host}" if name else host,
+                parts.path,
+                [(name, value) for name, value in query if name not in _SECRET],
+            ),
+        )
+
+
+def _url(netloc: str, path: str, query: list[tuple[str, str]]) -> str:
+    asked = f"?{urlencode(query, quote_via=quote, safe='/')}" if query else ""
+    return f"postgresql://{netloc}{path}{asked}"
