@@ -101,6 +101,11 @@ class PostgresTables(Tables):
                     raise TablesError(
                         f"{self.name} holds no read tables yet: make them with replay"
                     )
+                if not self._builds.may_change(connection, build):
+                    raise TablesError(
+                        f"{self.name}: permission denied: only the role that made the tables brings"
+                        " them up to date; ask them as they stand, with --no-refresh"
+                    )
                 _look_into(connection, build)
                 yield writing
 
@@ -220,7 +225,7 @@ class PostgresTables(Tables):
             if build is None:
                 self._refuse_foreign(connection)
                 return None
-            if self._builds.keep(connection, build):
+            if self._builds.keep_views(connection, build) or self._builds.keep(connection, build):
                 _look_into(connection, build, self.place.schema)
                 return build
             connection.execute(b"ROLLBACK")
@@ -239,11 +244,11 @@ class PostgresTables(Tables):
             connection = psycopg.connect(
                 self.place.server, autocommit=True, application_name="bowtie"
             )
-        except psycopg.ProgrammingError as error:  # its text may hold the password
+        except psycopg.ProgrammingError:
             raise TablesError(
                 f"{self.name} is no URL of a PostgreSQL database: write"
                 " postgresql://USER@HOST:PORT/DATABASE?schema=NAME"
-            ) from error
+            ) from None  # its text may hold the password
         except psycopg.Error as error:
             raise explained(error, self.name) from error
         with connection:

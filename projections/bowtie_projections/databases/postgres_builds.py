@@ -31,6 +31,13 @@ SELECT count(*), count(*) FILTER (WHERE relname = %s AND relkind = %s)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname = %s AND relkind IN ('r', 'p', 'v', 'm', 'f')
 """
+#: The views that a role may ask, where it may not ask the build behind them.
+_VIEWS_ONLY = """
+SELECT string_agg(seen.oid::regclass::text, ', ')
+FROM pg_class AS seen JOIN pg_namespace AS known ON known.oid = seen.relnamespace
+WHERE NOT has_schema_privilege(to_regnamespace(%s), 'USAGE')
+    AND known.nspname = %s AND seen.relkind = 'v' AND has_table_privilege(seen.oid, 'SELECT')
+"""
 _COLUMNS = """
 SELECT relname, attname, format_type(atttypid, atttypmod)
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
@@ -66,12 +73,31 @@ class Builds:
             return False
         return _asked(connection, "SELECT to_regnamespace(%s) IS NOT NULL", quoted(build)) is True
 
+    def keep_views(self, connection: psycopg.Connection[Any], build: str) -> bool:
+        """Keep the views as they are until the transaction ends, for who may ask nothing else.
+
+        Must come first in its transaction: what it sees is fixed by the next statement. False where
+        the role may ask the build itself, which keeps nobody waiting.
+        """
+        found = connection.execute(_VIEWS_ONLY.encode(), [quoted(build), self.schema]).fetchone()
+        if found is None or not found[0]:
+            return False
+        connection.execute(b"ROLLBACK")
+        connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute(f"LOCK TABLE {found[0]} IN ACCESS SHARE MODE".encode())
+        return True
+
     # -- what is there --------------------------------------------------------------------------
 
     def current(self, connection: psycopg.Connection[Any]) -> str | None:
         """The build that the views show; None where there are none."""
         found = _asked(connection, _BEHIND, self.schema)
         return None if found is None else str(found)
+
+    def may_change(self, connection: psycopg.Connection[Any], build: str) -> bool:
+        """Whether this role may change the tables of a build: that of whoever made it."""
+        sql = "SELECT has_schema_privilege(%s, 'CREATE')"
+        return _asked(connection, sql, quoted(build)) is True
 
     def is_foreign(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether the schema holds something, and our views are not among it."""
