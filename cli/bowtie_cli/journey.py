@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["journey"]
 
+#: What stands in a table for a value whose key is gone, or is another store's.
+_UNOPENED = "sealed for ever"
+
 
 @click.command(cls=Command)
 @click.argument("customer")
@@ -50,14 +53,21 @@ def journey(
 
 def _answer(record: JourneyRecord) -> Answer:
     """The timeline, and before it where the customer stands."""
+    from bowtie.sealing import is_sealed
+
     whole = record.as_dict()
     where = _where(record)
+    if record.forgotten_at is not None:
+        where += f" and was forgotten on {record.forgotten_at:%Y-%m-%d}"
     rows = [_timeline_row(event) for event in whole["events"]]
     cycles = [
         {"cycle": cycle["cycle"], **cycle["entered"], "lost": cycle["lost_at"]}
         for cycle in whole["cycles"]
     ]
-    traits = [{"trait": name, "value": value} for name, value in whole["traits"].items()]
+    traits = [
+        {"trait": name, "value": f"({_UNOPENED})" if is_sealed(value) else value}
+        for name, value in whole["traits"].items()
+    ]
     parts = {}
     if cycles:
         columns = list(dict.fromkeys(key for row in cycles for key in row))
@@ -83,8 +93,12 @@ def _where(record: JourneyRecord) -> str:
 
 def _words(data: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """Fields as ``bowtie record`` takes them."""
+    from bowtie.sealing import is_sealed
+
     for name, value in data.items():
-        if isinstance(value, dict):
+        if is_sealed(value):
+            yield f"{prefix}{name}=({_UNOPENED})"
+        elif isinstance(value, dict):
             yield from _words(value, f"{name}.")
         elif isinstance(value, str) and value and not any(map(str.isspace, value)):
             yield f"{prefix}{name}={value}"

@@ -30,6 +30,7 @@ COMMANDS = (
     LazyCommand("definition", "definition", "Show, copy, check and compare stage definitions."),
     LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
     LazyCommand("parked", "parked", "List what was refused, and try it again."),
+    LazyCommand("forget", "forget", "Destroy a customer's personal data for ever."),
     LazyCommand("verify", "verify", "Check the log, and the read tables against it."),
     LazyCommand("demo", "demo", "Write a believable event log with known truths in it."),
 )

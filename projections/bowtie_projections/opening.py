@@ -379,7 +379,9 @@ class Views:
         if position not in self._moments:
             events = tables.events
             recorded = reader.fetch(
-                sa.select(sa.func.max(events.c.recorded_at)).where(events.c.position <= position)
+                sa.select(sa.func.max(events.c.recorded_at)).where(
+                    events.c.position <= position, events.c.type != "forgotten"
+                )
             )
             self._moments[position] = (
                 newest_fact(reader, Cut(position)),

@@ -32,9 +32,14 @@ class Needs:
 
 
 def newest_fact(reader: Reader, cut: Cut) -> datetime | None:
-    """When the newest fact at the cut's position happened; None where there is none."""
+    """When the newest fact at the cut's position happened; None where there is none.
+
+    That a customer was forgotten is no fact of the world: figures must stay as they were.
+    """
     table = tables.events
-    newest = sa.select(sa.func.max(table.c.occurred_at)).where(counts(table, Cut(cut.position)))
+    newest = sa.select(sa.func.max(table.c.occurred_at)).where(
+        counts(table, Cut(cut.position)), table.c.type != "forgotten"
+    )
     found: datetime | None = reader.fetch(newest).column(0)[0].as_py()
     return found
 
