@@ -113,26 +113,34 @@ class PostgresStore(SqlStore):
             return _holds_store(queries, self.location)
 
     def _make(self) -> None:
-        with self._session() as connection, connection.transaction():
+        with self._session() as connection:
             queries = PostgresQueries(connection, self._translate)
-            schema = self.location.schema
-            queries.rows("SELECT pg_advisory_xact_lock(?, hashtext(?))", (_LOCKS, schema))
-            if _holds_store(queries, self.location):
-                return  # another process made it meanwhile
-            ((encoding,),) = queries.rows("SELECT current_setting('server_encoding')")
-            if encoding != "UTF8":
-                raise StoreError(
-                    f"{self.url}: the database's encoding is {encoding}: use one of UTF8"
-                )
-            if not queries.rows("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)):
-                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-            for statement in self._recorder.statements:
-                connection.execute(statement)
-            meta = {**self._new_meta(), "version": str(SCHEMA_VERSION)}
-            queries.run_many(
-                "INSERT INTO bowtie_meta VALUES (?, ?)",
-                [(name, queries.meta_out(value)) for name, value in meta.items()],
-            )
+            # before the transaction: what another process has made meanwhile is seen only by one
+            # that begins later
+            name = (_LOCKS, self.location.schema)
+            queries.rows("SELECT pg_advisory_lock(?, hashtext(?))", name)
+            try:
+                if not _holds_store(queries, self.location):
+                    with connection.transaction():
+                        self._make_tables(queries)
+            finally:
+                with suppress(psycopg.Error):
+                    queries.rows("SELECT pg_advisory_unlock(?, hashtext(?))", name)
+
+    def _make_tables(self, queries: PostgresQueries) -> None:
+        ((encoding,),) = queries.rows("SELECT current_setting('server_encoding')")
+        if encoding != "UTF8":
+            raise StoreError(f"{self.url}: the database is in {encoding}: use one in UTF8")
+        schema = self.location.schema
+        if not queries.rows("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)):
+            queries.connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        for statement in self._recorder.statements:
+            queries.connection.execute(statement)
+        meta = {**self._new_meta(), "version": str(SCHEMA_VERSION)}
+        queries.run_many(
+            "INSERT INTO bowtie_meta VALUES (?, ?)",
+            [(name, queries.meta_out(value)) for name, value in meta.items()],
+        )
 
     def upgrade(self) -> bool:
         """Bring the tables to the version of this code; no older one was ever in PostgreSQL."""

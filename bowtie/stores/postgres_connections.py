@@ -100,7 +100,8 @@ def _alive(connection: Connection) -> bool:
     if connection.closed:
         return False
     try:
-        connection.pgconn.consume_input()
+        connection.pgconn.consume_input()  # a farewell may have come,
+        connection.pgconn.consume_input()  # and after it the end
     except psycopg.Error:
         return False
     return not connection.broken
