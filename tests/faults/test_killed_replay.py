@@ -15,6 +15,7 @@ import pytest
 
 from bowtie import Bowtie
 from bowtie.demo import Demo
+from bowtie_projections.databases.contract import Tables
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import replay
 from bowtie_projections.tables import metadata, position_table
@@ -22,6 +23,7 @@ from bowtie_projections.tables import metadata, position_table
 _REPLAY = """
 import sys
 from bowtie import Bowtie
+from bowtie_projections.databases.contract import Tables
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import replay
 with Bowtie.open(sys.argv[1], create=False) as engine:
@@ -31,7 +33,8 @@ with Bowtie.open(sys.argv[1], create=False) as engine:
 """
 
 
-def _rows(tables: TablesFile) -> dict[str, list[Any]]:
+def rows_of(tables: Tables) -> dict[str, list[Any]]:
+    """All rows of all tables but the time of building, as text."""
     with tables.read() as reader:
         found = {
             table.name: sorted(map(repr, reader.fetch(f"SELECT * FROM {table.name}").to_pylist()))
@@ -78,9 +81,9 @@ def test_a_rerun_completes_a_killed_replay(tmp_path: Path, log: Path, how: str) 
         engine.ingest(log)
         for _ in range(6):
             _kill_while(url, tables, how, rng.uniform(0.0, 0.8))
-            assert _rows(TablesFile.of(tables))["position"] != ["0"]
+            assert rows_of(TablesFile.of(tables))["position"] != ["0"]
         replay(engine.store, TablesFile.of(tables), engine.definition)
         calm = TablesFile.of("memory://")
         replay(engine.store, calm, engine.definition)
 
-        assert _rows(calm) == _rows(TablesFile.of(tables))
+        assert rows_of(calm) == rows_of(TablesFile.of(tables))

@@ -85,6 +85,7 @@ def broken_store(folder) -> str:
     """A store with an event that a newer bowtie wrote."""
     import sqlite3
 
+    folder.mkdir(exist_ok=True)
     url = f"sqlite:///{folder / 'b.db'}"
     with Bowtie.open(url) as engine:
         for _ in range(2):
