@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -20,6 +21,7 @@ from bowtie_projections.databases import tables_at
 from bowtie_projections.databases.contract import BeingBuilt
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.databases.places import PostgresPlace, beside
+from bowtie_projections.databases.postgres import PostgresTables
 from bowtie_projections.exporting import export_tables
 from bowtie_projections.replay import refresh, replay
 from bowtie_projections.tables import events, metadata, skipped
@@ -128,7 +130,7 @@ def test_what_hangs_on_a_build_itself_is_not_dropped_with_it(tables, session):
 
 
 def test_another_programs_schema_is_left_alone(postgres_url):
-    made = tables_at(postgres_url)
+    made = PostgresTables(PostgresPlace.of(postgres_url))
     with psycopg.connect(made.place.server, autocommit=True) as session:
         session.execute(f"CREATE SCHEMA {made.place.schema}".encode())
         session.execute(f"CREATE TABLE {made.place.schema}.mine (a int)".encode())
@@ -330,7 +332,7 @@ class _Store:
     ],
 )
 def test_tables_of_a_store_are_in_its_database(store, schema):
-    place = PostgresPlace.of(str(beside(_Store(store))))
+    place = PostgresPlace.of(str(beside(cast(Any, _Store(store)))))
     assert place.schema == schema
     assert place.server == PostgresPlace.of(store).server
 

@@ -96,8 +96,8 @@ class Builds:
 
     def may_change(self, connection: psycopg.Connection[Any], build: str) -> bool:
         """Whether this role may change the tables of a build: that of whoever made it."""
-        sql = "SELECT has_schema_privilege(%s, 'CREATE')"
-        return _asked(connection, sql, quoted(build)) is True
+        sql = "SELECT has_schema_privilege(to_regnamespace(%s), 'CREATE')"
+        return _asked(connection, sql, build) is True
 
     def is_foreign(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether the schema holds something, and our views are not among it."""
