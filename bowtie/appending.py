@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
+from bowtie import telemetry
 from bowtie.codec import Fact, Stamp
 from bowtie.deciding import Batch, Mode, Outcome
 from bowtie.errors import StoreBusy
@@ -17,6 +19,7 @@ from bowtie.stores.contract import Store, Taken, Writing
 
 __all__ = ["Also", "Appender"]
 
+_LOG = logging.getLogger(__name__)
 #: What else to write in the same transaction, knowing the outcome.
 Also = Callable[[Writing, Outcome], None]
 #: Seconds that a writer waits for the others, unless it says.
@@ -67,6 +70,21 @@ class Appender:
         for fact in facts:
             if not fact.id_hash:
                 self.stamp(fact)
+        measured = telemetry.instruments
+        if measured is None:
+            return self._write(facts, mode, also, connection, timeout)
+        return measured.append(
+            lambda: self._write(facts, mode, also, connection, timeout), command=mode.command
+        )
+
+    def _write(
+        self,
+        facts: Sequence[Fact],
+        mode: Mode,
+        also: Also | None,
+        connection: Any,
+        timeout: float | None,
+    ) -> Outcome:
         if connection is not None:
             # It may yet be rolled back, so nothing of it is remembered; and its caller may hold the
             # writer's lock already, so it must not queue behind threads that wait for that.
@@ -129,6 +147,7 @@ class Appender:
             self._memory.forget()
             raise
         self._memory.committed(head)
+        _LOG.debug("appended %d events, through position %d", outcome.appended, head)
         if outcome.erased is not None:
             outcome.scrubbed = self._store.scrub()
         return outcome

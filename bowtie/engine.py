@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -32,6 +33,7 @@ from bowtie.stores import open_store
 
 __all__ = ["Bowtie"]
 
+_LOG = logging.getLogger(__name__)
 _CONFLICTS = {"id_reused": IdReused, "alias_claimed": AliasClaimed}
 
 
@@ -227,6 +229,10 @@ class Bowtie(Reading):
             report = ingesting.run(lines.chunks(), progress)
         report.unused_rows, report.unchanged_events = lines.unused, lines.unchanged
         report.position = self.store.head()
+        _LOG.info(
+            "ingest: %d read, %d appended, %d duplicates, %d corrected, %d parked",
+            *(report.read, report.appended, report.duplicates, report.corrected, report.parked),
+        )
         return report
 
     def restore(

@@ -7,6 +7,7 @@ appended. What was decided on an old state is then decided anew.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from bowtie.errors import StreamConflict, UsageError
 
 __all__ = ["ANY", "NO_STREAM", "STREAM_EXISTS", "Expectation", "Expected", "retrying"]
 
+_LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -113,6 +115,12 @@ def retrying(command: Callable[[], T], *, attempts: int = 5, wait: float = 0.01)
     for attempt in range(attempts - 1):
         try:
             return command()
-        except StreamConflict:
+        except StreamConflict as error:
+            _LOG.info(
+                "attempt %d of %d was overtaken: %d is the version now",
+                attempt + 1,
+                attempts,
+                error.actual,
+            )
             time.sleep(random.uniform(0, wait * 2**attempt))  # noqa: S311 - spreads, hides nothing
     return command()

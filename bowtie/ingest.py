@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from bowtie import telemetry
 from bowtie.appending import Appender
 from bowtie.checking import Line, Prepared, ahead, checked
 from bowtie.codec import Fact
@@ -88,6 +89,7 @@ class IngestReport:
     def count_parked(self, origin: str, line: int, error: EventRejected) -> None:
         """Count a refused line, and keep the first of each reason to show."""
         self.parked += 1
+        telemetry.parked(error.reason)
         self.parked_by_reason[error.reason] += 1
         if (
             self.parked_by_reason[error.reason] <= _EXAMPLES_A_REASON

@@ -8,6 +8,7 @@ its events lifted as ever.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
@@ -23,6 +24,7 @@ from bowtie.times import from_micros, to_micros
 
 __all__ = ["RULED_TOPICS", "RuledStream", "ruled_stream", "snapshot_schema"]
 
+_LOG = logging.getLogger(__name__)
 #: The types that must be read to apply the rules.
 RULED_TOPICS = ("contract_signed", "retracted")
 #: How many events there are to read, by the versions of the stream, before a snapshot is made.
@@ -56,6 +58,7 @@ def ruled_stream(tx: Writing, stream: str, version: int) -> RuledStream:
     ruled.follow(tx.streams([stream], RULED_TOPICS, after))
     if version - after >= SNAPSHOT_EVERY:
         tx.set_snapshot(stream, Snapshot(version, snapshot_schema(), ruled.snapshot()))
+        _LOG.debug("a snapshot at version %d, after reading from %d", version, after)
     return ruled
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bowtie import telemetry
 from bowtie.times import now_micros
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Lag:
 def lag_of(store: Store, position: int) -> Lag:
     """How far what stands at a position is behind a store's log."""
     head = store.head()
+    telemetry.replay_lag(max(head - position, 0))
     if head <= position:
         return Lag(head, 0, 0.0)
     _, recorded = next(iter(store.batches(position, head, 1))).recorded[0]

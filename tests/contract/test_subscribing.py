@@ -38,7 +38,7 @@ def test_from_a_position_to_a_position(engine: Bowtie) -> None:
     found = list(engine.subscribe(after=1, until=3))
 
     assert found == list(engine.events())[1:3]
-    assert found[0].data.traits == {"email": "a@example.org"}
+    assert found[0].data == TraitsObserved(traits={"email": "a@example.org"})
     assert list(engine.subscribe(after=3, until=3)) == []
 
 

@@ -42,7 +42,7 @@ def snapshots_every(events: int) -> Iterator[None]:
         yield
 
 
-def line(number: int, action: str, what: Any, day: int, currency: str) -> bytes | None:
+def line(number: int, action: str, what: Any, day: int, currency: str) -> bytes:
     time = (JAN + timedelta(days=day)).isoformat()
     if action == "retract":
         return wire(
