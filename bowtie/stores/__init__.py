@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bowtie.errors import StoreError, UsageError
+from bowtie.stores.connections import Synchronous
 from bowtie.stores.contract import StateBatch, Store, StoredState
 from bowtie.stores.postgres_url import is_postgres
 from bowtie.stores.sqlite import SqliteStore
@@ -25,7 +26,7 @@ def store_path(url: str) -> Path | None:
     if url == "memory://" or is_postgres(url):
         return None
     if url.startswith("sqlite:///"):
-        name = url.removeprefix("sqlite:///")
+        name = url.removeprefix("sqlite:///").partition("?")[0]
     elif "://" not in url:
         name = url
     else:
@@ -43,7 +44,8 @@ def open_store(url: str, *, create: bool = False) -> Store:
     """The store at a URL.
 
     Args:
-        url: ``sqlite:///FILE``, a file's path, ``postgresql://...?schema=NAME``, or
+        url: ``sqlite:///FILE``, or ``sqlite:///FILE?synchronous=normal`` not to wait for the disk
+            at each commit; a file's path, ``postgresql://...?schema=NAME``, or
             ``memory://``.
         create: make it where it isn't there yet.
 
@@ -57,4 +59,19 @@ def open_store(url: str, *, create: bool = False) -> Store:
         from bowtie.stores.postgres import PostgresStore
 
         return PostgresStore(url, create=create)
-    return SqliteStore(store_path(url), url, create=create)
+    return SqliteStore(store_path(url), url, create=create, synchronous=_synchronous(url))
+
+
+def _synchronous(url: str) -> Synchronous:
+    """What the URL of an SQLite file says of waiting for the disk."""
+    options = url.partition("?")[2] if url.startswith("sqlite:///") else ""
+    match options.lower():
+        case "" | "synchronous=full":
+            return "full"
+        case "synchronous=normal":
+            return "normal"
+        case _:
+            raise UsageError(
+                f"{url!r}: {options!r} is no option of an SQLite store: write"
+                " ?synchronous=normal or ?synchronous=full"
+            )
