@@ -64,6 +64,7 @@ class FilledTables:
         self.statements = reader.statements
         self.position = 0
         self.definition = self.definition_hash = ""
+        self.has_links = True
         self._filled: set[str] = set()
 
     def fetch(self, statement: Any) -> pa.Table:

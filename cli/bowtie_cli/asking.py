@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bowtie_cli.session import Session
     from bowtie_projections import Result
 
-__all__ = ["as_options", "ask", "cut_options", "given", "refresh_options"]
+__all__ = ["as_options", "ask", "cut_options", "given", "refresh_options", "unit_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: A parameter as the views write it: ``name``, ``name=``, ``name=value`` or ``name="value"``.
@@ -114,6 +114,13 @@ refresh_options = _stack(
     click.option(
         "--wait", type=click.FloatRange(0), metavar="SECONDS", help="For another process (30)."
     ),
+)
+
+#: What a view counts.
+unit_option = click.option(
+    "--unit",
+    type=click.Choice(["customer", "account", "opportunity", "cycle"]),
+    help="What is counted (customer).",
 )
 
 #: At which point of both clocks, and over which data, a view is asked.

@@ -192,7 +192,11 @@ def _matching(condition: Condition, facts: Facts) -> sa.Subquery:
         amounts = _annual_amounts(moved, facts)
         gone_up = amounts.c.annual > amounts.c.previous
         gone_down = amounts.c.annual < amounts.c.previous
-        query = query.join(amounts, amounts.c.position == table.c.position)
+        # a fact may count for several accounts, each with a past of its own
+        same = sa.and_(
+            amounts.c.position == table.c.position, amounts.c.customer == table.c.customer
+        )
+        query = query.join(amounts, same)
         query = query.where(gone_up if condition.rises else gone_down)
     return query.subquery()
 
@@ -227,7 +231,9 @@ def _annual_amounts(field: str, facts: Facts) -> sa.Subquery:
         partition_by=(rows.c.customer, rows.c.contract),
         order_by=(rows.c.occurred_at, rows.c.position),
     )
-    return sa.select(rows.c.position, rows.c.annual, before.label("previous")).subquery()
+    return sa.select(
+        rows.c.customer, rows.c.position, rows.c.annual, before.label("previous")
+    ).subquery()
 
 
 def _day_total(condition: Condition, wanted: DayTotal, source: sa.Subquery) -> sa.Subquery:

@@ -35,6 +35,7 @@ class _Defined(CutAsked, total=False):
 class StockAsked(_Defined, total=False):
     """What :meth:`bowtie_projections.Views.stock` takes."""
 
+    unit: Literal["customer", "account", "opportunity", "cycle"]
     by: str | Sequence[str]
     lost_after: str | timedelta | None
     top: int
@@ -46,6 +47,7 @@ class StockAsked(_Defined, total=False):
 class FunnelAsked(_Defined, total=False):
     """What :meth:`bowtie_projections.Views.funnel` takes."""
 
+    unit: Literal["customer", "account", "opportunity", "cycle"]
     by: str | Sequence[str]
     within: str | timedelta | None
     cohort: Literal["day", "week", "month", "quarter", "year"] | None
@@ -66,6 +68,7 @@ class FunnelAsked(_Defined, total=False):
 class LoopAsked(_Defined, total=False):
     """What :meth:`bowtie_projections.Views.loop` takes."""
 
+    unit: Literal["customer", "account", "opportunity"]
     time_zero: Literal["commitment", "lead"]
     horizon: str | timedelta
     top: float | Decimal | str

@@ -22,6 +22,7 @@ __all__ = [
     "Interval",
     "benjamini_hochberg",
     "benjamini_hochberg_within",
+    "design_effect",
     "lift",
     "odds_ratio",
     "replication_power",
@@ -56,6 +57,35 @@ def wilson(high: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Flo
     low = np.where(k == 0, 0.0, np.clip(middle - half, 0, 1))
     top = np.where(k == m, 1.0, np.clip(middle + half, 0, 1))
     return np.where(m > 0, low, np.nan), np.where(m > 0, top, np.nan)
+
+
+def design_effect(high: float, n: float, clusters: int, sums: tuple[float, float, float]) -> float:
+    """How many times as many members tell as much, because members of one cluster are alike.
+
+    The variance of a proportion between clusters over that of as many independent members: counts
+    divided by it can be taken for independent ones (J. N. K. Rao, A. J. Scott, Biometrics 48,
+    1992). Never under 1, and at most what it is where the members of a cluster are all alike.
+    Where it can't be estimated, for nobody is high, or everybody, or there is one cluster, each
+    cluster counts as one member.
+
+    Args:
+        high: members that are high.
+        n: members.
+        clusters: how many clusters they are of.
+        sums: over the clusters, of the squares of their high, of high times members, and of the
+            squares of their members.
+
+    >>> design_effect(20, 40, 20, (40.0, 40.0, 80.0))  # pairs that are always alike
+    2.0
+    >>> design_effect(20, 40, 40, (20.0, 20.0, 40.0))
+    1.0
+    """
+    rate = high / n
+    if clusters < 2 or not 0 < rate < 1:
+        return max(1.0, n / clusters)
+    squares, products, sizes = sums
+    between = (squares - 2 * rate * products + rate * rate * sizes) * clusters / (clusters - 1)
+    return min(max(1.0, between / (n * rate * (1 - rate))), max(1.0, sizes / n))
 
 
 def risk_ratio(

@@ -18,9 +18,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtrc, gammaln, ndtr
+from scipy.special import chdtrc, chdtri, gammaln, ndtr, ndtri
 
-__all__ = ["Strata", "fisher", "omnibus"]
+__all__ = ["Strata", "deflated", "fisher", "omnibus"]
 
 Floats = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]
@@ -142,6 +142,27 @@ def fisher(high: int, n: int, high_all: int, n_all: int) -> float:
     0.0055
     """
     return Strata(high, n, high_all, n_all).p()
+
+
+def deflated(p: float, effect: float, freedom: int = 1) -> float:
+    """The p of a test of units that are of few accounts, from that of as many independent ones.
+
+    The chi-square is divided by the design effect (J. N. K. Rao, A. J. Scott, JASA 76, 1981: their
+    first-order correction), here by way of its p.
+
+    Args:
+        p: of the test that takes all units for independent.
+        effect: from :func:`bowtie_projections.statistics.design_effect`.
+        freedom: the degrees of freedom of the chi-square; 0 for a one-sided test.
+
+    >>> round(deflated(0.01, 2.0), 4), deflated(0.01, 1.0)
+    (0.0685, 0.01)
+    """
+    if effect <= 1 or not 0 < p < 1:
+        return p
+    if freedom == 0:
+        return float(ndtr(ndtri(p) / effect**0.5))
+    return float(chdtrc(freedom, chdtri(freedom, p) / effect))
 
 
 @dataclass(frozen=True, slots=True)

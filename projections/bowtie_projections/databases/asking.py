@@ -68,6 +68,7 @@ class Reader(ABC):
         position: where they stand.
         definition: name/version of the definition that ``journeys`` follows.
         definition_hash: the hash of its text.
+        has_links: whether they tell of links; tables of an older shape don't.
         statements: the SQL that ran, in order.
     """
 
@@ -76,6 +77,7 @@ class Reader(ABC):
         self.position = standing.position
         self.definition = standing.definition
         self.definition_hash = standing.definition_hash
+        self.has_links = standing.schema >= (1, 1)
         self.statements: list[str] = []
 
     def fetch(self, statement: sa.Select[Any] | ClauseElement | str) -> pa.Table:

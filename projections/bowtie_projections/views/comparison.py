@@ -12,6 +12,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 from bowtie_projections.views.stock import LOST, NO_STAGE
+from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,7 @@ def comparison(
     import pyarrow as pa
 
     cut = settled(reader, cut)
+    reader = Units.of(reader, cut, "customer").reader
     tables = [
         reader.fetch(_standing(reader, cut, definition)).rename_columns(["customer", name])
         for definition, name in ((before, "before"), (definition, "after"))

@@ -63,8 +63,12 @@ class Reader(Protocol):
     definition: str
     #: the hash of that definition's text
     definition_hash: str
-    #: the SQL that ran, in order
-    statements: list[str]
+    #: whether they tell of links; tables of an older shape don't
+    has_links: bool
+
+    @property
+    def statements(self) -> list[str]:
+        """The SQL that ran, in order."""
 
     def fetch(self, statement: sa.Select[*tuple[object, ...]] | str) -> pa.Table:
         """Run a statement and keep its SQL in ``statements``."""

@@ -20,6 +20,7 @@ from bowtie_projections.views.funnel_question import Question, ask
 from bowtie_projections.views.funnel_table import funnel_table, members_table
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
 from bowtie_projections.views.stage_rows import Members
+from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +33,7 @@ def funnel(
     cut: Cut,
     definition: Definition,
     *,
+    unit: str = "customer",
     by: str | Sequence[str] = (),
     within: str | timedelta | None = None,
     cohort: str | None = None,
@@ -55,6 +57,8 @@ def funnel(
         reader: the read tables.
         cut: the position and the moment it is asked as of.
         definition: what entering a stage means.
+        unit: what is counted: ``customer``, ``account``, ``opportunity``, or ``cycle``: each
+            pass of each customer.
         by: breakdowns: the first touch's ``channel``, ``campaign``, ``medium``, ``touchpoint`` or
             ``content``; any trait; with ``cohort_stage`` from commitment on also the contract's
             ``motion``, ``offering`` and ``partner``. Values as known when the stage was entered.
@@ -89,19 +93,22 @@ def funnel(
         reader, cut, question.by, cohort_stage=cohort_stage, personal_names=personal_names
     )
     cut = settled_through(reader, cut, question.data_through)
-    members = _members(reader, cut, definition, question, found)
+    units = Units.of(reader, cut, question.unit)
+    reader = units.reader
+    members = _members(units, cut, definition, question, found)
     if question.customers is None:
         return _counted(reader, definition, members)
     return _behind(reader, definition, members)
 
 
 def _members(
-    reader: Reader,
+    units: Units,
     cut: Cut,
     definition: Definition,
     question: Question,
     found: Sequence[Dimension],
 ) -> Members:
+    reader = units.reader
     since = _seen_since(reader, cut, definition, question)
     needs = Needs(
         touch=any(one.kind == "touch" for one in found),
@@ -109,7 +116,7 @@ def _members(
     )
     journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
     sources = {one.name: source for one in found if (source := one.source(cut)) is not None}
-    members = Members(journeys, cut, question, found, since, sources=sources)
+    members = Members(journeys, cut, question, found, units, since, sources=sources)
     many = [one for one in found if distinct_values(reader, cut, one) > question.top]
     kept = {one.name: _values(reader.fetch(members.ranked(one))) for one in many}
     return replace(members, kept=kept)
@@ -131,8 +138,9 @@ def _seen_since(
 
 def _counted(reader: Reader, definition: Definition, members: Members) -> Result:
     counted = reader.fetch(members.counted())
+    spread = reader.fetch(members.spread()) if members.units.clustered else None
     sees_losses = definition.loss == "events" or members.question.lost_after is not None
-    table, totals = funnel_table(counted, members, sees_losses=sees_losses)
+    table, totals = funnel_table(counted, spread, members, sees_losses=sees_losses)
     said = funnel_words.Said(members, definition, totals, table)
     notes = said.notes(blended=_motions(reader, members) > 1)
     return _result(reader, definition, members, table, said.sentence(), *notes)
@@ -172,6 +180,7 @@ def _result(
         meta={
             "definition": definition.label,
             "parameters": dict(members.question.written),
+            "clustered": members.units.clustered,
             "position": members.cut.position,
             "as_of": None if moment is None else moment.replace(tzinfo=UTC),
             "known_at": None,

@@ -12,6 +12,7 @@ from bowtie.errors import UsageError
 from bowtie.stages import STAGES
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.views.cohorts import check_period, period
+from bowtie_projections.views.units import UNITS
 
 __all__ = ["STATES", "Question", "ask"]
 
@@ -26,6 +27,7 @@ _KNOT = STAGES.index("commitment")
 class Question:
     """What was asked, in the types it is answered with; moments are in UTC without a zone."""
 
+    unit: str
     by: tuple[str, ...]
     within: timedelta | None
     cohort: str | None
@@ -59,8 +61,8 @@ class Question:
 _DEFAULTS: dict[str, Any] = dict.fromkeys(
     ("within", "cohort", "from_", "to", "cohort_stage", "lost_after", "data_from", "data_through",
      "customers")
-) | {"by": (), "skipped": "absent", "cycles": False, "top": 10, "include_truncated": False,
-     "tz": "UTC"}  # fmt: skip
+) | {"unit": "customer", "by": (), "skipped": "absent", "cycles": False, "top": 10,
+     "include_truncated": False, "tz": "UTC"}  # fmt: skip
 
 
 def ask(given: Mapping[str, Any]) -> Question:
@@ -76,14 +78,16 @@ def ask(given: Mapping[str, Any]) -> Question:
     if start is not None and end is not None and end <= start:
         raise UsageError(f"from {asked['from_']} to {asked['to']}: the end is before the start")
     since, through = asked["data_from"], asked["data_through"]
+    unit = _one_of("unit", asked["unit"], UNITS)
     return Question(
+        unit=unit,
         by=tuple(_names(asked["by"])),
         within=_length("within", asked["within"]),
         cohort=check_period(asked["cohort"]),
         start=start,
         end=end,
         skipped=_one_of("skipped", asked["skipped"], ("absent", "impute")),
-        cycles=bool(asked["cycles"]),
+        cycles=bool(asked["cycles"]) or unit == "cycle",
         cohort_stage=_stage("cohort_stage", asked["cohort_stage"]),
         lost_after=_length("lost_after", asked["lost_after"]),
         top=_count("top", asked["top"]),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bowtie.stages import STAGES
-from bowtie_projections.statistics import wilson
+from bowtie_projections.membership import opportunity_of
+from bowtie_projections.statistics import design_effect, wilson
 from bowtie_projections.views.cohorts import cohort_label
 from bowtie_projections.views.stage_rows import COHORT, OTHER, QUANTILES, Members, State
 
@@ -46,13 +47,23 @@ class Totals:
 
 
 def funnel_table(
-    counted: pa.Table, members: Members, *, sees_losses: bool
+    counted: pa.Table, spread: pa.Table | None, members: Members, *, sees_losses: bool
 ) -> tuple[pa.Table, Totals]:
-    """The rows of the funnel in order, each stage in each cell, and the totals."""
+    """The rows of the funnel in order, each stage in each cell, and the totals.
+
+    Args:
+        counted: from :meth:`Members.counted`.
+        spread: from :meth:`Members.spread`, where units repeat within an account.
+        members: of the question.
+        sees_losses: whether a loss can be seen at all.
+    """
     found = counted.to_pylist()
     total = next(group for group in found if group["stage"] == "")
     totals = Totals(total["members"], total["older"], total["inferred"])
     rows = _rows([group for group in found if group["stage"] != ""], members)
+    effects = {} if spread is None else _spread(spread.to_pylist(), members)
+    for row in rows:
+        row["effect"] = effects.get((*(row[key] for key in members.key_names), row["stage"]))
     for row in rows:
         if not sees_losses:
             row["lost"] = None
@@ -80,7 +91,23 @@ def members_table(found: pa.Table, members: Members) -> pa.Table:
         rows = _replaced(rows, COHORT, [cohort_label(start, cohort) for start in starts])
     others = [name for name in rows.column_names if name not in members.key_names]
     titles = dict(zip(members.key_names, members.titles(others), strict=True))
-    return rows.rename_columns([titles.get(name, name) for name in rows.column_names])
+    return _by_name(
+        rows.rename_columns([titles.get(name, name) for name in rows.column_names]), members
+    )
+
+
+def _by_name(rows: pa.Table, members: Members) -> pa.Table:
+    """The key of each unit under its name; an opportunity's beside that of whose it is."""
+    import pyarrow as pa
+
+    unit = members.units.name
+    if unit == "account":
+        return rows.rename_columns([unit, *rows.column_names[1:]])
+    if unit != "opportunity":
+        return rows
+    both = [opportunity_of(str(key)) for key in rows.column("customer").to_pylist()]
+    rows = _replaced(rows, "customer", [customer for customer, _ in both])
+    return rows.add_column(1, unit, pa.array([name for _, name in both], pa.string()))
 
 
 def _replaced(rows: pa.Table, name: str, values: list[str | None]) -> pa.Table:
@@ -106,6 +133,29 @@ def _rows(groups: list[_Row], members: Members) -> list[_Row]:
         named = dict(zip(keys, cell, strict=True))
         rows += [named | (cells[cell].get(stage) or _nobody(stage)) for stage in STAGES]
     return rows
+
+
+def _spread(found: list[_Row], members: Members) -> dict[tuple[Any, ...], _Row]:
+    """The sums over accounts of each cell and stage, under the names of an answer."""
+    spread = {}
+    for group in found:
+        for one in members.dimensions:
+            group[one.column] = members.named(one, group[one.column])
+        spread[*(group[key] for key in members.key_names), group["stage"]] = group
+    return spread
+
+
+def _effective(row: _Row) -> float:
+    """By how much the mature of a row count for fewer, because some are of one account."""
+    sums = row["effect"]
+    if sums is None:
+        return 1.0
+    return design_effect(
+        row["mature_reached"],
+        row["mature"],
+        sums["accounts"],
+        (sums["reached_squares"], sums["products"], sums["squares"]),
+    )
 
 
 def _nobody(stage: str) -> _Row:
@@ -141,8 +191,11 @@ def _sorting(cell: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
 def _add_conversions(rows: list[_Row]) -> None:
     """The share of the mature that reached the next stage, with its interval."""
     judged = [row for row in rows if row["mature"]]
-    reached = [row["mature_reached"] for row in judged]
-    low, high = wilson(reached, [row["mature"] for row in judged])
+    effects = [_effective(row) for row in judged]
+    low, high = wilson(
+        [row["mature_reached"] / effect for row, effect in zip(judged, effects, strict=True)],
+        [row["mature"] / effect for row, effect in zip(judged, effects, strict=True)],
+    )
     for row, bottom, top in zip(judged, low.tolist(), high.tolist(), strict=True):
         row["conversion"] = row["mature_reached"] / row["mature"]
         row["conversion_low"], row["conversion_high"] = bottom, top

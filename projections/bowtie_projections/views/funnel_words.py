@@ -32,14 +32,13 @@ class Said:
         question = self.members.question
         stage = question.cohort_stage
         sentence = (
-            f"{_number(self.totals.customers, 'customer')} entered {stage or 'a stage'}"
+            f"{self.members.units.count(self.totals.customers)} entered {stage or 'a stage'}"
             f"{_period(question)}; {self._young(stage)}."
         )
         if self.totals.older and not question.include_truncated:
             sentence += (
-                f" {_number(self.totals.older, 'customer')} may be older than the data"
-                " and are left out." if self.totals.older != 1 else
-                " 1 customer may be older than the data and is left out."
+                f" {self.members.units.count(self.totals.older)} may be older than the data and"
+                f" {'is' if self.totals.older == 1 else 'are'} left out."
             )  # fmt: skip
         return sentence
 
@@ -62,6 +61,8 @@ class Said:
     def notes(self, *, blended: bool) -> list[str]:
         """What to bear in mind."""
         question, notes = self.members.question, []
+        if self.members.units.clustered:
+            notes.append(self.members.units.note)
         if blended:
             notes.append(
                 "More than one motion is blended in these figures; motions convert differently:"
@@ -87,8 +88,8 @@ class Said:
             )
         if self.totals.older and question.include_truncated:
             notes.append(
-                f"{_number(self.totals.older, 'customer')} first seen so early that they may be"
-                " older than the data are counted."
+                f"{self.members.units.count(self.totals.older)} first seen so early that they may"
+                " be older than the data are counted."
             )
         if any(row["imputed"] for row in self.table.to_pylist()):
             notes.append(
@@ -144,9 +145,11 @@ def members_sentence(members: Members, stage: str, state: str, number: int) -> s
         "expired": "let the time pass without reaching the next stage or being lost",
         "reached": "reached the next stage",
     }[state]
-    noun = "cycle" if members.question.cycles else "customer"
+    named = (
+        f"{_number(number, 'cycle')}" if members.question.cycles else members.units.count(number)
+    )
     return (
-        f"{_number(number, noun)} entered {stage}{_period(members.question)} and {what}"
+        f"{named} entered {stage}{_period(members.question)} and {what}"
         f" (within {_window(members.question, stage)})."
     )
 

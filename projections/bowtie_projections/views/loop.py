@@ -18,6 +18,7 @@ from bowtie.durations import format_duration
 from bowtie.errors import Refused
 from bowtie.stages import Definition
 from bowtie_projections.results import Result
+from bowtie_projections.statistics import design_effect
 from bowtie_projections.traits import TraitRule, read_traits
 from bowtie_projections.value import money
 from bowtie_projections.views import loop_sources
@@ -29,7 +30,7 @@ from bowtie_projections.views.loop_numbers import amount, counted, percent
 from bowtie_projections.views.loop_population import Arrived, Population
 from bowtie_projections.views.loop_question import Question, ask
 from bowtie_projections.views.loop_tables import findings_table, sources_table, traits_table
-from bowtie_projections.views.loop_tally import tally
+from bowtie_projections.views.loop_tally import spread, tally
 from bowtie_projections.views.loop_traits import Standing, standings, untested
 from bowtie_projections.views.loop_words import (
     ENOUGH,
@@ -37,6 +38,7 @@ from bowtie_projections.views.loop_words import (
     assumed_values,
     refuse_currencies,
 )
+from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +54,7 @@ def loop(
     cut: Cut,
     definition: Definition,
     *,
+    unit: str = "customer",
     time_zero: str = "commitment",
     horizon: str | timedelta = "365d",
     top: float | Decimal | str = 0.2,
@@ -73,6 +76,7 @@ def loop(
         reader: the read tables.
         cut: the position and the day it is asked of.
         definition: what the entry of a stage is.
+        unit: what is counted: ``customer``, ``account`` or ``opportunity``.
         time_zero: ``commitment``, or ``lead``: the definition's lead stage, with all leads.
         horizon: whole days from time zero over which value counts.
         top: the share of the older half's paying customers that sets the threshold.
@@ -102,10 +106,12 @@ def loop(
     }  # fmt: skip
     question, rules = ask(definition, asked), read_traits(traits)
     cut = settled_through(reader, cut, question.data_through)
-    answer = _Answer(reader, cut, definition, question, rules)
+    units = Units.of(reader, cut, question.unit)
+    reader = units.reader
+    answer = _Answer(units, cut, definition, question, rules)
     if cut.moment is None:
         return answer.nobody()
-    population = Population.of(reader, cut, definition, question)
+    population = Population.of(units, cut, definition, question)
     arrivals = reader.fetch(population.arrivals()).to_pylist()
     answer.arrived = arrived = Arrived.of(arrivals, question)
     if arrived.mature < ENOUGH:
@@ -117,7 +123,7 @@ def loop(
 class _Answer:
     """What is known of the answer so far."""
 
-    reader: Reader
+    units: Units
     cut: Cut
     definition: Definition
     question: Question
@@ -127,6 +133,12 @@ class _Answer:
     fitted: Mapping[str, Any] = field(default_factory=dict)
     threshold: Decimal | None = None
     unnamed: loop_sources.Unnamed | None = None
+    effect: float = 1.0
+
+    @property
+    def reader(self) -> Reader:
+        """The read tables, under the keys of the units."""
+        return self.units.reader
 
     def nobody(self) -> Result:
         """The answer where nobody is old enough to be judged."""
@@ -139,7 +151,7 @@ class _Answer:
         median = self.fitted.get("median")
         said = Said(
             self.question, self.arrived, self.cut.moment, self.longest, self.fitted, self.threshold,
-            totals, traits, self.unnamed,
+            totals, traits, self.unnamed, self.effect if self.units.clustered else None,
         )  # fmt: skip
         return Result(
             "loop",
@@ -159,6 +171,7 @@ class _Answer:
                 "mature": self.arrived.mature,
                 "high": totals.high if totals else 0,
                 "tests": sum(one.p is not None for one in traits),
+                "clustered": self.units.clustered,
                 "later_cohorts_after": median and median.replace(tzinfo=UTC),
             },
             parts={"sources": sources, "traits": traits_table(traits)},
@@ -182,14 +195,22 @@ def _answered(answer: _Answer, population: Population) -> Result:
     askable = [trait for trait in counts if untested(trait, answer.rules) is None]
     if question.value == "contribution" and not question.costs_complete:
         _check_costs(askable, totals)
-    tested = judge_traits(askable, totals)
-    rows = findings(tested, totals) + _leaks(counts, answer.rules)
+    if answer.units.clustered:
+        answer.effect = _effect(reader.fetch(spread(population)).to_pylist()[0])
+    tested = judge_traits(askable, totals, answer.effect)
+    rows = findings(tested, totals, answer.effect) + _leaks(counts, answer.rules)
     return answer.result(
         findings_table(rows),
         totals,
         standings(counts, tested, answer.rules),
         _sources(answer, population, everybody),
     )
+
+
+def _effect(found: Mapping[str, Any]) -> float:
+    """By how much all count for fewer, because some are of one account."""
+    sums = (found["high_squares"], found["products"], found["squares"])
+    return design_effect(found["high"], found["customers"], found["accounts"], sums)
 
 
 def _sources(answer: _Answer, population: Population, everybody: pa.Table) -> pa.Table:

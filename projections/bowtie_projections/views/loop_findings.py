@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowtie_projections import statistics
-from bowtie_projections.stratified import Strata, omnibus
+from bowtie_projections.stratified import Strata, deflated, omnibus
 from bowtie_projections.views.loop_counts import Totals, TraitCounts
 
 __all__ = ["COLUMNS", "FEWEST", "VERDICTS", "Finding", "Judged", "findings", "judge_traits"]
@@ -62,9 +62,17 @@ class Judged:
     single: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
-def judge_traits(traits: Sequence[TraitCounts], totals: Totals) -> list[Judged]:
-    """Each trait tested and corrected over all; then the levels of those that are findings."""
-    tested = [_test(trait) for trait in traits]
+def judge_traits(
+    traits: Sequence[TraitCounts], totals: Totals, effect: float = 1.0
+) -> list[Judged]:
+    """Each trait tested and corrected over all; then the levels of those that are findings.
+
+    Args:
+        traits: the counts of each.
+        totals: of all.
+        effect: how many units count for one, where they are of few accounts.
+    """
+    tested = [_test(trait, effect) for trait in traits]
     run = [one for one in tested if one.p is not None]
     q = statistics.benjamini_hochberg([one.p for one in run if one.p is not None])
     for one, value in zip(run, q.tolist(), strict=True):
@@ -72,11 +80,11 @@ def judge_traits(traits: Sequence[TraitCounts], totals: Totals) -> list[Judged]:
     selected = [one for one in run if one.q is not None and one.q <= RATE]
     for one in selected:
         if one.test == "omnibus":
-            _test_levels(one, totals, families=len(run), selected=len(selected))
+            _test_levels(one, totals, effect, families=len(run), selected=len(selected))
     return tested
 
 
-def _test(trait: TraitCounts) -> Judged:
+def _test(trait: TraitCounts, effect: float) -> Judged:
     customers, high = _overall(trait.counts)
     enough = customers.sum(axis=1) >= FEWEST
     # the small ones, thrown together, are a level too if they are enough
@@ -89,15 +97,21 @@ def _test(trait: TraitCounts) -> Judged:
     return Judged(
         trait,
         test="two levels" if len(n) == 2 else "omnibus",
-        p=omnibus(k, n),
-        p_crude=omnibus(k.sum(axis=1, keepdims=True), n.sum(axis=1, keepdims=True)),
+        p=deflated(omnibus(k, n), effect, len(n) - 1),
+        p_crude=deflated(
+            omnibus(k.sum(axis=1, keepdims=True), n.sum(axis=1, keepdims=True)), effect, len(n) - 1
+        ),
     )
 
 
-def _test_levels(tested: Judged, totals: Totals, *, families: int, selected: int) -> None:
+def _test_levels(
+    tested: Judged, totals: Totals, effect: float, *, families: int, selected: int
+) -> None:
     trait = tested.trait
     places = [place for place in range(len(trait.levels)) if _comparable(trait, place, totals)]
-    p = [_against_rest(trait.counts[place], totals.counts).p() for place in places]
+    p = [
+        deflated(_against_rest(trait.counts[place], totals.counts).p(), effect) for place in places
+    ]
     q = statistics.benjamini_hochberg_within(p, families, selected).tolist()
     tested.single = {
         place: (single, corrected) for place, single, corrected in zip(places, p, q, strict=True)
@@ -121,9 +135,9 @@ def _comparable(trait: TraitCounts, place: int, totals: Totals) -> bool:
     return min(size, totals.customers - size) >= FEWEST
 
 
-def findings(tested: Sequence[Judged], totals: Totals) -> list[Finding]:
+def findings(tested: Sequence[Judged], totals: Totals, effect: float = 1.0) -> list[Finding]:
     """A row for each level of each trait, by :data:`VERDICTS`, then by the bound of lift."""
-    rows = [row for one in tested for row in _level_rows(one, totals)]
+    rows = [row for one in tested for row in _level_rows(one, totals, effect)]
     return sorted(rows, key=_order)
 
 
@@ -134,13 +148,14 @@ def _order(row: Finding) -> tuple[Any, ...]:
     return VERDICTS.index(row["verdict"]), nowhere, bound, row["trait"], row["level"] or ""
 
 
-def _level_rows(tested: Judged, totals: Totals) -> list[Finding]:
+def _level_rows(tested: Judged, totals: Totals, effect: float) -> list[Finding]:
     trait = tested.trait
     n, high = (counts.sum(axis=1) for counts in _overall(trait.counts))
     everybody, all_high = totals.customers, totals.high
     table = (high, n, all_high - high, everybody - n)
-    low, top = statistics.wilson(high, n)
-    lift, ratio = statistics.lift(*table), statistics.risk_ratio(*table)
+    effective = tuple(counts / effect for counts in table)
+    low, top = statistics.wilson(*effective[:2])
+    lift, ratio = statistics.lift(*effective), statistics.risk_ratio(*effective)
     odds = statistics.odds_ratio(*table)
     rows = []
     for place, level in enumerate(trait.levels):
@@ -160,12 +175,12 @@ def _level_rows(tested: Judged, totals: Totals) -> list[Finding]:
             "share_of_customers": float(n[place] / everybody),
             "share_of_high": float(high[place] / all_high) if all_high else None,
         }
-        judged = counted | _judged(tested, place, counted["lift"], totals)
+        judged = counted | _judged(tested, place, counted["lift"], totals, effect)
         rows.append({name: judged[name] for name in COLUMNS})
     return rows
 
 
-def _judged(tested: Judged, place: int, lift: float, totals: Totals) -> Finding:
+def _judged(tested: Judged, place: int, lift: float, totals: Totals, effect: float) -> Finding:
     """The level's p and q, whether it held in the later cohorts, and the verdict."""
     trait = tested.trait
     strata = _against_rest(trait.counts[place], totals.counts)
@@ -179,9 +194,11 @@ def _judged(tested: Judged, place: int, lift: float, totals: Totals) -> Finding:
     later = _against_rest(trait.counts[place], totals.counts, part=1)
     good = lift > 1
     # one-sided on the side of the lift: an effect of the other sign has a p near 1
-    if later.p("greater" if good else "less") <= RATE:
+    if deflated(later.p("greater" if good else "less"), effect, 0) <= RATE:
         return judged | {"replicated": True, "verdict": "mark" if good else "anti-mark"}
-    power = statistics.replication_power(strata.score, strata.information, later.information)
+    power = statistics.replication_power(
+        strata.score, strata.information, later.information / effect
+    )
     if power < POWER:
         return judged | {"verdict": "can't tell"}
     return judged | {"replicated": False, "verdict": "not replicated"}

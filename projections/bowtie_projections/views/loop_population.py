@@ -18,6 +18,7 @@ from bowtie_projections.value import MONEY, Horizon, values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
 from bowtie_projections.views.loop_question import Question
+from bowtie_projections.views.units import Units
 
 __all__ = ["Arrived", "Population", "channel_of", "data_begin"]
 
@@ -88,6 +89,7 @@ class Population:
         cut: the facts that count.
         question: what was asked.
         end: the moment up to which horizons can have passed: that of the cut.
+        units: whose facts are counted, and of which account.
         begin: customers first seen before it may be older than the data.
     """
 
@@ -96,15 +98,16 @@ class Population:
     question: Question
     end: datetime
     begin: datetime | None
+    units: Units
 
     @classmethod
-    def of(cls, reader: Reader, cut: Cut, definition: Definition, question: Question) -> Population:
+    def of(cls, units: Units, cut: Cut, definition: Definition, question: Question) -> Population:
         """Those of a settled cut with any fact."""
-        end = cut.moment
+        reader, end = units.reader, cut.moment
         assert end is not None  # noqa: S101 - for the type checker
         begin = data_begin(reader, cut, definition, question)
         needs = Needs(touch=True, activity=begin is not None)
-        return cls(journeys_at(reader, cut, definition, needs), cut, question, end, begin)
+        return cls(journeys_at(reader, cut, definition, needs), cut, question, end, begin, units)
 
     def entered(self) -> sa.CTE:
         """Everybody with a time zero, with their first touch, ``truncated`` and ``mature``."""

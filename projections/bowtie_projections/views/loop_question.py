@@ -14,6 +14,7 @@ from bowtie.errors import UsageError
 from bowtie.stages import Definition
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.views.cohorts import period
+from bowtie_projections.views.units import UNITS
 
 __all__ = ["Question", "ask"]
 
@@ -25,6 +26,7 @@ class Question:
     """What was asked, in the types it is answered with.
 
     Args:
+        unit: ``customer``, ``account`` or ``opportunity``.
         time_zero: ``commitment`` or ``lead``.
         stage: the stage whose first entry is time zero.
         horizon: how long from time zero value is counted; whole days.
@@ -41,6 +43,7 @@ class Question:
         tz: the zone of days, months and quarters.
     """
 
+    unit: str
     time_zero: str
     stage: str
     horizon: timedelta
@@ -68,6 +71,7 @@ class Question:
     def parameters(self) -> dict[str, Any]:
         """What stands in the answer as its parameters."""
         return {
+            "unit": self.unit,
             "time_zero": self.time_zero,
             "horizon": format_duration(self.horizon),
             "top": None if self.threshold is not None else float(self.top),
@@ -100,6 +104,7 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
     tz = check_zone(asked["tz"])
     since, through = asked["data_from"], asked["data_through"]
     return Question(
+        unit=_unit(asked.get("unit", "customer")),
         time_zero=time_zero,
         stage=definition.lead if time_zero == "lead" else "commitment",
         horizon=horizon,
@@ -115,6 +120,15 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
         include_truncated=bool(asked["include_truncated"]),
         tz=tz,
     )
+
+
+def _unit(value: object) -> str:
+    if value == "cycle":
+        raise UsageError(
+            "a cycle has no value of its own, for what follows one may be of the next: ask the loop"
+            ' with unit="customer", account or opportunity'
+        )
+    return _one_of("unit", value, UNITS[:-1])
 
 
 def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:

@@ -24,7 +24,7 @@ from bowtie_projections.views.loop_counts import MISSING
 from bowtie_projections.views.loop_population import Population, channel_of
 from bowtie_projections.views.loop_question import Question
 
-__all__ = ["CELL", "MOST_LEVELS", "OTHER", "TRAIT_SUMS", "tally"]
+__all__ = ["CELL", "MOST_LEVELS", "OTHER", "TRAIT_SUMS", "spread", "tally"]
 
 _NOUGHT = sa.literal_column("0", sa.Integer())
 #: A trait's levels beyond so many, by how many customers have them, are one level ``other``.
@@ -65,6 +65,30 @@ def tally(population: Population, rules: Mapping[str, TraitRule]) -> sa.Select[A
         ),
     )
     return sa.select(both.subquery("tally"))
+
+
+def spread(population: Population) -> sa.Select[Any]:
+    """How the mature and the high are spread over accounts: one row.
+
+    ``accounts``, how many there are, ``customers`` and ``high``; of the accounts' numbers of both
+    the sums of ``squares``, of ``products`` and of ``high_squares``.
+    """
+    worth = population.worth()
+    judged = _judged(population, worth, _fitted(population.question, worth))
+    joined, account = population.units.account_of(judged)
+    n: ColumnElement[Any] = sa.func.count().label("n")
+    high: ColumnElement[Any] = sa.func.sum(judged.c.high).label("high")
+    c = sa.select(n, high).select_from(joined).group_by(account).subquery("accounts").c
+    sums: dict[str, ColumnElement[Any]] = {
+        "customers": c.n,
+        "high": c.high,
+        "squares": c.n * c.n,
+        "products": c.n * c.high,
+        "high_squares": c.high * c.high,
+    }
+    columns: list[ColumnElement[Any]] = [sa.func.count().label("accounts")]
+    columns += [sa.cast(sa.func.sum(one), sa.Double()).label(name) for name, one in sums.items()]
+    return sa.select(*columns)
 
 
 def _fitted(question: Question, worth: sa.CTE) -> sa.CTE:

@@ -16,6 +16,7 @@ from bowtie_projections.views.loop_population import Arrived
 from bowtie_projections.views.loop_question import Question
 from bowtie_projections.views.loop_sources import Unnamed
 from bowtie_projections.views.loop_traits import Standing
+from bowtie_projections.views.units import plural
 
 __all__ = ["ENOUGH", "Said", "assumed_values", "refuse_currencies"]
 
@@ -60,6 +61,7 @@ class Said:
     totals: Totals | None
     traits: Sequence[Standing]
     unnamed: Unnamed | None = None
+    effect: float | None = None
 
     def sentence(self) -> str:
         """Who is counted, who is left out, and what high means."""
@@ -67,7 +69,7 @@ class Said:
             return f"No facts at this position, so nobody is counted. {ASSOCIATION}"
         horizon = format_duration(self.question.horizon)
         kept, mature = self.arrived.kept, self.arrived.mature
-        who = f"{counted(kept, self._noun())} by {self.end:%Y-%m-%d}"
+        who = f"{self._count(kept)} by {self.end:%Y-%m-%d}"
         if self.question.time_zero == "lead":
             who += f" (entered {self.question.stage})"
         parts = [f"{who}: {mature:,} {are(mature)} counted, each over the first {horizon}"]
@@ -80,8 +82,11 @@ class Said:
             parts.append(f"{older:,} more may be older than the data and {are(older)} left out")
         return "; ".join(parts) + "." + self._high() + f" {ASSOCIATION}"
 
-    def _noun(self) -> str:
-        return "lead" if self.question.time_zero == "lead" else "customer"
+    def _count(self, number: int) -> str:
+        unit = self.question.unit
+        if unit == "customer" and self.question.time_zero == "lead":
+            unit = "lead"
+        return counted(number, unit, plural(unit))
 
     def _high(self) -> str:
         if self.totals is None or self.threshold is None:
@@ -101,6 +106,7 @@ class Said:
         if self.totals is not None:
             yield self._on_threshold()
             yield self._on_tests()
+            yield self._on_accounts()
             yield self._on_traits()
             yield self._on_knowledge()
             yield self._on_spend()
@@ -118,7 +124,8 @@ class Said:
                 yield f"{few}; no horizon of a day or more leaves {ENOUGH} yet."
         older = self.arrived.truncated
         if older and self.question.include_truncated:
-            who = "customer was" if older == 1 else "customers were"
+            unit = self.question.unit
+            who = f"{unit} was" if older == 1 else f"{plural(unit)} were"
             yield (
                 f"{older:,} {who} first seen so soon after the data begin that they may be older"
                 " than the data; they are counted because include_truncated asks for it."
@@ -129,15 +136,27 @@ class Said:
             reached = amount(self.threshold, self.fitted.get("currency_low"))
             yield (
                 f"The threshold of {reached} is reached by the top {percent(self.question.top)} of"
-                f" the {counted(self.fitted['paying'], 'paying customer')} of the older half (time"
+                f" the {self._paying()} of the older half (time"
                 f" zero up to {self.fitted['median']:%Y-%m-%d})."
             )
-        twice = self.fitted.get("twice", 0)
+        unit, twice = self.question.unit, self.fitted.get("twice", 0)
         if twice:
             yield (
-                f"{counted(twice, 'customer has', 'customers have')} both orders and invoices"
+                f"{counted(twice, f'{unit} has', f'{plural(unit)} have')} both orders and invoices"
                 " within the horizon, and both count: if the invoices bill the orders, their value"
                 " is counted twice."
+            )
+
+    def _paying(self) -> str:
+        unit = self.question.unit
+        return counted(self.fitted["paying"], f"paying {unit}", f"paying {plural(unit)}")
+
+    def _on_accounts(self) -> Iterator[str]:
+        if self.effect is not None:
+            yield (
+                f"Several {plural(self.question.unit)} of one account tell less than as many of"
+                f" different ones: intervals and tests are clustered by account, so that"
+                f" {self.effect:.2f} count for one (Rao and Scott 1992)."
             )
 
     def _on_tests(self) -> Iterator[str]:
@@ -145,7 +164,8 @@ class Said:
             return
         m = sum(one.p is not None for one in self.traits)
         if not m:
-            yield "No test was run: no trait has two levels of 30 customers to compare."
+            units = plural(self.question.unit)
+            yield f"No test was run: no trait has two levels of 30 {units} to compare."
             return
         quarters = len({quarter for quarter, _ in self.totals.strata})
         motions = len({motion for _, motion in self.totals.strata})

@@ -22,6 +22,7 @@ from bowtie_projections.views.cohorts import cohort_start
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel_question import Question
 from bowtie_projections.views.labels import OTHER, apart
+from bowtie_projections.views.units import Units
 
 __all__ = ["COHORT", "OTHER", "QUANTILES", "WORDS", "Members", "State", "folded"]
 
@@ -67,6 +68,7 @@ class Members:
         cut: the facts that count; settled.
         question: what was asked.
         dimensions: the breakdowns.
+        units: what a member is, and of which account.
         seen_since: customers first seen before may be older than the data.
         kept: for each breakdown that has too many values, those that stay apart.
         sources: what is joined for a breakdown's values, where they are not in the journeys.
@@ -76,6 +78,7 @@ class Members:
     cut: Cut
     question: Question
     dimensions: Sequence[Dimension]
+    units: Units
     seen_since: datetime | None = None
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sources: Mapping[str, sa.CTE] = field(default_factory=dict)
@@ -101,6 +104,47 @@ class Members:
         """How many members are in each state, by cell and stage; and a row of totals."""
         branches = [self._counts(stage) for stage in STAGES]
         return sa.select(sa.union_all(*branches, self._totals()).subquery("counted"))
+
+    def spread(self) -> sa.Select[Any]:
+        """How the mature and those of them that reached are spread over accounts.
+
+        By cell and stage: ``accounts``, how many there are; of their numbers of mature members and
+        of reached the sums of ``squares``, of ``products`` and of ``reached_squares``.
+        """
+        return sa.select(
+            sa.union_all(*(self._spread(stage) for stage in STAGES[:-1])).subquery("spread")
+        )
+
+    def _spread(self, stage: str) -> sa.Select[Any]:
+        rows = self._judged(stage)
+        joined, account = self.units.account_of(rows)
+        keys = [rows.c[name] for name in self.key_names]
+        reached = sa.case((rows.c.state.in_([int(one) for one in BEHIND["reached"]]), 1), else_=0)
+        each = (
+            sa.select(
+                *keys,
+                account.label("account"),
+                sa.func.count().label("mature"),
+                sa.func.sum(reached).label("reached"),
+            )
+            .select_from(joined)
+            .where(rows.c.mature)
+            .group_by(*keys, account)
+            .subquery(f"accounts_{stage}")
+        )
+        c = each.c
+        keys = [c[name] for name in self.key_names]
+        sums = {
+            "squares": c.mature * c.mature,
+            "products": c.mature * c.reached,
+            "reached_squares": c.reached * c.reached,
+        }
+        return sa.select(
+            *keys,
+            sa.literal_column(f"'{stage}'", sa.String()).label("stage"),
+            sa.func.count().label("accounts"),
+            *(sa.cast(sa.func.sum(one), sa.Double()).label(name) for name, one in sums.items()),
+        ).group_by(*keys)
 
     def behind(self, stage: str, state: str) -> sa.Select[Any]:
         """Who is behind a cell."""
@@ -276,7 +320,9 @@ class Members:
         if self.seen_since is not None:
             older = c.first_seen_at < sa.literal(self.seen_since)
         counted = sa.not_(older) if self._leaves_out else sa.true()
-        number = sa.func.count(c.customer.distinct() if question.cycles else c.customer)
+        # where each pass is a unit, passes are counted; else whose they are
+        repeats = question.cycles and question.unit != "cycle"
+        number = sa.func.count(c.customer.distinct() if repeats else c.customer)
         keys = [_null(sa.Date() if name == COHORT else sa.String()) for name in self.key_names]
         return sa.select(
             *keys,

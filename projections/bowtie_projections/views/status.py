@@ -12,6 +12,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.skipping import skipped_count
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
+from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +45,7 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
         the cut by the definition, and what is missing for the rest).
     """
     cut = Cut(cut.position)
+    reader = Units.of(reader, cut, "customer").reader
     overview = reader.fetch(_overview(cut)).to_pylist()[0]
     types = reader.fetch(_by(tables.events.c.type, "type", cut))
     parts = {

@@ -21,6 +21,7 @@ from bowtie_projections.views.funnel_question import Question, ask
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
 from bowtie_projections.views.labels import apart
 from bowtie_projections.views.stage_rows import OTHER, WORDS, folded
+from bowtie_projections.views.units import Units, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +30,6 @@ __all__ = ["LOST", "NO_STAGE", "stock"]
 
 LOST, NO_STAGE = "lost", "no stage"
 _PLACES = (*STAGES, LOST, NO_STAGE)
-_COLUMNS = ("stage", "customers")
 
 
 def stock(
@@ -37,6 +37,7 @@ def stock(
     cut: Cut,
     definition: Definition,
     *,
+    unit: str = "customer",
     by: str | Sequence[str] = (),
     lost_after: str | timedelta | None = None,
     top: int = 10,
@@ -51,6 +52,8 @@ def stock(
         reader: the read tables.
         cut: the position and the moment it is asked as of.
         definition: what entering a stage means.
+        unit: what is counted: ``customer``, ``account``, ``opportunity``, or ``cycle``: then each
+            pass stands where it is, or was lost.
         by: breakdowns, as known at that moment.
         lost_after: silence so long is a loss.
         top: how many values of a breakdown stand apart; the rest are ``other``.
@@ -63,13 +66,15 @@ def stock(
         A row for each stage, and for ``lost`` (the last cycle ended) and ``no stage`` (in the log,
         but nothing that happened entered one), in each cell.
     """
-    given = {"lost_after": lost_after, "top": top, "tz": tz}
+    given = {"unit": unit, "lost_after": lost_after, "top": top, "tz": tz}
     question = ask(given | {"by": by, "data_from": data_from, "data_through": data_through})
     # nobody's conversion is judged here, so a contract's values may stand beside none
     found = dimensions(
         reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
     )
     cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit)
+    reader = units.reader
     needs = Needs(activity=question.lost_after is not None)
     journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
     customers = _Customers(journeys, cut, question, found)
@@ -80,8 +85,8 @@ def stock(
     moment = cut.moment
     return Result(
         "stock",
-        _table(rows, found),
-        sentence=_sentence(rows, cut),
+        _table(rows, found, plural(units.name)),
+        sentence=_sentence(rows, cut, units),
         sql=reader.statements,
         meta={
             "definition": definition.label,
@@ -123,11 +128,12 @@ class _Customers:
         )
 
     def _placed(self) -> sa.Select[Any]:
-        everybody = activity(Facts(self.cut)).subquery("everybody")
         stands = self._standing().subquery("standing")
-        joined: sa.FromClause = everybody.outerjoin(
-            stands, stands.c.customer == everybody.c.customer
-        )
+        everybody = stands
+        joined: sa.FromClause = stands
+        if self.question.unit != "cycle":
+            everybody = activity(Facts(self.cut)).subquery("everybody")
+            joined = everybody.outerjoin(stands, stands.c.customer == everybody.c.customer)
         keys = []
         moment = sa.literal(self.cut.moment, sa.DateTime())
         touch = first_touch(Facts(self.cut)).subquery("touch")
@@ -146,12 +152,15 @@ class _Customers:
         return sa.select(*keys, place.label("place")).select_from(joined)
 
     def _standing(self) -> sa.Select[Any]:
-        """The furthest stage of each customer's open cycle, as its number; else that of lost."""
+        """The furthest stage of each one's open cycle, as its number; else that of lost."""
         c = self.journeys.c
         furthest = sa.case(
             *((c[f"{stage}_at"].is_not(None), place) for place, stage in _FROM_THE_END)
         )
         is_open = c.lost_at.is_(None)
+        if self.question.unit == "cycle":
+            stands = sa.case((is_open, furthest), else_=len(STAGES)).label("place")
+            return sa.select(c.customer, stands, c.commitment_at)
         place = sa.func.coalesce(sa.func.max(furthest).filter(is_open), len(STAGES))
         signed = sa.func.max(c.commitment_at)
         return sa.select(c.customer, place.label("place"), signed.label("commitment_at")).group_by(
@@ -188,22 +197,23 @@ def _rows(found: list[dict[str, Any]], customers: _Customers) -> list[dict[str, 
     ]
 
 
-def _table(rows: list[dict[str, Any]], by: Sequence[Dimension]) -> pa.Table:
+def _table(rows: list[dict[str, Any]], by: Sequence[Dimension], counted: str) -> pa.Table:
     import pyarrow as pa
 
     schema = pa.schema([(name, pa.string()) for name in (*(one.column for one in by), "stage")])
     table = pa.Table.from_pylist(rows, schema.append(pa.field("customers", pa.int64())))
-    return table.rename_columns([*(one.title(_COLUMNS) for one in by), *_COLUMNS])
+    columns = ("stage", counted)
+    return table.rename_columns([*(one.title(columns) for one in by), *columns])
 
 
-def _sentence(rows: list[dict[str, Any]], cut: Cut) -> str:
+def _sentence(rows: list[dict[str, Any]], cut: Cut, units: Units) -> str:
     def total(*places: str) -> int:
         return sum(row["customers"] for row in rows if row["stage"] in places)
 
     if cut.moment is None:
-        return "There is no customer in the log."
+        return f"There is no {units.name} in the log."
     return (
-        f"{total(*STAGES):,} of {total(*_PLACES):,} customers stand in a stage on"
+        f"{total(*STAGES):,} of {total(*_PLACES):,} {plural(units.name)} stand in a stage on"
         f" {cut.moment:%Y-%m-%d}; {total(LOST):,} are lost and {total(NO_STAGE):,} never entered"
         " a stage."
     )

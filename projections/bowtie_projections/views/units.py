@@ -1,0 +1,160 @@
+"""What is counted: customers, accounts, opportunities or cycles.
+
+A view reads the facts under the keys of its unit (see :mod:`bowtie_projections.shadowing`), and so
+asks the same of each. Where units repeat within an account they are not independent of each other,
+and the account of each is known for the intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.errors import Refused
+from bowtie_projections import tables
+from bowtie_projections.membership import Accounts, Opportunities
+from bowtie_projections.shadowing import Layer, Links, shadowed
+from bowtie_projections.views.cut import Cut, Reader
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["UNITS", "Units", "plural"]
+
+UNITS = ("customer", "account", "opportunity", "cycle")
+
+
+def plural(unit: str) -> str:
+    """Several of a unit.
+
+    >>> plural("opportunity"), plural("cycle")
+    ('opportunities', 'cycles')
+    """
+    return unit[:-1] + "ies" if unit.endswith("y") else unit + "s"
+
+
+class _Layered:
+    """The read tables, read under the keys of a unit."""
+
+    def __init__(self, reader: Reader, layers: Sequence[Layer], *, own_keys: bool) -> None:
+        self._reader, self._layers = reader, layers
+        self.position, self.has_links = reader.position, reader.has_links
+        # the table of journeys is of customers
+        self.definition = reader.definition if own_keys else ""
+        self.definition_hash = reader.definition_hash if own_keys else ""
+
+    @property
+    def statements(self) -> list[str]:
+        """The SQL that ran, in order."""
+        return self._reader.statements
+
+    def fetch(self, statement: sa.Select[*tuple[Any, ...]] | str) -> pa.Table:
+        """The rows of a statement, over the facts of the units."""
+        if isinstance(statement, str):
+            return self._reader.fetch(statement)
+        return self._reader.fetch(shadowed(statement, self._layers))
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The units of one question.
+
+    Args:
+        name: one of :data:`UNITS`.
+        reader: the read tables, under the keys of the units.
+        accounts: ``customer`` (the unit's key) and ``account``, for units that repeat within one;
+            who is not in it is their own.
+    """
+
+    name: str
+    reader: Reader
+    accounts: sa.FromClause | None = None
+
+    @classmethod
+    def of(cls, reader: Reader, cut: Cut, name: str) -> Units:
+        """The units of a cut.
+
+        Raises:
+            Refused: nothing in the log tells of such units.
+        """
+        linked, members = _held(reader, cut)
+        layers: list[Layer] = [Links(cut.position)] if linked else []
+        accounts = Accounts(cut, tuple(layers)) if members else None
+        if name == "account":
+            if accounts is None:
+                raise Refused(
+                    "no membership is on record, so there are no accounts to count: record"
+                    " membership_started on each person with the account's key, or ask with"
+                    ' unit="customer"'
+                )
+            return cls(name, _Layered(reader, [*layers, accounts], own_keys=False))
+        if name == "opportunity":
+            return cls._opportunities(reader, cut, [*layers, accounts] if accounts else layers)
+        own: Reader = _Layered(reader, layers, own_keys=True) if layers else reader
+        if accounts is not None:
+            return cls(name, own, accounts.clusters())
+        return cls(name, own, _nobody() if name == "cycle" else None)
+
+    @classmethod
+    def _opportunities(cls, reader: Reader, cut: Cut, layers: Sequence[Layer]) -> Units:
+        opportunities = Opportunities(cut, tuple(layers))
+        known = opportunities.known
+        if not reader.fetch(sa.select(known.c.unit).limit(1)).num_rows:
+            raise Refused(
+                "no event names an opportunity, so there are none to count: record opportunity with"
+                " touches, stages, disqualifications and contracts, or as a property of what is"
+                ' noted, or ask with unit="customer"'
+            )
+        accounts = sa.select(known.c.unit.label("customer"), known.c.customer.label("account"))
+        return cls(
+            "opportunity",
+            _Layered(reader, [*layers, opportunities], own_keys=False),
+            accounts.subquery("accounts"),
+        )
+
+    @property
+    def clustered(self) -> bool:
+        """Whether units repeat within an account."""
+        return self.accounts is not None
+
+    def account_of(self, rows: sa.FromClause) -> tuple[sa.FromClause, ColumnElement[Any]]:
+        """The rows of units joined with what tells their account, and that account."""
+        if self.accounts is None:
+            return rows, rows.c.customer
+        c = self.accounts.c
+        joined = rows.outerjoin(self.accounts, c.customer == rows.c.customer)
+        return joined, sa.func.coalesce(c.account, rows.c.customer)
+
+    def count(self, number: int) -> str:
+        """So many of them, in words."""
+        return f"{number:,} {self.name if number == 1 else plural(self.name)}"
+
+    @property
+    def note(self) -> str:
+        """What is said of intervals where units repeat within an account."""
+        owner = "account" if self.name != "cycle" else "customer or account"
+        return (
+            f"Several {plural(self.name)} of one {owner} tell less than as many of different ones:"
+            " intervals are clustered by it (Rao and Scott 1992)."
+        )
+
+
+def _held(reader: Reader, cut: Cut) -> tuple[bool, bool]:
+    """Whether any link stands at the cut, and whether anybody was ever a member."""
+    started = tables.facts["membership_started"].c.position
+    members = sa.exists().where(started <= cut.position).label("members")
+    linked: ColumnElement[Any] = sa.false()
+    if reader.has_links:
+        linked = sa.exists(Links(cut.position).links)
+    found = reader.fetch(sa.select(linked.label("linked"), members)).to_pylist()[0]
+    return bool(found["linked"]), bool(found["members"])
+
+
+def _nobody() -> sa.Subquery:
+    """No account at all: every customer is their own."""
+    nothing = sa.cast(sa.null(), sa.String())
+    return sa.select(nothing.label("customer"), nothing.label("account")).subquery("accounts")
