@@ -35,6 +35,8 @@ class _Pool(SQLiteConnectionPool):
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute(f"PRAGMA synchronous={self.synchronous}")
             database.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            # what is deleted is overwritten, which not every build of SQLite does by itself
+            database.execute("PRAGMA secure_delete=ON")
         except BaseException:
             database.close()
             raise

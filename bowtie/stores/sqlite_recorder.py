@@ -18,6 +18,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQ
 
 from bowtie.stores.contract import Taken
 from bowtie.stores.queries import Row
+from bowtie.stores.sqlstore import LOCK_TIMEOUT
 from bowtie.stores.tables import tables_for
 
 __all__ = ["Recorder", "SqliteQueries"]
@@ -28,6 +29,8 @@ _PARAMETERS_PER_STATEMENT = 20_000
 #: so batches rewrite the same pages again and again: only every 200 MB. Commands write little, and
 #: wait for the disk: that is quick only where the log is written over, not where it grows.
 _PAGES_OF_BATCHES, _PAGES_OF_COMMANDS, _MANY_ROWS = 50_000, 1_000, 2_000
+#: So many values are written out: a table function takes longer to begin than to give a few.
+_FEW = 8
 _TYPES = {
     "text": "TEXT",
     "int": "INTEGER",
@@ -53,20 +56,19 @@ class Recorder(SQLiteApplicationRecorder):
             timeout: how long to wait for the lock, in seconds.
         """
         with self._writer(timeout) as connection, connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
-            # what is deleted is overwritten, which not every build of SQLite does by itself
-            cursor.execute("PRAGMA secure_delete=ON")
-            cursor.execute("BEGIN IMMEDIATE")
+            begin_immediate(cursor, timeout)
             before = cursor.connection.total_changes
             try:
                 yield SqliteQueries(cursor)
                 many = cursor.connection.total_changes - before > _MANY_ROWS
-                pages = _PAGES_OF_BATCHES if many else _PAGES_OF_COMMANDS
-                cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")
+                if many:
+                    cursor.execute(f"PRAGMA wal_autocheckpoint={_PAGES_OF_BATCHES}")
             except BaseException:
                 connection.rollback()
                 raise
             connection.commit()
+            if many:
+                cursor.execute(f"PRAGMA wal_autocheckpoint={_PAGES_OF_COMMANDS}")
 
     @contextmanager
     def _writer(self, timeout: float) -> Iterator[SQLiteConnection]:
@@ -90,6 +92,18 @@ class Recorder(SQLiteApplicationRecorder):
         """A transaction that sees one state of the store."""
         with self.datastore.transaction(commit=False) as cursor, cursor as raw:
             yield SqliteQueries(raw)
+
+
+def begin_immediate(cursor: sqlite3.Cursor, timeout: float) -> None:
+    """Take the writer's lock; each statement counts, where a command is a dozen of them."""
+    if timeout == LOCK_TIMEOUT:
+        cursor.execute("BEGIN IMMEDIATE")
+        return
+    cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={round(LOCK_TIMEOUT * 1000)}")
 
 
 class SqliteQueries:
@@ -118,13 +132,15 @@ class SqliteQueries:
 
     def listed(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         """What goes after a column to ask for those of some texts, or of some bytes."""
-        if values and isinstance(values[0], bytes):
+        if values and (len(values) <= _FEW or isinstance(values[0], bytes)):
             return f"IN ({','.join('?' * len(values))})", values
         table, given = self.each(values)
         return f"IN (SELECT value FROM {table})", given
 
     def each(self, texts: Sequence[str]) -> tuple[str, Sequence[Any]]:
         """What goes after FROM for a table of texts in a column ``value``."""
+        if len(texts) == 1:
+            return "(SELECT ? AS value)", texts
         return "json_each(?)", (json.dumps(list(texts), ensure_ascii=False),)
 
     def insert_events(
