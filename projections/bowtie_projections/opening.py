@@ -8,34 +8,32 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
-from zoneinfo import ZoneInfo
-
-import sqlalchemy as sa
 
 from bowtie.errors import (
     DefinitionError,
     NotReached,
-    Refused,
     TablesError,
     TablesForeign,
     UsageError,
 )
 from bowtie.stages import Definition, load_definition
-from bowtie.times import iso, moment
-from bowtie_projections import tables
 from bowtie_projections.databases import tables_at
 from bowtie_projections.databases.contract import WAIT, Tables
 from bowtie_projections.databases.places import beside
 from bowtie_projections.lag import Lag, lag_of
-from bowtie_projections.localtime import check_zone
-from bowtie_projections.parameters import CutAsked, FunnelAsked, LoopAsked, Moment, StockAsked
+from bowtie_projections.moments import (
+    last_moments,
+    newest_moments,
+    nothing_known,
+    recorded_by,
+)
+from bowtie_projections.parameters import CutAsked, FunnelAsked, LoopAsked, StockAsked
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
 from bowtie_projections.skipping import notes_on_skipped, refuse_tables_with_skipped
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.cut import Cut, utc
 from bowtie_projections.views.funnel import funnel
-from bowtie_projections.views.journey_source import newest_fact
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
@@ -288,7 +286,7 @@ class Views:
         self, view: Callable[..., Result], asked: Mapping[str, Any], *, personal: bool = False
     ) -> Result:
         parameters = dict(asked)
-        where: dict[str, Any] = {**_last_moments(parameters)}
+        where: dict[str, Any] = {**last_moments(parameters)}
         where["position"] = parameters.get("position")
         parameters = {name: value for name, value in parameters.items() if name not in where}
         definition = self._definition(parameters.pop("definition", None))
@@ -302,7 +300,7 @@ class Views:
                 raise _explained(error, view) from error
             result.notes += self._notes(reader)
             if where["known_at"] is not None and cut.position == 0:
-                result.notes.append(_nothing_known(reader))
+                result.notes.append(nothing_known(reader))
         if where["known_at"] is not None:
             result.meta["known_at"] = where["known_at"]
         return result
@@ -366,7 +364,7 @@ class Views:
                 raise UsageError(f"position {position}: the tables hold positions up to {where}")
             where = position
         if known_at is not None:
-            where = _recorded_by(reader, self._position, known_at)
+            where = recorded_by(reader, self._position, known_at)
         newest, recorded = self._times(reader, where)
         latest = newest if newest is None or recorded is None else min(newest, recorded)
         if as_of is not None:
@@ -377,59 +375,11 @@ class Views:
     def _times(self, reader: Reader, position: int) -> tuple[datetime | None, datetime | None]:
         """When the newest fact at a position happened, and when the last one was recorded."""
         if position not in self._moments:
-            events = tables.events
-            recorded = reader.fetch(
-                sa.select(sa.func.max(events.c.recorded_at)).where(
-                    events.c.position <= position, events.c.type != "forgotten"
-                )
-            )
-            self._moments[position] = (
-                newest_fact(reader, Cut(position)),
-                recorded.column(0)[0].as_py(),
-            )
+            self._moments[position] = newest_moments(reader, position)
         return self._moments[position]
 
     def _notes(self, reader: Reader) -> list[str]:
         return [*([self._note] if self._note else []), *notes_on_skipped(reader)]
-
-
-def _last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
-    """Up to when a question is asked, by both clocks; a plain day ends at its zone's midnight."""
-    zone = ZoneInfo(check_zone(asked.get("tz") or "UTC"))
-    given: dict[str, Moment | None] = {name: asked.get(name) for name in ("as_of", "known_at")}
-    return {
-        name: None if value is None else moment(value, end_of_day=True, tz=zone)
-        for name, value in given.items()
-    }
-
-
-def _nothing_known(reader: Reader) -> str:
-    first = reader.fetch(sa.select(sa.func.min(tables.events.c.recorded_at))).column(0)[0].as_py()
-    if first is None:
-        return "The store has no events."
-    return (
-        f"This store recorded its first event at {iso(first.replace(tzinfo=UTC))}: before that it"
-        " knew nothing. To ask for the world as it was on a day, ask as_of."
-    )
-
-
-def _recorded_by(reader: Reader, position: int, known_at: datetime) -> int:
-    """The last position recorded by a moment."""
-    events = tables.events
-    upto = events.c.position <= position
-    found = reader.fetch(
-        sa.select(
-            sa.func.max(events.c.position).filter(events.c.recorded_at <= utc(known_at)),
-            sa.func.count().filter(events.c.recorded_at.is_(None)),
-        ).where(upto)
-    ).to_pylist()[0]
-    last, undated = found.values()
-    if undated:
-        raise Refused(
-            "known_at needs the times of recording, and these tables were made from log files"
-            " without them: ask with as_of, or ingest the log into a store"
-        )
-    return int(last or 0)
 
 
 def _explained(error: TypeError, view: Callable[..., Result]) -> Exception:

@@ -1,0 +1,75 @@
+"""Up to which moments a question is asked, and what that means in positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from bowtie.errors import Refused
+from bowtie.times import iso, moment
+from bowtie_projections import tables
+from bowtie_projections.localtime import check_zone
+from bowtie_projections.parameters import Moment
+from bowtie_projections.views.cut import Cut, Reader, utc
+from bowtie_projections.views.journey_source import newest_fact
+
+__all__ = ["last_moments", "newest_moments", "nothing_known", "recorded_by"]
+
+
+def last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
+    """Up to when a question is asked, by both clocks; a plain day ends at its zone's midnight."""
+    zone = ZoneInfo(check_zone(asked.get("tz") or "UTC"))
+    given: dict[str, Moment | None] = {name: asked.get(name) for name in ("as_of", "known_at")}
+    return {
+        name: None if value is None else moment(value, end_of_day=True, tz=zone)
+        for name, value in given.items()
+    }
+
+
+def newest_moments(reader: Reader, position: int) -> tuple[datetime | None, datetime | None]:
+    """When the newest fact at a position happened, and when the last one was recorded."""
+    events = tables.events
+    recorded = reader.fetch(
+        sa.select(sa.func.max(events.c.recorded_at)).where(
+            events.c.position <= position, events.c.type != "forgotten"
+        )
+    )
+    return newest_fact(reader, Cut(position)), recorded.column(0)[0].as_py()
+
+
+def nothing_known(reader: Reader) -> str:
+    """What to say where the store knew of nothing at the moment asked about."""
+    first = reader.fetch(sa.select(sa.func.min(tables.events.c.recorded_at))).column(0)[0].as_py()
+    if first is None:
+        return "The store has no events."
+    return (
+        f"This store recorded its first event at {iso(first.replace(tzinfo=UTC))}: before that it"
+        " knew nothing. To ask for the world as it was on a day, ask as_of."
+    )
+
+
+def recorded_by(reader: Reader, position: int, known_at: datetime) -> int:
+    """The last position recorded by a moment.
+
+    Raises:
+        Refused: the tables don't know when their facts were recorded.
+    """
+    events = tables.events
+    upto = events.c.position <= position
+    found = reader.fetch(
+        sa.select(
+            sa.func.max(events.c.position).filter(events.c.recorded_at <= utc(known_at)),
+            sa.func.count().filter(events.c.recorded_at.is_(None)),
+        ).where(upto)
+    ).to_pylist()[0]
+    last, undated = found.values()
+    if undated:
+        raise Refused(
+            "known_at needs the times of recording, and these tables were made from log files"
+            " without them: ask with as_of, or ingest the log into a store"
+        )
+    return int(last or 0)
