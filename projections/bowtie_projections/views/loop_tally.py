@@ -94,7 +94,7 @@ def spread(population: Population) -> sa.Select[Any]:
 def _fitted(question: Question, worth: sa.CTE) -> sa.CTE:
     """One row: the median time zero, the value the top share of the older half reaches."""
     middle = sa.select(sa.func.percentile_disc(0.5).within_group(worth.c.t0).label("median"))
-    half = middle.cte("halves")
+    half = middle.cte("halves").prefix_with("MATERIALIZED")  # one row, else found for each
     c, median = worth.c, half.c.median
     training = sa.case((sa.and_(c.t0 <= median, c.paying == 1), 1), else_=0)
     order: dict[str, Any] = {"partition_by": training, "order_by": c.worth.desc()}
