@@ -1,8 +1,8 @@
 """The file that holds the read tables, served to several processes at once.
 
 DuckDB lets many processes read a file, or one write it, never both. So it is opened late, closed
-early, and asked for again until a stated time is over. What takes long is written to ``NAME.next``
-and put in place when it is complete.
+early, and asked for again until a stated time is over; threads of one process take turns. What
+takes long is written to ``NAME.next`` and put in place when it is complete.
 
 >>> TablesFile.of("memory://").standing() is None
 True
@@ -18,8 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -41,6 +42,7 @@ from bowtie_projections.databases.duckdb_sql import (
     is_foreign_database,
     read_standing,
 )
+from bowtie_projections.databases.turns import Turns
 from bowtie_projections.standing import Standing
 
 __all__ = ["TablesFile"]
@@ -54,6 +56,9 @@ _WRITING = {"memory_limit": "1GB", "preserve_insertion_order": "false"}
 
 _Beaten = Callable[[Standing | None], bool]
 
+#: What threads share is set up by one at a time.
+_CONNECTING = Lock()
+
 
 class TablesFile(Tables):
     """The read tables, in a DuckDB file or in memory.
@@ -66,6 +71,7 @@ class TablesFile(Tables):
     def __init__(self, path: Path | None, wait: float = WAIT) -> None:
         super().__init__(wait)
         self.path = path
+        self._turns = None if path is None else Turns.at(path)
         self._memory = None if path is not None else _in_memory()
 
     @classmethod
@@ -122,25 +128,35 @@ class TablesFile(Tables):
             with self._building_in_memory() as made:
                 yield made
             return
-        _remove_leftovers(self.next)
+        with (
+            _built_by_one(self.next),
+            self._building_beside(self.path, self.next, copy=copy, beaten=beaten) as made,
+        ):
+            yield made
+
+    @contextmanager
+    def _building_beside(
+        self, path: Path, new: Path, *, copy: bool, beaten: _Beaten
+    ) -> Iterator[Writing]:
+        _remove_leftovers(new)
         if copy:
             with self._open(None, writing=False):
-                _copy_file(self.path, self.next)
-        connection = _connect(self.next, writing=True)
-        identity = self.next.stat().st_ino
+                _copy_file(path, new)
+        connection = _connect(new, writing=True)
+        identity = new.stat().st_ino
         try:
-            writing = DuckWriting(connection, self.next)
+            writing = DuckWriting(connection, new)
             if not copy:
                 writing.create()
-            with explaining(self.next):
+            with explaining(new):
                 writing.filling()
                 yield writing
                 connection.execute("CHECKPOINT")
             self._put_in_place(identity, beaten)
         except BaseException:
             connection.close()
-            if self.next.exists() and self.next.stat().st_ino == identity:
-                _unlink(self.next)
+            if new.exists() and new.stat().st_ino == identity:
+                _unlink(new)
             raise
         connection.close()
 
@@ -185,18 +201,47 @@ class TablesFile(Tables):
             with self._memory.cursor() as cursor:
                 yield cursor
             return
-        assert self.path is not None  # noqa: S101 - for the type checker
-        connection = _connect_patiently(
-            self.path, self.wait if wait is None else wait, writing=writing
-        )
+        assert self.path is not None and self._turns is not None  # noqa: S101, PT018 - for the type checker
+        patience = self.wait if wait is None else wait
+        end = time.monotonic() + patience
+        with _turn(self._turns, self.path, patience, writing=writing):
+            connection = _connect_patiently(self.path, end, patience, writing=writing)
+            try:
+                if is_foreign_database(connection):
+                    raise TablesError(
+                        f"{self.name} is another program's database: name another file with --views"
+                    )
+                yield connection
+            finally:
+                connection.close()
+
+
+@contextmanager
+def _turn(turns: Turns, path: Path, wait: float, *, writing: bool) -> Iterator[None]:
+    with ExitStack() as taken:
         try:
-            if is_foreign_database(connection):
-                raise TablesError(
-                    f"{self.name} is another program's database: name another file with --views"
-                )
-            yield connection
-        finally:
-            connection.close()
+            taken.enter_context(turns.writing(wait) if writing else turns.reading(wait))
+        except TimeoutError:
+            raise TablesHeld(
+                f"{path} is held by this very process, {os.getpid()}; {_waited(wait)}"
+            ) from None
+        yield
+
+
+@contextmanager
+def _built_by_one(new: Path) -> Iterator[None]:
+    with ExitStack() as taken:
+        try:
+            taken.enter_context(Turns.at(new).writing(0))
+        except TimeoutError:
+            raise BeingBuilt(
+                f"this very process, {os.getpid()}, builds {new} now: try again when it is done"
+            ) from None
+        yield
+
+
+def _waited(wait: float) -> str:
+    return f"waited {wait:g} seconds (--wait): try again when it is done"
 
 
 def _in_memory() -> duckdb.DuckDBPyConnection:
@@ -206,7 +251,7 @@ def _in_memory() -> duckdb.DuckDBPyConnection:
 
 
 def _connect(path: Path, *, writing: bool) -> duckdb.DuckDBPyConnection:
-    with explaining(path):
+    with explaining(path), _CONNECTING:
         config: dict[str, Any] = _WRITING if writing else _CLOSED
         connection = duckdb.connect(str(path), read_only=not writing, config=config)
         # another connection of this process may have locked the same settings already
@@ -218,16 +263,15 @@ def _connect(path: Path, *, writing: bool) -> duckdb.DuckDBPyConnection:
         return connection
 
 
-def _connect_patiently(path: Path, wait: float, *, writing: bool) -> duckdb.DuckDBPyConnection:
-    end = time.monotonic() + wait
+def _connect_patiently(
+    path: Path, end: float, wait: float, *, writing: bool
+) -> duckdb.DuckDBPyConnection:
     while True:
         try:
             return _connect(path, writing=writing)
         except TablesHeld as held:
             if time.monotonic() >= end:
-                raise TablesHeld(
-                    f"{held}; waited {wait:g} seconds (--wait): try again when it is done"
-                ) from held
+                raise TablesHeld(f"{held}; {_waited(wait)}") from held
         time.sleep(_RETRY)
 
 
