@@ -65,6 +65,20 @@ class Audit:
                 return
             after = rows[-1][0]
 
+    def claims(self) -> dict[str, str]:
+        """Whom each alias (its hash) belongs to."""
+        return dict(self._rows("SELECT alias, stream FROM bowtie_claims", ()))
+
+    def id_rows(self) -> Iterator[list[tuple[bytes, int]]]:
+        """(hash, position) of the ids that are taken, some at a time."""
+        after = b""
+        while rows := self._rows(
+            "SELECT hash, position FROM bowtie_ids WHERE hash > ? ORDER BY hash LIMIT ?",
+            (after, _STEP),
+        ):
+            yield [(row[0], row[1]) for row in rows]
+            after = rows[-1][0]
+
     def snapshots(self) -> Iterator[tuple[str, Snapshot]]:
         """The snapshots, by stream."""
         after = ""

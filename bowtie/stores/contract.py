@@ -161,6 +161,12 @@ class Writing(Protocol):
             Taken: one of them is taken; the transaction can only be rolled back.
         """
 
+    def set_ids(self, rows: Mapping[bytes, IdRow]) -> None:
+        """Put the rows of ids right, whether they are taken or not."""
+
+    def delete_ids(self, hashes: Sequence[bytes]) -> None:
+        """Give ids free that no event has."""
+
     def clear_contents(self, streams: Sequence[str]) -> None:
         """Let the ids of these streams' events no longer say what the events said."""
 

@@ -109,6 +109,20 @@ class SqlWriting:
         # sorted: neighbours in the tree are written together
         self._queries.insert("bowtie_ids", [(one, *rows[one]) for one in sorted(rows)])
 
+    def set_ids(self, rows: Mapping[bytes, IdRow]) -> None:
+        """Put the rows of ids right, whether they are taken or not."""
+        self._queries.run_many(
+            "INSERT INTO bowtie_ids VALUES (?, ?, ?) ON CONFLICT (hash) DO UPDATE SET"
+            " position = excluded.position, content = excluded.content",
+            [(hashed, *row) for hashed, row in rows.items()],
+        )
+
+    def delete_ids(self, hashes: Sequence[bytes]) -> None:
+        """Give ids free that no event has."""
+        self._queries.run_many(
+            "DELETE FROM bowtie_ids WHERE hash = ?", [(hashed,) for hashed in hashes]
+        )
+
     def clear_contents(self, streams: Sequence[str]) -> None:
         """Let the ids of these streams' events no longer say what the events said."""
         named, names = self._queries.listed(streams)

@@ -86,10 +86,16 @@ class DuckReader(Reader):
     def digest(self, table: sa.Table) -> tuple[int, str]:
         """The number of rows, and the sum over their hashes."""
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        found = self._connection.execute(
-            f"SELECT count(*), coalesce(sum(hash({columns})::HUGEINT), 0)::VARCHAR"
-            f' FROM "{table.name}"'
-        ).fetchone()
+        try:
+            found = self._connection.execute(
+                f"SELECT count(*), coalesce(sum(hash({columns})::HUGEINT), 0)::VARCHAR"
+                f' FROM "{table.name}"'
+            ).fetchone()
+        except duckdb.Error as error:
+            raise TablesError(
+                f"the table {table.name} can't be read: {error}; make them anew with"
+                " replay --rebuild"
+            ) from error
         assert found is not None  # noqa: S101 - for the type checker
         return found[0], found[1]
 
