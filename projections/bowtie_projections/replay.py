@@ -35,8 +35,8 @@ __all__ = ["MANY", "ReplayReport", "Source", "refresh", "replay"]
 MANY = 1_000_000
 #: The most events that one transaction on the tables in use may hold.
 BATCH = 100_000
-#: Tables that no one reads yet are filled in larger pieces: less to merge and to compress again.
-_PIECE_EVENTS, _PIECE_BYTES = 1_000_000, 400_000_000
+#: The most bytes that a piece of tables that no one reads yet may hold.
+_PIECE_BYTES = 400_000_000
 #: How long a refresh waits for readers before it answers from the tables as they are, in seconds.
 _REFRESH_WAIT = 2.0
 #: How soon it is looked again whether another process has built the tables, in seconds.
@@ -300,7 +300,7 @@ class _Run:
         for columns in self._read(after):
             waiting.append(columns)
             self._count(columns)
-            if _is_a_piece(waiting):
+            if _is_a_piece(waiting, writing.piece):
                 _insert_piece(writing, waiting)
                 waiting = []
         _insert_piece(writing, waiting)
@@ -340,9 +340,9 @@ class _Run:
             self.progress(todo if columns.last == self.head else min(self.events, todo), todo)
 
 
-def _is_a_piece(waiting: list[Columns]) -> bool:
+def _is_a_piece(waiting: list[Columns], events: int) -> bool:
     return (
-        sum(columns.count for columns in waiting) >= _PIECE_EVENTS
+        sum(columns.count for columns in waiting) >= events
         or sum(columns.nbytes for columns in waiting) >= _PIECE_BYTES
     )
 

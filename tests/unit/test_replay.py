@@ -18,8 +18,9 @@ from bowtie.events import Event, Noted, Retracted, Touched
 from bowtie.stages import load_definition
 from bowtie_projections import replay as module
 from bowtie_projections.databases import tables_at
-from bowtie_projections.databases.contract import Overtaken
+from bowtie_projections.databases.contract import Overtaken, Writing
 from bowtie_projections.databases.duckdb import TablesFile
+from bowtie_projections.databases.duckdb_sql import DuckWriting
 from bowtie_projections.replay import refresh, replay
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION, position_table
 from tests.strategies import Logged, MemoryLog
@@ -174,7 +175,8 @@ def test_older_tables_are_rebuilt_while_the_log_is_short(tables, monkeypatch):
 def test_a_long_catch_up_is_made_beside_the_tables_in_use(tables, monkeypatch):
     replay(log(30), tables, B2B)
     monkeypatch.setattr(module, "MANY", 10)
-    monkeypatch.setattr(module, "_PIECE_EVENTS", 7)
+    monkeypatch.setattr(Writing, "piece", 7)
+    monkeypatch.setattr(DuckWriting, "piece", 7)
     with tables.read() as reader:  # nobody waits for readers
         report = replay(log(60), tables, B2B, batch=4)
         assert reader.fetch("SELECT count(*) AS n FROM events").to_pylist() == [{"n": 30}]

@@ -128,7 +128,14 @@ class Tables(ABC):
 
 
 class Writing(ABC):
-    """Read tables that may be changed now, by this process alone."""
+    """Read tables that may be changed now, by this process alone.
+
+    Attributes:
+        piece: how many events a build is filled with at a time. While a piece goes in, the next
+            batch is read.
+    """
+
+    piece = 100_000
 
     @abstractmethod
     def run(self, statement: ClauseElement) -> None:

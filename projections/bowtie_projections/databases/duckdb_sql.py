@@ -130,6 +130,9 @@ class DuckReader(Reader):
 class DuckWriting(Writing):
     """The read tables in DuckDB, open for changes."""
 
+    #: less to merge and to compress again
+    piece = 1_000_000
+
     def __init__(self, connection: duckdb.DuckDBPyConnection, name: str | Path) -> None:
         self._connection, self._name = connection, name
 
@@ -214,7 +217,7 @@ def explained(error: duckdb.Error, path: Path | str) -> TablesError:
     text = str(error)
     if holder := _HOLDER.search(text):
         return TablesHeld(f"{path} is held by another process, {holder[1]}")
-    if "different configuration" in text:
+    if "different configuration" in text or "Unique file handle conflict" in text:
         return TablesHeld(f"{path} is held by this very process, {os.getpid()}")
     if _DAMAGED.search(text):
         return TablesError(

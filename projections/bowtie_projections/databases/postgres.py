@@ -157,6 +157,8 @@ class PostgresTables(Tables):
             _look_into(connection, build)
             writing.create()
         connection.execute(f"SET search_path = {quoted(build)}".encode())
+        # how common a text is helps no view: a glance at each table will do
+        connection.execute(b"SET default_statistics_target = 10")
         if copy and used is not None:
             with writing.transaction():
                 # nothing is added to those in use meanwhile: the copy stands at one position
