@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from threading import Lock
 from typing import Any, BinaryIO, Self
 
 from bowtie.appending import Appender
 from bowtie.codec import Fact
-from bowtie.deciding import Mode, Outcome
 from bowtie.decoding import unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.erasing import Erasure, LinkedKeys
@@ -22,7 +22,8 @@ from bowtie.forgetting import forget_customer, keys_of_customer
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
 from bowtie.logs.rows import Format
-from bowtie.parked import retry_parked
+from bowtie.deciding import Mode, Outcome
+from bowtie.parked import Dropped, Parked, drop_parked, list_dropped, list_parked, retry_parked
 from bowtie.reader import Reader
 from bowtie.reading import DEFAULT_DEFINITION, Reading
 from bowtie.recording import as_recorded, command_facts, holds_sealed
@@ -270,6 +271,32 @@ class Bowtie(Reading):
         )
         report.position = self.store.head()
         return report
+
+    def parked(self) -> Iterator[Parked]:
+        """The lines that were refused, oldest first, opened; what they say may be personal."""
+        return list_parked(self.store)
+
+    def drop_parked(
+        self, *parked_ids: int, why: str, by: str | None = None, reason: str | None = None
+    ) -> int:
+        """Drop parked lines for ever, and keep why; how many there were.
+
+        They are not parked again when they come again.
+
+        Args:
+            parked_ids: which.
+            why: what is kept of them, sealed, beside where they stood.
+            by: who says so; the user of this process unless said.
+            reason: all that were refused for this reason too.
+
+        Raises:
+            UnknownName: there is no such line.
+        """
+        return drop_parked(self.store, parked_ids, why, by or getpass.getuser(), reason)
+
+    def dropped(self) -> Iterator[Dropped]:
+        """The parked lines that were dropped: when, by whom and why."""
+        return list_dropped(self.store)
 
     # -- forgetting ---------------------------------------------------------------------------
 

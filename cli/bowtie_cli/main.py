@@ -29,7 +29,7 @@ COMMANDS = (
     LazyCommand("export", "export", "Write the log or the read tables to files."),
     LazyCommand("definition", "definition", "Show, copy, check and compare stage definitions."),
     LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
-    LazyCommand("parked", "parked", "List what was refused, and try it again."),
+    LazyCommand("parked", "parked", "List what was refused, try it again, or drop it."),
     LazyCommand("forget", "forget", "Destroy a customer's personal data for ever."),
     LazyCommand("verify", "verify", "Check the log, and the read tables against it."),
     LazyCommand("demo", "demo", "Write a believable event log with known truths in it."),

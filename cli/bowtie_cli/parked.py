@@ -14,6 +14,7 @@ from bowtie_cli.reports import ingest_answer
 from bowtie_cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from bowtie import Bowtie
     from bowtie.parked import Parked
 
 __all__ = ["parked"]
@@ -23,7 +24,7 @@ _COLUMNS = ["parked_id", "reason", "line", "parked_at", "problem"]
 
 @click.group(cls=Group)
 def parked() -> None:
-    """List what was refused, and try it again."""
+    """List what was refused, try it again, or drop it."""
 
 
 @parked.command("list")
@@ -35,21 +36,26 @@ def parked() -> None:
     metavar="N",
     help="At most so many (100); 0: all.",
 )
+@click.option("--dropped", is_flag=True, help="Those that were dropped, by whom and why.")
 @output_options
 @pass_session
-def list_parked(session: Session, reason: str | None, limit: int, output: Output) -> None:
+def list_parked(
+    session: Session, *, reason: str | None, limit: int, dropped: bool, output: Output
+) -> None:
     r"""List the parked lines, oldest first; without what they say, which may be personal.
 
     \b
     Example:
       bowtie parked list --reason unknown_type
     """
-    from bowtie.parked import list_parked as all_parked
-
     with session.engine() as engine:
+        if dropped:
+            output.show(_dropped(engine, reason, limit))
+            return
         counts = engine.store.parked_counts()
+        gone = sum(engine.store.dropped_counts().values())
         _refuse_unknown(reason, counts)
-        lines = (one for one in all_parked(engine.store) if reason in (None, one.reason))
+        lines = (one for one in engine.parked() if reason in (None, one.reason))
         rows = [_row(one) for one in islice(lines, limit or None)]
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     total = sum(counts.values())
@@ -57,30 +63,97 @@ def list_parked(session: Session, reason: str | None, limit: int, output: Output
     asked = total if reason is None else counts[reason]
     if len(rows) < asked:
         sentence += f" The first {len(rows):,} of {asked:,} follow; --limit 0 shows all."
-    whole = {"parked": total, "parked_by_reason": counts, "lines": rows}
-    output.show(Answer(_COLUMNS, rows, plain(whole), sentence))
+    whole = {"parked": total, "parked_by_reason": counts, "dropped": gone, "lines": rows}
+    notes = [f"{gone:,} more were dropped: see --dropped."] if gone else []
+    output.show(Answer(_COLUMNS, rows, plain(whole), sentence, notes))
+
+
+def _dropped(engine: Bowtie, reason: str | None, limit: int) -> Answer:
+    counts = engine.store.dropped_counts()
+    _refuse_unknown(reason, counts)
+    lines = (one for one in engine.dropped() if reason in (None, one.reason))
+    rows = [
+        {
+            "reason": one.reason,
+            "line": f"{one.origin}:{one.line}",
+            "dropped_at": one.dropped_at,
+            "by": one.by,
+            "why": one.why,
+        }
+        for one in islice(lines, limit or None)
+    ]
+    total = sum(counts.values())
+    whole = {"dropped": total, "dropped_by_reason": counts, "lines": rows}
+    columns = ["reason", "line", "dropped_at", "by", "why"]
+    return Answer(columns, rows, plain(whole), f"{total:,} lines were dropped.")
 
 
 @parked.command()
 @click.argument("parked_id", type=int)
+@click.option(
+    "--reveal", is_flag=True, help="Print the line as it was sent, which may be personal."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
 @pass_session
-def show(session: Session, parked_id: int) -> None:
-    r"""Print one parked line as it was sent.
+def show(session: Session, parked_id: int, *, reveal: bool, as_json: bool) -> None:
+    r"""Show one parked line: where it stood and why it was refused.
 
     \b
     Example:
-      bowtie parked show 3
+      bowtie parked show 3 --reveal
     """
-    from bowtie.errors import UnknownName
-    from bowtie.parked import list_parked as all_parked
+    from bowtie.parked import show_parked
 
     with session.engine() as engine:
-        found = next((one for one in all_parked(engine.store) if one.parked_id == parked_id), None)
-    if found is None:
-        raise UnknownName(f"no line is parked under {parked_id}: see bowtie parked list")
-    session.say(f"{found.origin}:{found.line} {found.reason}: {found.problem}")
-    with open_output(None) as stream:
-        stream.write(found.raw.rstrip(b"\n") + b"\n")
+        found = show_parked(engine.store, parked_id)
+    row = _row(found)
+    if reveal and not as_json:
+        session.say(f"{found.origin}:{found.line} {found.reason}: {found.problem}")
+        with open_output(None) as stream:
+            stream.write(found.raw.rstrip(b"\n") + b"\n")
+        return
+    if reveal:
+        row["text"] = found.raw.decode("utf-8", "replace")
+    hint = "" if found.raw else " Its customer was forgotten: the line was not kept."
+    if found.raw and not reveal:
+        hint = " To see what it says, which may be personal, add --reveal."
+    sentence = f"Parked under {parked_id}.{hint}"
+    output = Output(session, "json" if as_json else "table")
+    output.show(Answer(_COLUMNS, [row], plain(row), sentence))
+
+
+@parked.command()
+@click.argument("parked_ids", metavar="ID...", type=int, nargs=-1)
+@click.option("--all-of", "reason", metavar="WORD", help="All that were refused for this reason.")
+@click.option("--reason", "why", metavar="TEXT", required=True, help="Why; it is kept, sealed.")
+@click.option("--by", metavar="NAME", help="Who says so (you).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@pass_session
+def drop(
+    session: Session,
+    *,
+    parked_ids: tuple[int, ...],
+    reason: str | None,
+    why: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    r"""Drop parked lines for ever, and keep why; they are not parked again.
+
+    \b
+    Example:
+      bowtie parked drop --all-of unknown_type --reason "not for this store"
+    """
+    if not parked_ids and reason is None:
+        raise click.UsageError("name lines by their parked_id, or all of a reason with --all-of")
+    with session.engine() as engine:
+        count = engine.drop_parked(*parked_ids, why=why, by=by, reason=reason)
+        left = sum(engine.store.parked_counts().values())
+    whole = {"dropped": count, "parked": left}
+    sentence = f"{count:,} lines dropped; {left:,} are still parked."
+    Output(session, "json" if as_json else "table").show(
+        Answer(["dropped", "parked"], [whole], whole, sentence)
+    )
 
 
 @parked.command()

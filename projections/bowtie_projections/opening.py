@@ -248,6 +248,7 @@ class Views:
         lag = self.lag()
         result.meta |= {"head": lag.head, "lag": lag.positions, "lag_seconds": lag.seconds}
         result.meta["parked"] = sum(self.engine.store.parked_counts().values())
+        result.meta["dropped"] = sum(self.engine.store.dropped_counts().values())
         return result
 
     def compare(
