@@ -48,7 +48,7 @@ class Account(Aggregate):
         self.touches = 0
 
     @event("TouchedThem")
-    def touch(self, channel: str, direction: str) -> None:
+    def touch(self, channel: str, direction: str) -> None:  # noqa: ARG002 - kept in the event
         """Count a touch."""
         self.touches += 1
 
@@ -64,7 +64,7 @@ class Account(Aggregate):
         self._changed(contract, amount, reason)
 
     @event("Changed")
-    def _changed(self, contract: str, amount: str, reason: str) -> None:
+    def _changed(self, contract: str, amount: str, reason: str) -> None:  # noqa: ARG002
         self.amounts[contract] = amount
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from bowtie import telemetry
 from bowtie.codec import Fact, Stamp
-from bowtie.deciding import Batch, Mode, Outcome
+from bowtie.deciding import Batch
 from bowtie.errors import StoreBusy
 from bowtie.memory import StreamMemory
+from bowtie.outcome import Mode, Outcome
 from bowtie.reader import Reader
 from bowtie.seen import Seen
 from bowtie.stores.contract import Store, Taken, Writing

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -18,72 +17,26 @@ from bowtie.decoding import (
     open_value,
     seal_fact,
 )
-from bowtie.erasing import Erased, erase, forgotten_streams
-from bowtie.errors import EventRejected, RuleViolation
+from bowtie.erasing import erase, forgotten_streams
+from bowtie.errors import EventRejected
 from bowtie.events import CATALOGUE
-from bowtie.expecting import ANY, Expected, conflict
+from bowtie.expecting import ANY, conflict
 from bowtie.lifting import older_names
 from bowtie.memory import StreamMemory
+from bowtie.outcome import Mode, Outcome, Rejection
 from bowtie.reader import Reader
 from bowtie.rules import SEQUENCED
 from bowtie.sealing import SEALED_PREFIX, StoreKeys
 from bowtie.seals import first_seal, next_seal
 from bowtie.stores.contract import CommitRow, IdRow, Writing
 
-__all__ = ["FORGOTTEN", "Batch", "Mode", "Outcome", "Rejection"]
+__all__ = ["FORGOTTEN", "Batch"]
 
 #: The types that what is in the store can refuse.
 _REFUSABLE = IDENTITY | {"retracted", "document_published"}
 #: Why an event of a forgotten customer is refused.
 FORGOTTEN = "subject: this customer was forgotten: nothing more of theirs is recorded"
 _SPECIAL = SEQUENCED | _REFUSABLE | {"forgotten"}
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """How to take facts: as a command, with corrections, or as an export put back.
-
-    A command may expect something of its stream.
-    """
-
-    command: bool = False
-    correct: bool = False
-    restore: bool = False
-    expected: Expected = ANY
-
-
-@dataclass(slots=True)
-class Rejection:
-    """A fact that can't be taken; ``index`` is its place in the batch."""
-
-    index: int
-    error: EventRejected
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a batch.
-
-    Attributes:
-        positions: where each fact taken (or its duplicate) is.
-        versions: of a command's facts in their streams; 0 for a duplicate.
-        recorded_at: when those that were appended were recorded, in microseconds.
-        ids: the ids of those that were appended.
-        erased: what was taken away with customers that were forgotten.
-        scrubbed: whether no file holds it any more.
-    """
-
-    positions: list[int] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    recorded_at: int = 0
-    ids: Collection[bytes] = ()
-    appended: int = 0
-    duplicates: int = 0
-    corrected: int = 0
-    rejected: list[Rejection] = field(default_factory=list)
-    out_of_sequence: list[RuleViolation] = field(default_factory=list)
-    erased: Erased | None = None
-    scrubbed: bool = True
 
 
 class Batch:

@@ -22,7 +22,7 @@ from bowtie.forgetting import forget_customer, keys_of_customer
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
 from bowtie.logs.rows import Format
-from bowtie.deciding import Mode, Outcome
+from bowtie.outcome import Mode, Outcome
 from bowtie.parked import Dropped, Parked, drop_parked, list_dropped, list_parked, retry_parked
 from bowtie.reader import Reader
 from bowtie.reading import DEFAULT_DEFINITION, Reading

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bowtie.appending import Appender
-from bowtie.deciding import Mode, Outcome
 from bowtie.erasing import LINKING, Erased, Erasure, LinkedKeys, erase, linked_keys
 from bowtie.errors import Conflict, UnknownName
 from bowtie.events import Forgotten
+from bowtie.outcome import Mode, Outcome
 from bowtie.reader import Reader
 from bowtie.recording import command_facts
 from bowtie.stores.contract import Store, Writing

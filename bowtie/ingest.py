@@ -23,8 +23,9 @@ from bowtie import telemetry
 from bowtie.appending import Appender
 from bowtie.checking import Line, Prepared, ahead, checked
 from bowtie.codec import Fact
-from bowtie.deciding import FORGOTTEN, Mode, Outcome
+from bowtie.deciding import FORGOTTEN
 from bowtie.errors import EventRejected, FileError
+from bowtie.outcome import Mode, Outcome
 from bowtie.reader import Reader
 from bowtie.sealing import StoreKeys, wrap
 from bowtie.stores.contract import Writing

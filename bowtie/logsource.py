@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from bowtie.appending import Appender
 from bowtie.checking import Line
-from bowtie.deciding import Mode
 from bowtie.ingest import Ingesting, IngestReport
 from bowtie.logs import Mapping
+from bowtie.outcome import Mode
 from bowtie.reader import Reader
 from bowtie.sealing import StoreKeys
 from bowtie.sources import LogLines, open_lines

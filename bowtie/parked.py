@@ -16,7 +16,7 @@ from bowtie.errors import EventRejected, StoreError, UnknownName, UsageError
 from bowtie.ingest import IngestReport
 from bowtie.logs import Mapping as RowMapping
 from bowtie.logs import Unmapped
-from bowtie.deciding import Mode, Outcome
+from bowtie.outcome import Mode, Outcome
 from bowtie.reader import Reader
 from bowtie.sealing import unwrap, wrap
 from bowtie.stores.contract import ParkedLine, Store, Writing

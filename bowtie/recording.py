@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from bowtie.codec import Fact
-from bowtie.deciding import Outcome
 from bowtie.envelope import Recorded
 from bowtie.errors import UsageError
 from bowtie.events import Event
+from bowtie.outcome import Outcome
 from bowtie.reader import Reader
 from bowtie.sealing import SEALED_PREFIX
 from bowtie.times import from_micros, now_micros

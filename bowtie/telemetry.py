@@ -28,8 +28,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bowtie.deciding import Outcome
 from bowtie.errors import BowtieError, EventRejected, UsageError
+from bowtie.outcome import Outcome
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
