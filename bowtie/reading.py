@@ -16,7 +16,7 @@ from bowtie.records import JourneyRecord, journey_record
 from bowtie.stages import Definition, load_definition
 from bowtie.stores import Store, StoredState
 from bowtie.subscribing import followed
-from bowtie.times import moment
+from bowtie.times import moment, zone
 
 __all__ = ["DEFAULT_DEFINITION", "Reading"]
 
@@ -49,6 +49,7 @@ class Reading:
         as_of: str | date | datetime | None = None,
         known_at: str | date | datetime | None = None,
         definition: Definition | None = None,
+        tz: str = "UTC",
     ) -> JourneyRecord:
         """What is known of one customer, now or then.
 
@@ -57,18 +58,20 @@ class Reading:
             as_of: the world as it was then: what happened later is left out.
             known_at: what this store had been told by then.
             definition: of the stages; the store's default unless given.
+            tz: the zone of days, such as ``Europe/Berlin``.
 
         Raises:
-            UnknownName: the store has no event of that customer.
+            UnknownName: the store has no event of that customer, or there is no such zone.
         """
         stream = f"customer/{unicodedata.normalize('NFC', customer)}"
-        decode = self._decoder({stream})
+        decode, here = self._decoder({stream}), zone(tz)
         return journey_record(
             customer,
             [decode(stored) for stored in self.store.stream(stream)],
             definition or self.definition,
-            None if as_of is None else moment(as_of, end_of_day=True),
-            None if known_at is None else moment(known_at, end_of_day=True),
+            None if as_of is None else moment(as_of, end_of_day=True, tz=here),
+            None if known_at is None else moment(known_at, end_of_day=True, tz=here),
+            tz=tz,
         )
 
     def events(

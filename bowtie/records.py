@@ -46,6 +46,7 @@ class JourneyRecord:
         forgotten_at: when this store was told to forget the customer; what is sealed stays so.
         version: of the customer's stream when it was read, whatever the cut: what
             ``record(..., expected=)`` takes.
+        tz: the zone of days.
     """
 
     customer: str
@@ -57,6 +58,7 @@ class JourneyRecord:
     known_at: datetime | None = None
     version: int = 0
     forgotten_at: datetime | None = None
+    tz: str = "UTC"
 
     @property
     def stage(self) -> str | None:
@@ -91,6 +93,7 @@ class JourneyRecord:
             "definition": self.definition,
             "as_of": iso(self.as_of),
             "known_at": iso(self.known_at) if self.known_at else None,
+            "tz": self.tz,
             "forgotten_at": iso(self.forgotten_at) if self.forgotten_at else None,
             "stage": self.stage,
             "traits": self.traits,
@@ -130,6 +133,8 @@ def journey_record(
     definition: Definition,
     as_of: datetime | None,
     known_at: datetime | None,
+    *,
+    tz: str = "UTC",
 ) -> JourneyRecord:
     """Fold a customer's events at a cut.
 
@@ -180,4 +185,5 @@ def journey_record(
         known_at,
         max(event.version for event in events),
         next((event.recorded_at for event in events if isinstance(event.data, Forgotten)), None),
+        tz,
     )

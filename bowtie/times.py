@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from bowtie.errors import EventRejected, UsageError
+from bowtie.errors import EventRejected, UnknownName, UsageError
 
-__all__ = ["EPOCH", "SKEW", "from_micros", "iso", "moment", "now_micros", "parse_time", "to_micros"]
+__all__ = [
+    "EPOCH",
+    "SKEW",
+    "from_micros",
+    "iso",
+    "moment",
+    "now_micros",
+    "parse_time",
+    "to_micros",
+    "zone",
+]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -17,6 +28,23 @@ MICROSECOND = timedelta(microseconds=1)
 SKEW = timedelta(minutes=5)
 
 _DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone of a name.
+
+    >>> zone("Europe/Berlin")
+    zoneinfo.ZoneInfo(key='Europe/Berlin')
+
+    Raises:
+        UnknownName: there is none.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise UnknownName(
+            f"{name!r} is no time zone: write one such as UTC or Europe/Berlin"
+        ) from None
 
 
 def to_micros(when: datetime) -> int:

@@ -26,6 +26,7 @@ _UNOPENED = "sealed for ever"
 @click.option("--as-of", metavar="T", help="The world as it was then.")
 @click.option("--known-at", metavar="T", help="What this store had been told by then.")
 @click.option("--definition", metavar="NAME|FILE", help="Of the stages, if not the store's own.")
+@click.option("--tz", metavar="ZONE", default="UTC", help="The zone of days (UTC).")
 @output_options_with_parts
 @pass_session
 def journey(
@@ -35,6 +36,7 @@ def journey(
     as_of: str | None,
     known_at: str | None,
     definition: str | None,
+    tz: str,
     output: Output,
 ) -> None:
     r"""Show what is known of one customer.
@@ -47,7 +49,7 @@ def journey(
 
     with session.engine() as engine:
         chosen = load_definition(definition, engine.personal_names) if definition else None
-        record = engine.journey(customer, as_of=as_of, known_at=known_at, definition=chosen)
+        record = engine.journey(customer, as_of=as_of, known_at=known_at, definition=chosen, tz=tz)
     output.show(_answer(record))
 
 
@@ -82,12 +84,14 @@ def _answer(record: JourneyRecord) -> Answer:
 
 def _where(record: JourneyRecord) -> str:
     """Where the customer stands, or how the last cycle ended."""
+    from bowtie.times import zone
+
     if record.stage is not None:
         return f"stands in {record.stage}"
     if not record.cycles:
         return "stands in no stage"
     cycle = record.cycles[-1]
-    ended = f" on {cycle.lost_at:%Y-%m-%d}" if cycle.lost_at else ""
+    ended = f" on {cycle.lost_at.astimezone(zone(record.tz)):%Y-%m-%d}" if cycle.lost_at else ""
     return f"was lost{ended}, {cycle.lost_side} of the knot, after {cycle.stage}"
 
 

@@ -15,6 +15,7 @@ __all__ = ["status"]
 
 
 @click.command(cls=Command)
+@click.option("--tz", metavar="ZONE", help="The zone of days and months (UTC).")
 @refresh_options
 @output_options_with_parts
 @pass_session

@@ -6,12 +6,11 @@ Tables hold times in UTC; a business counts days and months where it is.
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.errors import UnknownName
+from bowtie.times import zone
 
 __all__ = ["check_zone", "local", "local_day", "local_month"]
 
@@ -22,13 +21,7 @@ def check_zone(name: str) -> str:
     >>> check_zone("Europe/Berlin")
     'Europe/Berlin'
     """
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        raise UnknownName(
-            f"{name!r} is no time zone: write one such as UTC or Europe/Berlin"
-        ) from None
-    return name
+    return zone(name).key
 
 
 def local(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from bowtie.errors import Refused
-from bowtie.times import iso, moment
+from bowtie.times import iso, moment, zone
 from bowtie_projections import tables
-from bowtie_projections.localtime import check_zone
 from bowtie_projections.parameters import Moment
 from bowtie_projections.views.cut import Cut, Reader, utc
 from bowtie_projections.views.journey_source import newest_fact
@@ -22,10 +20,10 @@ __all__ = ["last_moments", "newest_moments", "nothing_known", "recorded_by"]
 
 def last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
     """Up to when a question is asked, by both clocks; a plain day ends at its zone's midnight."""
-    zone = ZoneInfo(check_zone(asked.get("tz") or "UTC"))
+    here = zone(asked.get("tz") or "UTC")
     given: dict[str, Moment | None] = {name: asked.get(name) for name in ("as_of", "known_at")}
     return {
-        name: None if value is None else moment(value, end_of_day=True, tz=zone)
+        name: None if value is None else moment(value, end_of_day=True, tz=here)
         for name, value in given.items()
     }
 

@@ -27,7 +27,7 @@ from bowtie_projections.moments import (
     nothing_known,
     recorded_by,
 )
-from bowtie_projections.parameters import CutAsked, FunnelAsked, LoopAsked, StockAsked
+from bowtie_projections.parameters import FunnelAsked, LoopAsked, StatusAsked, StockAsked
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
 from bowtie_projections.skipping import notes_on_skipped, refuse_tables_with_skipped
@@ -238,11 +238,11 @@ class Views:
         """
         return self._answer(loop, asked)
 
-    def status(self, **asked: Unpack[CutAsked]) -> Result:
+    def status(self, **asked: Unpack[StatusAsked]) -> Result:
         """What is in the log, and which views can be answered.
 
         Args:
-            asked: ``known_at`` and ``position``.
+            asked: ``known_at``, ``position`` and ``tz``.
         """
         result = self._answer(status, asked)
         lag = self.lag()

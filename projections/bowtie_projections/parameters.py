@@ -14,7 +14,7 @@ from typing import Any, Literal, TypedDict
 from bowtie.fields import Stage
 from bowtie.stages import Definition
 
-__all__ = ["CutAsked", "FunnelAsked", "LoopAsked", "Moment", "StockAsked"]
+__all__ = ["CutAsked", "FunnelAsked", "LoopAsked", "Moment", "StatusAsked", "StockAsked"]
 
 #: A time with its zone, or a day; text of either.
 Moment = str | date | datetime
@@ -25,6 +25,12 @@ class CutAsked(TypedDict, total=False):
 
     known_at: Moment | None
     position: int | None
+
+
+class StatusAsked(CutAsked, total=False):
+    """What :meth:`bowtie_projections.Views.status` takes."""
+
+    tz: str
 
 
 class _Defined(CutAsked, total=False):

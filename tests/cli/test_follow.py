@@ -109,3 +109,13 @@ def test_strict_ends_with_one_line_that_names_the_event(run, store):
     assert "1 events could not be processed" in run("replay").out
     status = run("status", "--json").json
     assert status["skipped"] == 1
+
+
+def test_status_counts_the_days_and_months_of_a_zone(run, folder):
+    run("record", "acme", "touched", "channel=web", "direction=inbound",
+        "--at", "2026-01-31T23:30:00Z")  # fmt: skip
+    for tz, month in (("UTC", "2026-01"), ("Europe/Berlin", "2026-02")):
+        whole = run("status", "--tz", tz, "--json").json
+        assert [row["month"] for row in whole["parts"]["months"]["rows"]] == [month]
+        assert f" from {month}" in run("status", "--tz", tz).out
+        assert whole["parameters"] == {"tz": tz}

@@ -40,3 +40,15 @@ def test_what_can_not_be_answered(run, store):
     assert "no customer 'nobody'" in run("journey", "nobody", code=2).error
     assert "no time" in run("journey", "acme", "--as-of", "soon", code=2).error
     assert "comes with bowtie" in run("journey", "acme", "--definition", "b2c", code=2).error
+
+
+def test_a_day_ends_at_the_midnight_of_its_zone(run, store):
+    """The lead came on 2026-01-08 at 10:00 UTC: late on the 7th in Pago Pago."""
+    events = {
+        tz: len(
+            run("journey", "acme", "--as-of", "2026-01-07", "--tz", tz, "--json").json["events"]
+        )
+        for tz in ("UTC", "Pacific/Auckland", "Pacific/Pago_Pago")
+    }
+    assert events == {"UTC": 1, "Pacific/Auckland": 1, "Pacific/Pago_Pago": 2}
+    assert "no time zone" in run("journey", "acme", "--tz", "Mars", code=2).error

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from bowtie.stages import Definition
+from bowtie.times import zone
 from bowtie_projections import tables
+from bowtie_projections.localtime import local_day
 from bowtie_projections.results import Result
 from bowtie_projections.skipping import skipped_count
 from bowtie_projections.views.cut import Cut, Reader, counts
@@ -31,12 +34,13 @@ _COVERED = {
 _VALUES = ("contract_signed", "order_placed", "invoiced")
 
 
-def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
+def status(reader: Reader, cut: Cut, definition: Definition, *, tz: str = "UTC") -> Result:
     """What is in the log up to the cut's position.
 
     Args:
         reader: the read tables.
         cut: only its position counts.
+        tz: the zone of days and months.
         definition: the one stages are read by.
 
     Returns:
@@ -50,7 +54,7 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
     types = reader.fetch(_by(tables.events.c.type, "type", cut))
     parts = {
         "sources": reader.fetch(_by(tables.events.c.source, "source", cut)),
-        "months": reader.fetch(_by(_month(), "month", cut)),
+        "months": reader.fetch(_by(_month(tz), "month", cut)),
         "coverage": _coverage(reader, cut, overview["customers"]),
         "tables": reader.fetch(_sizes()),
         "views": _answerable(reader, cut, definition, types),
@@ -58,12 +62,12 @@ def status(reader: Reader, cut: Cut, definition: Definition) -> Result:
     return Result(
         "status",
         types,
-        sentence=_sentence(overview, reader, cut),
+        sentence=_sentence(overview, reader, cut, zone(tz)),
         notes=_notes(overview),
         sql=reader.statements,
         meta={
             "definition": definition.label,
-            "parameters": {},
+            "parameters": {"tz": tz},
             "position": cut.position,
             "as_of": None,
             "known_at": None,
@@ -107,8 +111,8 @@ def _by(column: sa.ColumnElement[Any], name: str, cut: Cut) -> sa.Select[Any]:
     )
 
 
-def _month() -> sa.ColumnElement[Any]:
-    day = sa.cast(sa.cast(tables.events.c.occurred_at, sa.Date()), sa.String())
+def _month(tz: str) -> sa.ColumnElement[Any]:
+    day = sa.cast(local_day(tables.events.c.occurred_at, tz), sa.String())
     return sa.func.substr(day, 1, 7)
 
 
@@ -197,12 +201,15 @@ def _costed_touches(reader: Reader, cut: Cut) -> bool:
     return bool(reader.fetch(number).column(0)[0].as_py())
 
 
-def _sentence(overview: dict[str, Any], reader: Reader, cut: Cut) -> str:
+def _sentence(overview: dict[str, Any], reader: Reader, cut: Cut, here: tzinfo) -> str:
     if not overview["events"]:
         return "The log is empty."
+    first, last = (
+        overview[name].replace(tzinfo=UTC).astimezone(here) for name in ("first_at", "last_at")
+    )
     return (
         f"{overview['customers']:,} customers and {overview['events']:,} events from"
-        f" {overview['first_at']:%Y-%m-%d} to {overview['last_at']:%Y-%m-%d}, up to position"
+        f" {first:%Y-%m-%d} to {last:%Y-%m-%d}, up to position"
         f" {cut.position:,}; the tables stand at {reader.position:,} and follow"
         f" {reader.definition}."
     )
