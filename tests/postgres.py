@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 import warnings
@@ -33,14 +34,39 @@ class PostgresServer:
         data: the folder of its data; None where the server isn't ours.
     """
 
-    def __init__(self, url: str, programs: Path | None = None, data: Path | None = None) -> None:
-        self.url, self.programs, self.data = url, programs, data
+    def __init__(
+        self,
+        url: str,
+        programs: Path | None = None,
+        data: Path | None = None,
+        user: str | None = None,
+    ) -> None:
+        self.url, self.programs, self.data, self._user = url, programs, data, user
 
     def execute(self, *statements: str) -> None:
         """Run statements, each by itself."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+    def end_sessions(self) -> None:
+        """Break all connections but this one."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+    def restart(self, mode: str) -> None:
+        """Stop it and start it again.
+
+        Args:
+            mode: ``fast`` breaks all connections; ``immediate`` is a crash, with a recovery.
+        """
+        assert self.programs is not None
+        assert self.data is not None, "the server isn't ours"
+        command = [str(self.programs / "pg_ctl"), "-w", "-D", str(self.data), "-m", mode]
+        command += ["-l", str(self.data / "log"), "restart"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=self._user)
 
     @contextmanager
     def schema(self) -> Iterator[str]:
@@ -90,7 +116,9 @@ def running_server() -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="bowtie-pg-"))
     handle = get_server(folder / "data", cleanup_mode="delete")
     try:
-        server = PostgresServer(handle.get_uri(), handle.bin_path, handle.pgdata)
+        server = PostgresServer(
+            handle.get_uri(), handle.bin_path, handle.pgdata, handle.system_user
+        )
         server.execute(*(f"ALTER SYSTEM SET {name} = off" for name in _FAST))
         server.execute("SELECT pg_reload_conf()")
         yield server

@@ -258,7 +258,8 @@ class PostgresTables(Tables):
         except psycopg.Error as error:
             raise explained(error, self.name) from error
         with connection:
-            connection.execute(_SESSION)
+            with explaining(self.name):
+                connection.execute(_SESSION)
             yield connection
 
 
