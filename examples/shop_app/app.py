@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
 
 from bowtie import errors
+from bowtie.sealing import is_sealed
 from shop_app.settings import Settings
 from shop_app.shop import CURRENCY, KeyReused, NotFound, Shop, SoldOut
 
@@ -133,7 +134,8 @@ def _add_routes(app: FastAPI) -> None:
         return {
             "customer": customer,
             "stage": record.stage,
-            "traits": record.traits,
+            # what was erased can't be opened any more
+            "traits": {k: None if is_sealed(v) else v for k, v in record.traits.items()},
             "events": [
                 {
                     "time": entry.event.occurred_at,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,9 +115,17 @@ class PageRun:
         self.page, self.folder = page, folder
         self.names: dict[str, object] = {"__name__": "__page__"}
         self.environment = _environment(data)
+        #: the groups of processes that the commands made
+        self._groups: list[int] = []
         (folder / "examples").symlink_to(root / "examples")
         if data is not None:
             (folder / "data").symlink_to(data)
+
+    def close(self) -> None:
+        """End what commands have left running, such as a server."""
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
     def run(self, block: Block) -> None:
         """Run one block; what differs from the page is an AssertionError that names the line."""
@@ -140,7 +150,7 @@ class PageRun:
         assert not failed, "".join(report)
 
     def _console(self, command: Command) -> None:
-        done = subprocess.run(
+        with subprocess.Popen(
             ["bash", "-c", command.text],
             cwd=self.folder,
             env=self.environment,
@@ -148,15 +158,20 @@ class PageRun:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+            start_new_session=True,
+        ) as process:
+            self._groups.append(process.pid)
+            try:
+                printed, _ = process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                self.close()
+                raise
         where = f"{self.page}:{command.line}: $ {command.text}"
-        assert done.returncode == command.exit_code, (
-            f"{where}\nended with {done.returncode}, not {command.exit_code}:\n{done.stdout}"
+        assert process.returncode == command.exit_code, (
+            f"{where}\nended with {process.returncode}, not {command.exit_code}:\n{printed}"
         )
-        assert not command.output or same_output(command.output, done.stdout), (
-            f"{where}\n--- the page says\n{command.output}\n--- it prints\n{done.stdout}"
+        assert not command.output or same_output(command.output, printed), (
+            f"{where}\n--- the page says\n{command.output}\n--- it prints\n{printed}"
         )
 
 

@@ -9,6 +9,7 @@ not matter. A comment `# exit code 3` in a command says how it ends.
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,6 @@ def test_the_examples_of(page, tmp_path, monkeypatch):
     if NEEDS_DATA in page.read_text("utf-8") and data is None:
         pytest.skip("the test data is not here: name its folder in BOWTIE_TEST_DATA")
     monkeypatch.chdir(tmp_path)
-    reader = PageRun(page, tmp_path, ROOT, data)
-    for block in runnable(page):
-        reader.run(block)
+    with closing(PageRun(page, tmp_path, ROOT, data)) as reader:
+        for block in runnable(page):
+            reader.run(block)

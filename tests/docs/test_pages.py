@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from tests.conftest import ROOT
@@ -120,6 +123,16 @@ def test_the_blocks_of_a_page_share_names_and_the_folder(reader, tmp_path):
 def test_what_differs_from_the_page_fails(reader, block):
     with pytest.raises(AssertionError):
         reader.run(block)
+
+
+def test_what_a_page_leaves_running_is_ended(reader, tmp_path):
+    reader.run(console("$ sleep 600 > log 2>&1 & echo $! > pid"))
+    pid = int((tmp_path / "pid").read_text())
+    os.kill(pid, 0)  # it runs
+    reader.close()
+    assert subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], text=True, capture_output=True, check=False
+    ).stdout.strip() in {"", "Z"}
 
 
 def test_a_traceback_names_the_line_of_the_page(reader):
