@@ -163,10 +163,10 @@ class PostgresQueries:
 
     def rewrite(self, table: str) -> None:
         """Write a table anew, so that its file holds no copy of what was deleted from it."""
-        rows = self.rows(f"SELECT * FROM {table}")
+        self.run(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM {table}")
         self.run(f"TRUNCATE {table}")
-        if rows:
-            self.run_many(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        self.run(f"INSERT INTO {table} SELECT * FROM kept")
+        self.run("DROP TABLE kept")
 
     def notify(self, channel: str) -> None:
         """Tell those who wait for changes, when the transaction commits."""
