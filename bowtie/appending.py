@@ -38,7 +38,7 @@ class Appender:
         self._secrets = store.secrets
         #: what a fact needs before it is appended; may be done ahead, in another thread
         self.stamp = Stamp(self._secrets.content)
-        self._memory = StreamMemory(store.master_key)
+        self._memory = StreamMemory(store.master_key_for)
         #: look ids up before inserting them; where none is expected, a clash shows at the insert
         self._look_first = store.head() > 0
         #: all ids of the store, as long as it was empty at first and nobody else has appended
@@ -89,7 +89,7 @@ class Appender:
         if connection is not None:
             # It may yet be rolled back, so nothing of it is remembered; and its caller may hold the
             # writer's lock already, so it must not queue behind threads that wait for that.
-            memory = StreamMemory(self._store.master_key)
+            memory = StreamMemory(self._store.master_key_for)
             with self._store.writing(connection, timeout) as tx:
                 return self._decide(tx, memory, facts, mode, also, look_up=_ids_of(facts))
         with self._turn(WAIT if timeout is None else timeout):

@@ -28,6 +28,7 @@ from bowtie.reader import Reader
 from bowtie.reading import DEFAULT_DEFINITION, Reading
 from bowtie.recording import as_recorded, command_facts, holds_sealed
 from bowtie.restoring import restore_log
+from bowtie.rotating import change_master_key
 from bowtie.sources import open_lines
 from bowtie.stages import load_definition
 from bowtie.stores import open_store
@@ -336,6 +337,20 @@ class Bowtie(Reading):
             lambda: self.linked_keys(customer, leave=leave),
             agreed,
         )
+
+    def change_master_key(self) -> int:
+        """Wrap all keys by a new master key, after which the old one opens nothing.
+
+        A new key is put into the key file; where the environment holds the master key, the new one
+        is taken from ``BOWTIE_NEW_MASTER_KEY``. A kill in between leaves one of the two working.
+
+        Returns:
+            How many customers' keys there are.
+
+        Raises:
+            SealedKeyMissing: the present key does not open all of them; nothing was changed.
+        """
+        return change_master_key(self.store)
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bowtie.codec import Fact, codec_for
 from bowtie.decoding import unwrap_key, wrap_key
@@ -27,8 +27,9 @@ class StreamMemory:
     It holds only while nobody else appends: the head that was left must be the head that is found.
     """
 
-    def __init__(self, master_key: bytes) -> None:
-        self._master_key = master_key
+    def __init__(self, master_key_for: Callable[[bytes | str | None], bytes]) -> None:
+        self._master_key_for = master_key_for
+        self._master_key = b""
         self._versions: dict[str, int] = {}
         self._ruled: dict[str, RuledStream] = {}
         self._keys: dict[str, bytes] = {}
@@ -68,6 +69,8 @@ class StreamMemory:
 
     def _learn_keys(self, tx: Writing, facts: Sequence[Fact]) -> None:
         streams = {fact.stream for fact in facts if fact.personal is not None}
+        if streams:  # another process may have changed the master key
+            self._master_key = self._master_key_for(tx.meta("store_key"))
         unknown = [stream for stream in streams.difference(self._keys) if not self.is_new(stream)]
         for stream, wrapped in tx.keys(sorted(unknown)).items() if unknown else ():
             key = unwrap_key(self._master_key, wrapped, stream)

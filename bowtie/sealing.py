@@ -14,6 +14,8 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -23,6 +25,7 @@ from bowtie.errors import SealedKeyMissing, StoreReadOnly
 
 __all__ = [
     "MASTER_KEY_VARIABLE",
+    "NEW_MASTER_KEY_VARIABLE",
     "SEALED_PREFIX",
     "StoreKeys",
     "is_sealed",
@@ -34,12 +37,16 @@ __all__ = [
 
 #: The environment variable that may hold the master key: 32 bytes as base64.
 MASTER_KEY_VARIABLE = "BOWTIE_MASTER_KEY"
+#: The environment variable that holds the next master key while it is changed.
+NEW_MASTER_KEY_VARIABLE = "BOWTIE_NEW_MASTER_KEY"
 #: What a sealed value begins with wherever it leaves the store unopened.
 SEALED_PREFIX = "sealed:1:"
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+#: What a wrapped store key is bound to.
+_STORE_KEY = "store key"
 
 
 def seal(key: bytes, plain: str, context: str) -> str:
@@ -96,6 +103,21 @@ def new_key() -> bytes:
     return secrets.token_bytes(_KEY_BYTES)
 
 
+def wrap_store_key(master: bytes, key: bytes) -> bytes:
+    """A store's own key, wrapped by the master key."""
+    return wrap(master, key, _STORE_KEY)
+
+
+def open_store_key(master: bytes, wrapped: object) -> bytes | None:
+    """A store's own key; None where the master key is another one."""
+    if not isinstance(wrapped, bytes):
+        return None
+    try:
+        return unwrap(master, wrapped, _STORE_KEY)
+    except InvalidTag:
+        return None
+
+
 class StoreKeys:
     """The keys derived from one store's own key: for content, aliases and parked lines."""
 
@@ -118,12 +140,50 @@ def key_file(store_path: Path) -> Path:
     return store_path.with_name(store_path.name + ".key")
 
 
-def load_master_key(store_path: Path | None) -> bytes:
+def next_key_file(store_path: Path) -> Path:
+    """Where the next master key lies while it is changed."""
+    return store_path.with_name(store_path.name + ".key.next")
+
+
+def load_master_key(
+    store_path: Path | None, opens: Callable[[bytes], bool] = lambda key: True
+) -> bytes:
     """The master key, from the environment or the key file.
+
+    Where a change of the key was killed halfway, it is the next one that opens the store: then that
+    is the key, and a key file is put in its place.
+
+    Args:
+        store_path: beside which the key file lies.
+        opens: whether a key is that of the store.
 
     Raises:
         SealedKeyMissing: neither is there, or what is there is no key.
     """
+    key = _present_key(store_path)
+    if opens(key):
+        return key
+    following = next_key(store_path)
+    if following is None or not opens(following):
+        return key
+    if store_path is not None and MASTER_KEY_VARIABLE not in os.environ:
+        with suppress(OSError):  # whoever may write there will
+            os.replace(next_key_file(store_path), key_file(store_path))  # noqa: PTH105
+    return following
+
+
+def next_key(store_path: Path | None) -> bytes | None:
+    """The key that is to be the master key, where a change of it has begun."""
+    if MASTER_KEY_VARIABLE in os.environ:
+        text = os.environ.get(NEW_MASTER_KEY_VARIABLE)
+        return None if text is None else _key_of(text, NEW_MASTER_KEY_VARIABLE)
+    if store_path is None or not next_key_file(store_path).exists():
+        return None
+    path = next_key_file(store_path)
+    return _key_of(path.read_text("utf-8", "replace"), str(path))
+
+
+def _present_key(store_path: Path | None) -> bytes:
     text = os.environ.get(MASTER_KEY_VARIABLE)
     where = f"the environment variable {MASTER_KEY_VARIABLE}"
     if text is None and store_path is not None:
@@ -142,8 +202,12 @@ def load_master_key(store_path: Path | None) -> bytes:
                 " restore that file from its backup (personal fields can't be read or written"
                 " without it)"
             ) from error
+    return _key_of(text or "", where)
+
+
+def _key_of(text: str, where: str) -> bytes:
     try:
-        key = base64.b64decode((text or "").strip(), validate=True)
+        key = base64.b64decode(text.strip(), validate=True)
     except ValueError:  # no base64, or not even ASCII
         key = b""
     if len(key) != _KEY_BYTES:
@@ -164,12 +228,8 @@ def make_master_key(store_path: Path | None) -> bytes:
     key = new_key()
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IRUSR | stat.S_IWUSR)
+        write_key(draft, key)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(base64.b64encode(key) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
             os.link(draft, path)  # all or nothing, and only one process wins
         finally:
             draft.unlink()
@@ -178,3 +238,12 @@ def make_master_key(store_path: Path | None) -> bytes:
     except OSError as error:
         raise StoreReadOnly(f"can't write the key file {path}: {error.strerror}") from error
     return key
+
+
+def write_key(path: Path, key: bytes) -> None:
+    """Write a key to a file that only its owner can read, and see that it is on the disk."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IRUSR | stat.S_IWUSR)
+    with os.fdopen(handle, "wb") as file:
+        file.write(base64.b64encode(key) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

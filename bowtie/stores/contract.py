@@ -188,6 +188,9 @@ class Writing(Protocol):
     def insert_keys(self, rows: Sequence[tuple[str, bytes]]) -> None:
         """Keep streams' wrapped keys; a new one takes the place of the old."""
 
+    def all_keys(self) -> dict[str, bytes]:
+        """The wrapped keys of all streams."""
+
     def delete_keys(self, streams: Sequence[str]) -> int:
         """Destroy streams' keys for ever; how many there were."""
 
@@ -262,7 +265,13 @@ class Store(Protocol):
 
     @property
     def master_key(self) -> bytes:
-        """The key that wraps the others."""
+        """The key that wraps the others; not to be asked for while a transaction is open."""
+
+    def master_key_for(self, wrapped: bytes | str | None) -> bytes:
+        """The master key that wraps the store's own key so; read again where it was changed."""
+
+    def use_master_key(self, master: bytes, wrapped: bytes) -> None:
+        """Go on with another master key, which now wraps the store's own key so."""
 
     @property
     def secrets(self) -> StoreKeys:

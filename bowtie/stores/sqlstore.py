@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from cryptography.exceptions import InvalidTag
-
 from bowtie.errors import SealedKeyMissing, StoreError, StoreNewer, StoreOlder, StoreReadOnly
 from bowtie.sealing import (
     MASTER_KEY_VARIABLE,
@@ -21,8 +19,8 @@ from bowtie.sealing import (
     load_master_key,
     make_master_key,
     new_key,
-    unwrap,
-    wrap,
+    open_store_key,
+    wrap_store_key,
 )
 from bowtie.stores.contract import (
     CommitRow,
@@ -40,7 +38,6 @@ __all__ = ["LOCK_TIMEOUT", "SqlStore"]
 
 #: Seconds that a writer waits for the others, unless it says.
 LOCK_TIMEOUT = 30.0
-_STORE_KEY = "store key"
 #: How often a reader that waits for new events looks, in seconds.
 _POLL = 0.02
 
@@ -59,6 +56,8 @@ class SqlStore(ABC):
         self._found = SCHEMA_VERSION
         self._secrets: StoreKeys | None = None
         self._master: bytes | None = None
+        #: the store's own key, as the master key at hand wraps it
+        self._wrapped: bytes | str | None = None
 
     # -- what each database does in its own way -----------------------------------------------
 
@@ -111,7 +110,8 @@ class SqlStore(ABC):
                     f" set {MASTER_KEY_VARIABLE}"
                 ) from None
         self._master = make_master_key(place)
-        return {"store_id": self.store_id, "store_key": wrap(self._master, new_key(), _STORE_KEY)}
+        self._wrapped = wrap_store_key(self._master, new_key())
+        return {"store_id": self.store_id, "store_key": self._wrapped}
 
     def _check_meta(self) -> None:
         """See that it is a store that this code can read."""
@@ -131,9 +131,20 @@ class SqlStore(ABC):
     @property
     def master_key(self) -> bytes:
         """The key that wraps the others; from the environment or the key file."""
-        if self._master is None:
-            self._master = load_master_key(self.key_place)
+        return self.master_key_for(self.meta().get("store_key"))
+
+    def master_key_for(self, wrapped: bytes | str | None) -> bytes:
+        """The master key that wraps the store's own key so; read again where it was changed."""
+        if self._master is None or wrapped != self._wrapped:
+            self._master = load_master_key(
+                self.key_place, lambda key: open_store_key(key, wrapped) is not None
+            )
+            self._wrapped = wrapped
         return self._master
+
+    def use_master_key(self, master: bytes, wrapped: bytes) -> None:
+        """Go on with another master key, which now wraps the store's own key so."""
+        self._master, self._wrapped = master, wrapped
 
     @property
     def secrets(self) -> StoreKeys:
@@ -146,12 +157,12 @@ class SqlStore(ABC):
             wrapped = self.meta()["store_key"]
             if not isinstance(wrapped, bytes):
                 raise StoreError(f"{self.url}: the store's key is damaged; restore from a backup")
-            try:
-                self._secrets = StoreKeys(unwrap(self.master_key, wrapped, _STORE_KEY))
-            except InvalidTag:
+            key = open_store_key(self.master_key_for(wrapped), wrapped)
+            if key is None:
                 raise SealedKeyMissing(
                     f"the master key at hand is not the one of {self.url}: restore its key file"
-                ) from None
+                )
+            self._secrets = StoreKeys(key)
         return self._secrets
 
     def keys(self, streams: Iterable[str] | None = None) -> dict[str, bytes]:

@@ -172,6 +172,10 @@ class SqlWriting:
             rows,
         )
 
+    def all_keys(self) -> dict[str, bytes]:
+        """The wrapped keys of all streams."""
+        return dict(self._queries.rows("SELECT stream, wrapped FROM bowtie_keys"))
+
     def delete_keys(self, streams: Sequence[str]) -> int:
         """Destroy streams' keys for ever; how many there were."""
         named, names = self._queries.listed(streams)
@@ -182,7 +186,7 @@ class SqlWriting:
 
         Pages that were split or merged long ago may still hold one where no row is.
         """
-        for table in ("bowtie_keys", "bowtie_parked"):
+        for table in ("bowtie_keys", "bowtie_parked", "bowtie_meta"):
             self._queries.rewrite(table)
 
     def any_forgotten(self) -> bool:

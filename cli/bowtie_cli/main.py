@@ -31,6 +31,7 @@ COMMANDS = (
     LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
     LazyCommand("parked", "parked", "List what was refused, try it again, or drop it."),
     LazyCommand("forget", "forget", "Destroy a customer's personal data for ever."),
+    LazyCommand("keys", "keys", "Change the master key."),
     LazyCommand("verify", "verify", "Check the log, and the read tables against it."),
     LazyCommand("demo", "demo", "Write a believable event log with known truths in it."),
 )
