@@ -178,8 +178,7 @@ class PostgresStore(SqlStore):
                     b"BEGIN ISOLATION LEVEL READ COMMITTED;" + self._lock_statement(timeout)
                 )
                 yield queries
-                queries.notify(self._channel)
-                connection.execute("COMMIT")
+                queries.commit(self._channel)
             except BaseException:
                 with suppress(psycopg.Error):  # a broken connection has rolled back by itself
                     connection.execute("ROLLBACK")

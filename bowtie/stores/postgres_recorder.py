@@ -110,17 +110,22 @@ class PostgresQueries:
         self._cursor: psycopg.Cursor[TupleRow] = connection.cursor(
             row_factory=tuple_row, binary=True
         )
+        #: few rows to insert, which go out together: each answer waited for is time lost
+        self._waiting: list[tuple[bytes | sql.Composed, Sequence[object]]] = []
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
+        self._write()
         return self._cursor.execute(self._translate(sql), values).fetchall()
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement; how many rows it changed."""
+        self._write()
         return self._cursor.execute(self._translate(sql), values).rowcount
 
     def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row."""
+        self._write()
         self._cursor.executemany(self._translate(sql), rows)
 
     def listed(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
@@ -145,14 +150,13 @@ class PostgresQueries:
             return
         names = ", ".join(name for name, _ in columns)
         types = [_SQL_TYPES[kind] for _, kind in columns]
+        if len(rows) < _COPY_FROM:
+            arrays = ", ".join(f"?::{one}[]" for one in types)
+            into = self._translate(f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})")
+            self._waiting.append((into, [list(column) for column in zip(*rows, strict=True)]))
+            return
+        self._write()
         try:
-            if len(rows) < _COPY_FROM:
-                arrays = ", ".join(f"?::{one}[]" for one in types)
-                self.run(
-                    f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})",
-                    [list(column) for column in zip(*rows, strict=True)],
-                )
-                return
             into = self._translate(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)")
             with self._cursor.copy(into) as copy:
                 copy.set_types(types)
@@ -170,7 +174,26 @@ class PostgresQueries:
 
     def notify(self, channel: str) -> None:
         """Tell those who wait for changes, when the transaction commits."""
-        self._cursor.execute(sql.SQL("NOTIFY {}").format(sql.Identifier(channel)))
+        self._waiting.append((sql.SQL("NOTIFY {}").format(sql.Identifier(channel)), ()))
+        self._write()
+
+    def commit(self, channel: str) -> None:
+        """End the transaction, and tell those who wait for changes."""
+        self._waiting.append((sql.SQL("NOTIFY {}").format(sql.Identifier(channel)), ()))
+        self._waiting.append((b"COMMIT", ()))
+        self._write()
+
+    def _write(self) -> None:
+        """Send what waits, all at once."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        try:
+            with self.connection.pipeline():
+                for statement, values in waiting:
+                    self.connection.execute(statement, values)
+        except UniqueViolation as error:
+            raise Taken(error.diag.message_primary) from error
 
     def meta_out(self, value: bytes | str) -> bytes | str:
         """A value as the database keeps it: as text."""
