@@ -10,15 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from bowtie import Bowtie
 from bowtie_projections import tables_of
 from bowtie_projections.replay import replay
+from tests.faults.killing import ROUNDS
 from tests.faults.test_killed_replay import rows_of
 
-#: Kills in a run; ``make test-all`` tries as many as a year would.
-KILLS = 100 if settings.get_current_profile_name() == "thorough" else 3
+#: As often as the other kinds of work are killed.
+KILLS = ROUNDS
 WRITERS, EVENTS = 8, 40
 
 _WRITER = """
@@ -46,9 +46,12 @@ def _follow(url: str) -> subprocess.Popen[bytes]:
     return _start("-m", "bowtie_cli", "--store", url, "replay", "--follow", "--poll", "0", "--json")
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store, its tables in the database that goes with it."""
     found = f"sqlite:///{tmp_path / 'journeys.db'}"
+    if request.param == "postgresql":
+        found = request.getfixturevalue("postgres_url")
     Bowtie.open(found).close()
     return found
 
@@ -58,18 +61,17 @@ def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     process.communicate(timeout=60)
 
 
-def _equal_a_rebuild(url: str, tmp_path: Path) -> int:
+def _equal_a_rebuild(url: str) -> int:
     """How many events the tables hold, all of them as a rebuild makes them."""
     with Bowtie.open(url) as engine:
         tables = tables_of(None, engine)
-        fresh = tables_of(tmp_path / "fresh.duckdb", engine)
-        replay(engine.store, fresh, engine.definition)
         found = rows_of(tables)
-        assert found == rows_of(fresh)
+        replay(engine.store, tables, engine.definition, rebuild=True)
+        assert found == rows_of(tables)
     return len(found["events"])
 
 
-def test_eight_writers_and_no_event_is_missed(url: str, tmp_path: Path) -> None:
+def test_eight_writers_and_no_event_is_missed(url: str) -> None:
     """The follower alone brings the tables to the end; then they equal a rebuild."""
     follower = _follow(url)
     writers = [_start("-c", _WRITER, url, f"w{number}", str(EVENTS)) for number in range(WRITERS)]
@@ -85,7 +87,7 @@ def test_eight_writers_and_no_event_is_missed(url: str, tmp_path: Path) -> None:
             time.sleep(0.1)
     _end(follower, signal.SIGTERM)
     assert follower.returncode == 0
-    assert _equal_a_rebuild(url, tmp_path) == head == WRITERS * (EVENTS + EVENTS // 7)
+    assert _equal_a_rebuild(url) == head == WRITERS * (EVENTS + EVENTS // 7)
 
 
 def test_a_follower_killed_at_any_moment_is_followed_by_the_next(url: str, tmp_path: Path) -> None:
@@ -105,6 +107,6 @@ def test_a_follower_killed_at_any_moment_is_followed_by_the_next(url: str, tmp_p
     assert last.stdout is not None
     last.stdout.readline()
     _end(last, signal.SIGINT)
-    assert _equal_a_rebuild(url, tmp_path) > 0
+    assert _equal_a_rebuild(url) > 0
     left = {path.name for path in tmp_path.iterdir() if path.suffix in (".next", ".wal")}
     assert not left
