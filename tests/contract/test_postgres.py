@@ -164,6 +164,25 @@ class TestWhatCanBeWrong:
         finally:
             postgres_server.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
+    def test_who_may_write(self, postgres_url: str, postgres_server: PostgresServer) -> None:
+        """What the docs say that a writer needs is enough."""
+        schema = PostgresUrl.parse(postgres_url).schema
+        with Bowtie.open(postgres_url) as engine:
+            engine.record("acme", TOUCH)
+        role = f"writer_{schema}"
+        postgres_server.execute(
+            f"CREATE ROLE {role} LOGIN",
+            f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        )
+        try:
+            with Bowtie.open(postgres_url.replace("postgres:@", f"{role}@")) as engine:
+                engine.record("acme", TraitsObserved(traits={"email": "ada@example.org"}))
+                report = engine.ingest(BytesIO(log(wire("1"), b"{ bad")))
+                assert (report.appended, report.parked) == (1, 1)
+        finally:
+            postgres_server.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
     def test_a_key_that_is_gone(self, postgres_url: str, key_folder: Path) -> None:
         with Bowtie.open(postgres_url) as engine:
             engine.record("acme", TOUCH)
