@@ -48,6 +48,12 @@ _SESSION = (
     b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET jit = off; SET enable_nestloop = off;"
     b" SET work_mem = '64MB'"
 )
+#: And that of a build. How common a text is helps no view: a glance at each table will do. Its
+#: pieces need not reach the disk one by one: the swap waits for all of them.
+_BUILDING = (
+    b"SET default_statistics_target = 10; SET synchronous_commit = off;"
+    b" SET maintenance_work_mem = '256MB'"
+)
 _RETRY = 0.05
 #: How often a reader begins anew because its build was removed before it could be kept.
 _TRIES = 20
@@ -157,8 +163,7 @@ class PostgresTables(Tables):
             _look_into(connection, build)
             writing.create()
         connection.execute(f"SET search_path = {quoted(build)}".encode())
-        # how common a text is helps no view: a glance at each table will do
-        connection.execute(b"SET default_statistics_target = 10")
+        connection.execute(_BUILDING)
         if copy and used is not None:
             with writing.transaction():
                 # nothing is added to those in use meanwhile: the copy stands at one position
@@ -181,6 +186,7 @@ class PostgresTables(Tables):
                     used = self._builds.current(connection)
                     if used is not None and beaten(self._standing_of(connection, used, build)):
                         raise Overtaken(f"{self.name} was brought further meanwhile: try again")
+                    connection.execute(b"SET LOCAL synchronous_commit = on")
                     connection.execute(f"SET LOCAL lock_timeout = {_SWAP_WAIT}".encode())
                     self._builds.point_views(connection, build)
                 return

@@ -1,0 +1,89 @@
+"""Every view, asked in many ways of the demo's log: DuckDB and PostgreSQL answer the same."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from bowtie import Bowtie
+from bowtie.demo import Demo
+from bowtie_projections import Views
+from bowtie_projections.verifying import verify_tables
+
+ASKED: list[tuple[str, dict[str, Any]]] = [
+    ("status", {}),
+    ("status", {"position": 1500}),
+    ("stock", {"by": ["channel", "industry"], "top": 2}),
+    ("stock", {"lost_after": "60d", "as_of": "2025-06-30"}),
+    ("stock", {"position": 1500, "by": ["trait.region"]}),
+    ("funnel", {"by": ["channel"], "cohort": "month"}),
+    ("funnel", {"position": 1500, "by": ["channel", "campaign"], "cohort": "quarter", "top": 3}),
+    ("funnel", {"cycles": True, "skipped": "impute", "within": "30d", "by": ["company_size"]}),
+    ("funnel", {"cohort_stage": "commitment", "by": ["motion", "offering", "partner"]}),
+    ("funnel", {"lost_after": "90d", "cohort": "week", "tz": "America/New_York"}),
+    ("funnel", {"definition": "shop/1", "cohort": "day", "tz": "Europe/Berlin"}),
+    ("funnel", {"customers": "selection:lost", "by": ["channel"], "cohort": "year"}),
+    ("funnel", {"customers": "awareness:reached"}),
+    ("loop", {}),
+    ("loop", {"time_zero": "lead", "horizon": "90d", "position": 1500, "threshold": 100}),
+    ("loop", {"horizon": "180d", "value": "contribution", "costs_complete": True}),
+    ("loop", {"tz": "Asia/Tokyo", "backfill_gap": "1d", "top": 0.1, "include_truncated": True}),
+    ("compare", {"before": "b2b/1", "after": "shop/1"}),
+    ("compare", {"before": "b2b/1", "after": "shop/1", "who": True}),
+]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, postgres_server):
+    """The views of one store, over tables in either database."""
+    folder = tmp_path_factory.mktemp("agree")
+    Demo(customers=150).write(folder / "demo.jsonl.gz")
+    with (
+        postgres_server.schema() as url,
+        Bowtie.open(f"sqlite:///{folder / 'b.db'}", create=True) as engine,
+    ):
+        engine.ingest(folder / "demo.jsonl.gz")
+        yield Views.open(engine), Views.open(engine, url)
+
+
+def same(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+@pytest.mark.parametrize(("name", "parameters"), ASKED, ids=lambda value: str(value)[:60])
+def test_answers_are_the_same(both, name, parameters):
+    one, other = (getattr(views, name)(**parameters) for views in both)
+    assert same(one.to_dict(), other.to_dict())
+    tables = [
+        [answer.to_arrow(), *(p.to_arrow() for p in answer.parts.values())]
+        for answer in (one, other)
+    ]
+    assert [table.schema for table in tables[0]] == [table.schema for table in tables[1]]
+
+
+def test_files_are_the_same_to_the_byte(both, tmp_path):
+    made = []
+    for views in both:
+        rows = views.funnel(by=["channel"], cohort="quarter").to_arrow()
+        rows_of_sql = views.sql("SELECT * FROM touched ORDER BY position").to_arrow()
+        pq.write_table(rows, tmp_path / "rows")
+        pq.write_table(rows_of_sql, tmp_path / "sql")
+        made.append([(tmp_path / name).read_bytes() for name in ("rows", "sql")])
+    assert made[0] == made[1]
+
+
+def test_tables_in_postgresql_are_verified_against_a_replay(both):
+    views = both[1]
+    engine = views.engine
+    assert list(verify_tables(engine.store, views.tables, engine.definition)) == []
