@@ -59,6 +59,8 @@ class StreamMemory:
             self._ruled.clear()
         if len(self._keys) > _MAX_KEYS:
             self._keys.clear()
+        if len(facts) <= _A_FEW:
+            tx.ahead(sorted({fact.stream for fact in facts}), [fact.id_hash for fact in facts])
         if not self._complete:
             unknown = {fact.stream for fact in facts}.difference(self._versions)
             if unknown:

@@ -125,6 +125,14 @@ class Writing(Protocol):
     #: the seal of the transaction before this one; None in an empty store, or where there is none
     last_seal: bytes | None
 
+    def ahead(self, streams: Sequence[str], hashes: Sequence[bytes]) -> None:
+        """Get ready to be asked for the versions, keys and ids of a command, one by one.
+
+        Args:
+            streams: sorted.
+            hashes: of ids.
+        """
+
     def versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream that exists."""
 
@@ -151,14 +159,16 @@ class Writing(Protocol):
         """Append (stream, version, topic, state) rows; positions follow the head without gaps.
 
         Raises:
-            Taken: a version is there already; the transaction can only be rolled back.
+            Taken: a version is there already; the transaction can only be rolled back. Raised here,
+                or at the latest when the transaction ends.
         """
 
     def insert_ids(self, rows: Mapping[bytes, tuple[int, bytes]]) -> None:
         """Take ids: position and content by hash.
 
         Raises:
-            Taken: one of them is taken; the transaction can only be rolled back.
+            Taken: one of them is taken; the transaction can only be rolled back. Raised here, or at
+                the latest when the transaction ends.
         """
 
     def set_ids(self, rows: Mapping[bytes, IdRow]) -> None:

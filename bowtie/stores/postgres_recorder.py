@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow, tuple_row
 from bowtie.stores.contract import Taken
 from bowtie.stores.postgres_connections import Connection, PostgresConnections
 from bowtie.stores.postgres_url import PostgresUrl
-from bowtie.stores.queries import Row
+from bowtie.stores.queries import Asking, Row
 from bowtie.stores.tables import columns_of, tables_for
 
 __all__ = ["Datastore", "PostgresQueries", "Recorder", "Translator"]
@@ -112,19 +112,40 @@ class PostgresQueries:
         )
         #: few rows to insert, which go out together: each answer waited for is time lost
         self._waiting: list[tuple[bytes | sql.Composed, Sequence[object]]] = []
+        #: what was asked ahead, until something is written
+        self._answers: dict[tuple[str, str], list[Row]] = {}
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
+        if self._answers:
+            answer = self._answers.pop((sql, repr(values)), None)
+            if answer is not None:
+                return answer
         self._write()
         return self._cursor.execute(self._translate(sql), values).fetchall()
 
+    def ahead(self, asked: Sequence[Asking]) -> None:
+        """Ask several queries in one round."""
+        self._write()
+        cursors = []
+        with self.connection.pipeline():
+            for text, values in asked:
+                cursor = self.connection.cursor(row_factory=tuple_row, binary=True)
+                cursors.append(cursor.execute(self._translate(text), values))
+        self._answers = {
+            (text, repr(values)): cursor.fetchall()
+            for (text, values), cursor in zip(asked, cursors, strict=True)
+        }
+
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement; how many rows it changed."""
+        self._answers.clear()
         self._write()
         return self._cursor.execute(self._translate(sql), values).rowcount
 
     def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row."""
+        self._answers.clear()
         self._write()
         self._cursor.executemany(self._translate(sql), rows)
 
@@ -148,6 +169,7 @@ class PostgresQueries:
     def _insert(self, table: str, columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> None:
         if not rows:
             return
+        self._answers.clear()
         names = ", ".join(name for name, _ in columns)
         types = [_SQL_TYPES[kind] for _, kind in columns]
         if len(rows) < _COPY_FROM:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
-__all__ = ["Queries", "Row", "head_of"]
+__all__ = ["Asking", "Queries", "Row", "head_of"]
 
 Row = tuple[Any, ...]
+#: A query and its values.
+Asking = tuple[str, Sequence[Any]]
 
 
 class Queries(Protocol):
@@ -22,8 +24,14 @@ class Queries(Protocol):
     #: all topics, newline between them, and all states of some events, in order, as bytes
     CONCATENATED: ClassVar[str]
 
+    def first(self, sql: str) -> Row:
+        """What the first query of a transaction gives, in one row; it may begin with it."""
+
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
+
+    def ahead(self, asked: Sequence[Asking]) -> None:
+        """Prepare the answers of several queries, which :meth:`rows` is about to ask."""
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement; how many rows it changed."""
@@ -41,14 +49,14 @@ class Queries(Protocol):
         """Append rows after a position.
 
         Raises:
-            Taken: a version is there already.
+            Taken: a version is there already; here, or at the latest when the transaction ends.
         """
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows of all the table's columns.
 
         Raises:
-            Taken: a key is there already.
+            Taken: a key is there already; here, or at the latest when the transaction ends.
         """
 
     def rewrite(self, table: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteDatastore
 
 from bowtie.stores.contract import Taken
-from bowtie.stores.queries import Row
+from bowtie.stores.queries import Asking, Row
 from bowtie.stores.sqlstore import LOCK_TIMEOUT
 from bowtie.stores.tables import tables_for
 
@@ -118,9 +118,17 @@ class SqliteQueries:
         self.cursor = cursor
         cursor.row_factory = None
 
+    def first(self, sql: str) -> Row:
+        """What the first query of a transaction gives, in one row."""
+        row: Row = self.cursor.execute(sql).fetchone()
+        return row
+
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
         return self.cursor.execute(sql, values).fetchall()
+
+    def ahead(self, asked: Sequence[Asking]) -> None:
+        """Nothing: no answer has far to come."""
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement; how many rows it changed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bowtie.stores.contract import CommitRow, IdRow, Snapshot, StoredState
-from bowtie.stores.queries import Queries
+from bowtie.stores.queries import Asking, Queries
 from bowtie.times import now_micros
 
 __all__ = ["STATE", "SqlWriting"]
@@ -17,6 +17,7 @@ STATE = (
     "  ORDER BY last_position LIMIT 1) FROM stored_events e"
 )
 _AT_ONCE = 10_000
+_ANY_FORGOTTEN = "SELECT 1 FROM bowtie_forgotten LIMIT 1"
 _NEWEST = "FROM bowtie_commits ORDER BY last_position DESC LIMIT 1"
 
 
@@ -25,7 +26,7 @@ class SqlWriting:
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
-        ((version, head, last, seal),) = queries.rows(
+        version, head, last, seal = queries.first(
             f"SELECT {queries.VERSION}, (SELECT max(rowid) FROM stored_events),"
             f" (SELECT recorded_at {_NEWEST}), (SELECT seal {_NEWEST})"
         )
@@ -40,14 +41,33 @@ class SqlWriting:
 
     # -- events -------------------------------------------------------------------------------
 
+    def ahead(self, streams: Sequence[str], hashes: Sequence[bytes]) -> None:
+        """Ask at once what a command will ask one by one."""
+        self._queries.ahead(
+            [
+                self._asking_versions(streams),
+                self._asking_keys(streams),
+                self._asking_ids(hashes),
+                (_ANY_FORGOTTEN, ()),
+            ]
+        )
+
+    def _asking_versions(self, streams: Sequence[str]) -> Asking:
+        table, values = self._queries.each(streams)
+        newest = "(SELECT max(originator_version) FROM stored_events WHERE originator_id = value)"
+        return f"SELECT value, {newest} FROM {table}", values
+
+    def _asking_keys(self, streams: Sequence[str]) -> Asking:
+        named, names = self._queries.listed(streams)
+        return f"SELECT * FROM bowtie_keys WHERE stream {named}", names
+
+    def _asking_ids(self, hashes: Sequence[bytes]) -> Asking:
+        among, values = self._queries.listed(sorted(hashes))
+        return f"SELECT hash, position, content FROM bowtie_ids WHERE hash {among}", values
+
     def versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream that exists."""
-        table, values = self._queries.each(streams)
-        rows = self._queries.rows(
-            "SELECT value, (SELECT max(originator_version) FROM stored_events"
-            f" WHERE originator_id = value) FROM {table}",
-            values,
-        )
+        rows = self._queries.rows(*self._asking_versions(streams))
         return {row[0]: row[1] for row in rows if row[1] is not None}
 
     def state_at(self, position: int) -> StoredState:
@@ -97,10 +117,7 @@ class SqlWriting:
         """Those of the ids that are taken."""
         found: dict[bytes, IdRow] = {}
         for start in range(0, len(hashes), _AT_ONCE):
-            among, values = self._queries.listed(sorted(hashes[start : start + _AT_ONCE]))
-            rows = self._queries.rows(
-                f"SELECT hash, position, content FROM bowtie_ids WHERE hash {among}", values
-            )
+            rows = self._queries.rows(*self._asking_ids(hashes[start : start + _AT_ONCE]))
             found.update({row[0]: IdRow(row[1], row[2]) for row in rows})
         return found
 
@@ -160,12 +177,13 @@ class SqlWriting:
 
     def keys(self, streams: Sequence[str]) -> dict[str, bytes]:
         """The wrapped keys of those streams that have one."""
-        named, names = self._queries.listed(streams)
-        rows = self._queries.rows(f"SELECT * FROM bowtie_keys WHERE stream {named}", names)
+        rows = self._queries.rows(*self._asking_keys(streams))
         return {row[0]: row[1] for row in rows}
 
     def insert_keys(self, rows: Sequence[tuple[str, bytes]]) -> None:
         """Keep streams' wrapped keys; a new one takes the place of the old."""
+        if not rows:
+            return
         self._queries.run_many(
             "INSERT INTO bowtie_keys VALUES (?, ?)"
             " ON CONFLICT (stream) DO UPDATE SET wrapped = excluded.wrapped",
@@ -191,7 +209,7 @@ class SqlWriting:
 
     def any_forgotten(self) -> bool:
         """Whether anyone was forgotten."""
-        return bool(self._queries.rows("SELECT 1 FROM bowtie_forgotten LIMIT 1"))
+        return bool(self._queries.rows(_ANY_FORGOTTEN))
 
     def forgotten(self, subjects: Sequence[str]) -> set[str]:
         """Those of the subjects (their hashes) that were forgotten."""
