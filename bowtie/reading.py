@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from bowtie.decoding import Decoder, unwrap_key
 from bowtie.envelope import Recorded
 from bowtie.errors import NotReached
 from bowtie.events import PERSONAL_NAMES
+from bowtie.identity import Links
 from bowtie.records import JourneyRecord, journey_record
 from bowtie.stages import Definition, load_definition
 from bowtie.stores import Store, StoredState
 from bowtie.subscribing import followed
-from bowtie.times import moment, zone
+from bowtie.times import moment, to_micros, zone
 
 __all__ = ["DEFAULT_DEFINITION", "Reading"]
 
@@ -51,10 +54,10 @@ class Reading:
         definition: Definition | None = None,
         tz: str = "UTC",
     ) -> JourneyRecord:
-        """What is known of one customer, now or then.
+        """What is known of one customer, now or then, under all keys that are linked with theirs.
 
         Args:
-            customer: the key.
+            customer: any of the keys.
             as_of: the world as it was then: what happened later is left out.
             known_at: what this store had been told by then.
             definition: of the stages; the store's default unless given.
@@ -63,16 +66,28 @@ class Reading:
         Raises:
             UnknownName: the store has no event of that customer, or there is no such zone.
         """
-        stream = f"customer/{unicodedata.normalize('NFC', customer)}"
-        decode, here = self._decoder({stream}), zone(tz)
-        return journey_record(
+        here = zone(tz)
+        known = None if known_at is None else moment(known_at, end_of_day=True, tz=here)
+        own = unicodedata.normalize("NFC", customer)
+        keys = self._links.keys(own, None if known is None else to_micros(known))
+        streams = [f"customer/{key}" for key in keys]
+        decode = self._decoder(set(streams))
+        record = journey_record(
             customer,
-            [decode(stored) for stored in self.store.stream(stream)],
+            [decode(stored) for stream in streams for stored in self.store.stream(stream)],
             definition or self.definition,
             None if as_of is None else moment(as_of, end_of_day=True, tz=here),
-            None if known_at is None else moment(known_at, end_of_day=True, tz=here),
+            known,
             tz=tz,
         )
+        if len(keys) == 1:
+            return record
+        version = max((one.version for one in self.store.stream(f"customer/{own}")), default=0)
+        return replace(record, keys=keys, version=version)
+
+    @cached_property
+    def _links(self) -> Links:
+        return Links(self.store, self._decoder)
 
     def events(
         self, customer: str | None = None, *, after: int = 0, upto: int | None = None

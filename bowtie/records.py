@@ -47,6 +47,7 @@ class JourneyRecord:
         version: of the customer's stream when it was read, whatever the cut: what
             ``record(..., expected=)`` takes.
         tz: the zone of days.
+        keys: where keys are linked, all those whose events these are, the root first.
     """
 
     customer: str
@@ -59,6 +60,7 @@ class JourneyRecord:
     version: int = 0
     forgotten_at: datetime | None = None
     tz: str = "UTC"
+    keys: tuple[str, ...] = ()
 
     @property
     def stage(self) -> str | None:
@@ -89,6 +91,7 @@ class JourneyRecord:
         """The record as one JSON object."""
         return {
             "customer": self.customer,
+            "keys": list(self.keys or (self.customer,)),
             "version": self.version,
             "definition": self.definition,
             "as_of": iso(self.as_of),

@@ -61,6 +61,8 @@ def _answer(record: JourneyRecord) -> Answer:
     where = _where(record)
     if record.forgotten_at is not None:
         where += f" and was forgotten on {record.forgotten_at:%Y-%m-%d}"
+    if len(record.keys) > 1:
+        where += f", as {' and '.join(record.keys)} together,"
     rows = [_timeline_row(event) for event in whole["events"]]
     cycles = [
         {"cycle": cycle["cycle"], **cycle["entered"], "lost": cycle["lost_at"]}

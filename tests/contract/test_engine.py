@@ -484,7 +484,30 @@ class TestAliases:
             )
         )
 
-        assert report.parked_by_reason == {"invalid": 2}
+        assert report.parked_by_reason == {"invalid": 1, "alias_claimed": 1}
+
+    def test_a_link_that_closes_a_circle_is_a_conflict(self, engine: Bowtie) -> None:
+        """However long the way round is."""
+        engine.record("a", IdentityLinked(alias="b"))
+        engine.record("b", IdentityLinked(alias="c"))
+        with pytest.raises(AliasClaimed, match="this customer is an alias of it already"):
+            engine.record("c", IdentityLinked(alias="a"))
+
+        engine.record("a", IdentityUnlinked(alias="b"))
+        assert len(engine.record("c", IdentityLinked(alias="a"))) == 1
+
+    def test_an_alias_comes_back_only_where_it_can(self, engine: Bowtie) -> None:
+        """A retracted unlink would else give it a second owner, or close a circle."""
+        engine.record("a", IdentityLinked(alias="x"))
+        engine.record("a", IdentityUnlinked(alias="x"), source="crm", id="2")
+        engine.record("b", IdentityLinked(alias="x"))
+        with pytest.raises(AliasClaimed, match="has found its place"):
+            engine.record("a", Retracted(of_source="crm", of_id="2"))
+
+        engine.record("b", IdentityUnlinked(alias="x"))
+        engine.record("x", IdentityLinked(alias="a"))
+        with pytest.raises(AliasClaimed, match="has found its place"):
+            engine.record("a", Retracted(of_source="crm", of_id="2"))
 
 
 class TestBoundaries:
