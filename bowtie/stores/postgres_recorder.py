@@ -98,15 +98,24 @@ class Translator:
 
 
 class PostgresQueries:
-    """SQL in one PostgreSQL transaction; see :class:`bowtie.stores.queries.Queries`."""
+    """SQL in one PostgreSQL transaction; see :class:`bowtie.stores.queries.Queries`.
+
+    Args:
+        connection: where to.
+        translate: for the store's schema.
+        opening: statements that begin the transaction, each ended by a semicolon; they go out with
+            the first query.
+    """
 
     VERSION: ClassVar[str] = "(SELECT value FROM bowtie_meta WHERE name = 'version')"
     CONCATENATED: ClassVar[str] = (
         "convert_to(string_agg(topic, chr(10)), 'UTF8'), string_agg(state, ''::bytea)"
     )
 
-    def __init__(self, connection: psycopg.Connection[Any], translate: Translator) -> None:
-        self.connection, self._translate = connection, translate
+    def __init__(
+        self, connection: psycopg.Connection[Any], translate: Translator, opening: bytes = b""
+    ) -> None:
+        self.connection, self._translate, self._opening = connection, translate, opening
         self._cursor: psycopg.Cursor[TupleRow] = connection.cursor(
             row_factory=tuple_row, binary=True
         )
@@ -114,6 +123,15 @@ class PostgresQueries:
         self._waiting: list[tuple[bytes | sql.Composed, Sequence[object]]] = []
         #: what was asked ahead, until something is written
         self._answers: dict[tuple[str, str], list[Row]] = {}
+
+    def first(self, sql: str) -> Row:
+        """What the first query of a transaction gives, in one row."""
+        cursor = self.connection.cursor(row_factory=tuple_row)
+        cursor.execute(self._opening + self._translate(sql))
+        while cursor.nextset():
+            pass  # the last result is the query's
+        (row,) = cursor.fetchall()
+        return row
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
