@@ -16,7 +16,11 @@ __all__ = ["main"]
 
 #: Each command, where it is, and what it does in one line (the first line of its own help).
 COMMANDS = (
-    LazyCommand("init", "init", "Create a store, or set what a store goes by."),
+    LazyCommand(
+        "init",
+        "init",
+        "Create a store, or set what a store goes by; upgrade one that an older version made.",
+    ),
     LazyCommand("ingest", "ingest", "Append event logs to the store."),
     LazyCommand("record", "record", "Append one event to the store."),
     LazyCommand("journey", "journey", "Show what is known of one customer."),

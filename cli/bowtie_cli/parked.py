@@ -123,7 +123,7 @@ def show(session: Session, parked_id: int, *, reveal: bool, as_json: bool) -> No
 
 
 @parked.command()
-@click.argument("parked_ids", metavar="ID...", type=int, nargs=-1)
+@click.argument("parked_ids", metavar="[ID]...", type=int, nargs=-1)
 @click.option("--all-of", "reason", metavar="WORD", help="All that were refused for this reason.")
 @click.option("--reason", "why", metavar="TEXT", required=True, help="Why; it is kept, sealed.")
 @click.option("--by", metavar="NAME", help="Who says so (you).")

@@ -14,6 +14,7 @@ import pytest
 from bowtie import Bowtie
 from bowtie_projections import Views
 from tests.logs import log, wire
+from tests.postgres import PostgresServer
 
 _MARK = "Qz7-personal-Qz7"
 
@@ -118,3 +119,36 @@ def test_a_reader_that_keeps_the_journal_is_said(folder: Path) -> None:
             assert engine.forget("c03").scrubbed is False
         assert engine.forget("c03").scrubbed is True
         assert wrapped not in b"".join(_files(folder).values())
+
+
+def test_postgresql_writes_its_tables_to_new_files(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    """All files of the server but its own journal, which only the server's keeper can wipe."""
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(log(*_lines()))
+    with Bowtie.open(postgres_url) as engine:
+        engine.ingest(file)
+        gone = [f"c{number:02d}" for number in range(0, 40, 5)]
+        secrets = {key: engine.store.keys([f"customer/{key}"])[f"customer/{key}"] for key in gone}
+        stay = engine.store.keys(["customer/c01"])["customer/c01"]
+        files = _server_files(postgres_server.url)
+        assert all(wrapped in files for wrapped in secrets.values()), "the search finds them"
+        for key in gone:
+            assert engine.forget(key).erased.keys == 1
+        files = _server_files(postgres_server.url)
+    assert stay in files
+    assert [key for key, wrapped in secrets.items() if wrapped in files] == []
+    assert _MARK.encode() not in files
+
+
+def _server_files(url: str) -> bytes:
+    """What the server's tables hold on the disk, once it has written all of it there."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SHOW data_directory").fetchone()
+        assert found is not None
+        connection.execute("CHECKPOINT")
+    folder = Path(found[0]) / "base"
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
