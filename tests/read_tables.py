@@ -23,6 +23,7 @@ from bowtie_projections.databases.duckdb_sql import DuckReader, DuckWriting
 from bowtie_projections.databases.places import PostgresPlace
 from bowtie_projections.databases.postgres_sql import PostgresReader, PostgresWriting
 from bowtie_projections.filling import recompute_journeys
+from bowtie_projections.identities import apply_links
 from bowtie_projections.shapes import arrow_schema
 from bowtie_projections.standing import Standing
 from bowtie_projections.views.cut import utc
@@ -85,13 +86,15 @@ class FilledTables:
         with self.writing.transaction():
             self.replace(rows)
             self.position = max((fact.position for fact in facts), default=0)
+            apply_links(self.writing, _hashed, 0)
             if definition is not None:
                 self.definition, self.definition_hash = definition.label, definition.sha256
                 recompute_journeys(self.writing, definition, self.position)
 
     def replace(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Replace the rows of all tables by those given."""
-        for name in sorted(self._filled | {tables.journeys.name}):
+        derived = (tables.journeys, tables.alias_hashes, tables.identities)
+        for name in sorted(self._filled | {table.name for table in derived}):
             self.writing.run(sa.delete(tables.metadata.tables[name]))
         self._filled = {name for name, found in rows.items() if found}
         for name in sorted(self._filled):
@@ -156,10 +159,17 @@ def _fact_rows(fact: Said) -> list[dict[str, Any]]:
     if "traits" in own:
         traits = {name: v for name, v in own["traits"].items() if name not in PERSONAL_NAMES}
         return [base | {"name": name, "value": _text(value)} for name, value in traits.items()]
+    if model.type_name in tables.ALIAS_EVENTS:
+        own["alias_hash"] = _hashed(own["alias"])
     if "properties" in own:
         own["properties"] = json.dumps(own["properties"], sort_keys=True)
     columns = tables.facts[model.type_name].c
     return [base | {name: value for name, value in own.items() if name in columns}]
+
+
+def _hashed(alias: str) -> str:
+    """What stands for an alias here."""
+    return f"#{alias}"
 
 
 def _text(value: Any) -> str | None:

@@ -62,7 +62,7 @@ def _answer(record: JourneyRecord) -> Answer:
     if record.forgotten_at is not None:
         where += f" and was forgotten on {record.forgotten_at:%Y-%m-%d}"
     if len(record.keys) > 1:
-        where += f", as {' and '.join(record.keys)} together,"
+        where += f", as {' and '.join(record.keys)} together"
     rows = [_timeline_row(event) for event in whole["events"]]
     cycles = [
         {"cycle": cycle["cycle"], **cycle["entered"], "lost": cycle["lost_at"]}

@@ -1,0 +1,289 @@
+"""Links, memberships and opportunities: the views against plain Python, and what links keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bowtie.errors import Refused
+from bowtie.events import (
+    IdentityLinked,
+    IdentityUnlinked,
+    MembershipEnded,
+    MembershipStarted,
+    Noted,
+    Retracted,
+    Touched,
+)
+from bowtie.stages import STAGES, Definition, evaluate
+from bowtie_projections.cycles import cycles
+from bowtie_projections.views.cut import Cut, utc
+from bowtie_projections.views.funnel import funnel
+from bowtie_projections.views.loop import loop
+from bowtie_projections.views.stock import stock
+from bowtie_projections.views.units import UNITS, Units
+from tests.histories import DEFINITIONS, START, events, moments
+from tests.naive_units import of_accounts, of_customers, of_opportunities, possible
+from tests.read_tables import FilledTables, Said
+
+KEYS = "abcd"
+keys = st.sampled_from(KEYS)
+_identities = st.one_of(
+    st.builds(IdentityLinked, alias=keys),
+    st.builds(IdentityLinked, alias=keys),
+    st.builds(IdentityUnlinked, alias=keys),
+)
+_memberships = st.one_of(
+    st.builds(MembershipStarted, account=keys),
+    st.builds(MembershipStarted, account=keys),
+    st.builds(MembershipEnded, account=keys),
+)
+
+
+@st.composite
+def related(draw: st.DrawFn, *, members: bool = True) -> list[Said]:
+    """What happened to several keys, some of which are one customer, or members of an account."""
+    one = st.tuples(keys, events, moments)
+    said = draw(st.lists(one, min_size=10, max_size=25))
+    said += draw(st.lists(st.tuples(keys, _identities, moments), max_size=6))
+    if members:
+        said += draw(st.lists(st.tuples(keys, _memberships, moments), max_size=5))
+    said = draw(st.permutations(said))
+    places = st.integers(1, len(said))
+    gone = draw(st.dictionaries(places, places, max_size=3))
+    return possible(
+        Said(
+            customer,
+            event,
+            at,
+            position,
+            retracted_position=None if isinstance(event, IdentityUnlinked) else gone.get(position),
+        )
+        for position, (customer, event, at) in enumerate(said, start=1)
+    )
+
+
+def _expected(definition: Definition, facts: list[Said], then: datetime | None) -> list[Any]:
+    return [
+        (
+            unit,
+            cycle.number,
+            [cycle.entries.get(stage) and utc(cycle.entries[stage]) for stage in STAGES],
+            cycle.lost_at and utc(cycle.lost_at),
+        )
+        for unit in sorted({fact.customer for fact in facts})
+        for cycle in evaluate(definition, [f for f in facts if f.customer == unit], then)
+    ]
+
+
+def _found(rows: list[dict[str, Any]]) -> list[Any]:
+    return sorted(
+        (row["customer"], row["cycle"], [row[f"{s}_at"] for s in STAGES], row["lost_at"])
+        for row in rows
+    )
+
+
+@given(
+    facts=related(),
+    definition=st.sampled_from(DEFINITIONS),
+    then=st.none() | moments,
+    position=st.none() | st.integers(0, 35),
+    unit=st.sampled_from(UNITS[:-1]),
+)
+def test_sql_and_python_find_the_same_cycles_of_each_unit(
+    *,
+    memory: FilledTables,
+    facts: list[Said],
+    definition: Definition,
+    then: datetime | None,
+    position: int | None,
+    unit: str,
+) -> None:
+    """Links by position, memberships and opportunities by both clocks."""
+    memory.load(facts)
+    position = memory.position if position is None else position
+    right = {
+        "customer": lambda: of_customers(facts, position),
+        "account": lambda: of_accounts(facts, position, then),
+        "opportunity": lambda: of_opportunities(facts, position, then),
+    }[unit]()
+    try:
+        reader = Units.of(memory, Cut(position, then), unit).reader
+    except Refused:
+        assert unit == "account" or not right
+        return
+
+    found = reader.fetch(cycles(definition, Cut(position, then))).to_pylist()
+
+    assert _found(found) == _expected(definition, right, then)
+
+
+@given(facts=related(members=False), definition=st.sampled_from(DEFINITIONS))
+def test_journeys_are_of_linked_customers(
+    memory: FilledTables, facts: list[Said], definition: Definition
+) -> None:
+    """The table that views answer from says what the facts say."""
+    memory.load(facts, definition)
+
+    found = memory.fetch("SELECT * FROM journeys").to_pylist()
+
+    assert _found(found) == _expected(definition, of_customers(facts, memory.position), None)
+
+
+def _answers(memory: FilledTables, definition: Definition, position: int) -> list[Any]:
+    cut = Cut(position)
+    answers = [
+        funnel(memory, cut, definition, by=["channel"], within="7d"),
+        stock(memory, cut, definition, by=["trait.plan"]) if _has_plan(memory, position) else None,
+        loop(memory, cut, definition, horizon="7d", threshold=1, currency=None)
+        if _one_currency(memory)
+        else None,
+    ]
+    return [None if one is None else (one.rows(), one.sentence) for one in answers]
+
+
+def _has_plan(memory: FilledTables, position: int) -> bool:
+    asked = (
+        "SELECT count(*) AS n FROM traits_observed WHERE name = 'plan'"
+        f" AND position <= {position} AND coalesce(retracted_position, 1000) > {position}"
+    )
+    return bool(memory.fetch(asked).to_pylist()[0]["n"])
+
+
+def _one_currency(memory: FilledTables) -> bool:
+    asked = "SELECT count(*) AS n FROM order_placed WHERE currency = 'USD'"
+    return not memory.fetch(asked).to_pylist()[0]["n"]
+
+
+@given(
+    facts=related(members=False),
+    definition=st.sampled_from(DEFINITIONS),
+    link=st.tuples(st.integers(0, 20), keys),
+    retracts=st.booleans(),
+)
+def test_an_unlink_restores_every_figure(
+    *,
+    memory: FilledTables,
+    facts: list[Said],
+    definition: Definition,
+    link: tuple[int, str],
+    retracts: bool,
+) -> None:
+    """And so does the retraction of a link."""
+    assume(facts)
+    # said where its owner was heard of anyway, for an event is a sign of life of its own
+    said, alias = facts[link[0] % len(facts)], link[1]
+    last = max(fact.position for fact in facts)
+    linked = Said(said.customer, IdentityLinked(alias=alias), said.occurred_at, last + 1)
+    assume(possible([*facts, linked])[-1:] == [linked])
+    assume(not any(getattr(fact.data, "alias", None) == alias for fact in facts))
+    memory.load(facts, definition)
+    before = _answers(memory, definition, last)
+    if retracts:
+        end = Retracted(of_source="test", of_id=str(last + 1))
+        undone = [
+            replace(linked, retracted_position=last + 2),
+            Said(said.customer, end, said.occurred_at, last + 2),
+        ]
+    else:
+        unlinked = IdentityUnlinked(alias=alias)
+        undone = [linked, Said(said.customer, unlinked, said.occurred_at, last + 2)]
+    assume(said.retracted_position is None)
+    memory.load([*facts, *undone], definition)
+
+    right = _expected(definition, of_customers(facts, last), None)
+    assert _found(memory.fetch("SELECT * FROM journeys").to_pylist()) == right
+    assert _answers(memory, definition, memory.position) == before
+
+
+@given(
+    facts=related(members=False).map(
+        lambda found: [f for f in found if not hasattr(f.data, "alias")]
+    ),
+    definition=st.sampled_from(DEFINITIONS),
+    halves=st.lists(st.booleans(), min_size=40, max_size=40),
+)
+def test_two_halves_of_a_journey_make_the_whole_when_linked(
+    memory: FilledTables, facts: list[Said], definition: Definition, halves: list[bool]
+) -> None:
+    """Wherever it was split: a merge makes no churn, no win-back and no revenue."""
+    last = max((fact.position for fact in facts), default=0) + 1
+    assume(facts)
+    at = facts[0].occurred_at
+    link = Said("a", IdentityLinked(alias="web"), at, last)
+    memory.load([*facts, link], definition)
+    whole = _answers(memory, definition, last)
+    split = [
+        replace(fact, customer="web") if fact.customer == "a" and half else fact
+        for fact, half in zip(facts, halves, strict=False)
+    ]
+    memory.load([*split, *facts[len(halves) :], link], definition)
+
+    assert _answers(memory, definition, last) == whole
+
+
+@given(
+    facts=related(),
+    definition=st.sampled_from(DEFINITIONS),
+    then=st.none() | moments,
+    unit=st.sampled_from(UNITS),
+    by=st.sampled_from([[], ["channel"]]),
+)
+def test_parts_sum_to_the_whole_for_each_unit(
+    *,
+    memory: FilledTables,
+    facts: list[Said],
+    definition: Definition,
+    then: datetime | None,
+    unit: str,
+    by: list[str],
+) -> None:
+    """entered = reached_next + lost + expired + pending, and intervals hold their share."""
+    memory.load(facts, definition)
+    cut = Cut(memory.position, then)
+    try:
+        answer = funnel(memory, cut, definition, unit=unit, by=by, within="30d")
+        stands = stock(memory, cut, definition, unit=unit)
+    except Refused:
+        assert unit in {"account", "opportunity"}
+        return
+
+    for row in answer.rows():
+        if row["stage"] != STAGES[-1]:
+            parts = ("reached_next", "lost", "expired", "pending")
+            assert row["entered"] == sum(row[name] or 0 for name in parts)
+        if row["conversion"] is not None:
+            assert row["conversion_low"] <= row["conversion"] <= row["conversion_high"]
+    assert f" {answer.meta['parameters']['unit'][:-1]}" in answer.sentence
+    assert stands.columns[-1] == {"opportunity": "opportunities"}.get(unit, f"{unit}s")
+
+
+def test_each_unit_has_its_interval(memory: FilledTables) -> None:
+    """Two members of one account that go together tell as much as one."""
+    said = [
+        (f"p{n}", event)
+        for n in range(20)
+        for event in (
+            MembershipStarted(account=f"acme{n // 2}"),
+            Touched(channel="ads", direction="inbound"),
+            *([Noted(name="lead_created")] if n % 4 < 2 else []),
+        )
+    ]
+    facts = [Said(who, event, START, place) for place, (who, event) in enumerate(said, start=1)]
+    later = Said("p0", Noted(name="x"), START.replace(year=2025), len(facts) + 1)
+    definition = DEFINITIONS[0]
+    memory.load([*facts, later], definition)
+    cut = Cut(memory.position)
+
+    persons = funnel(memory, cut, definition).rows()[0]
+    accounts = funnel(memory, cut, definition, unit="account").rows()[0]
+
+    assert (persons["mature"], accounts["mature"]) == (20, 10)
+    assert persons["conversion"] == accounts["conversion"] == 0.5
+    for bound in ("conversion_low", "conversion_high"):
+        assert persons[bound] == pytest.approx(accounts[bound])
