@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -68,6 +70,21 @@ def test_an_upgrade_keeps_all_and_seals_what_was_there(old: Path) -> None:
         assert [tuple(one) for one in commits] == list(sealed)
         engine.record("acme", Touched(channel="web", direction="inbound"))
         assert engine.store.head() == 11
+
+
+def test_init_upgrades_it(old: Path) -> None:
+    """From the command line and in Python."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bowtie_cli", "--store", old, "init"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "was upgraded" in done.stdout + done.stderr
+    with Bowtie.open(str(old)) as engine:
+        assert engine.store.version == 2
+        engine.init("b2b/1")
+        assert engine.store.head() == 10
 
 
 def test_a_store_of_a_newer_version_is_refused(old: Path) -> None:
