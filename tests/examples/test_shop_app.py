@@ -38,7 +38,7 @@ def settings(request, tmp_path, monkeypatch) -> Settings:
     else:
         url = with_query(request.getfixturevalue("postgres_database"), schema="journeys")
         # where the master key of a store without a file is kept
-        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     settings = Settings(database=url)
     set_up(settings)
     return settings
