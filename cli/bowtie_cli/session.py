@@ -103,7 +103,9 @@ def session_options() -> list[click.Parameter]:
             ["--store"], metavar="URL", help="The store: a file or sqlite:///FILE (bowtie.db)."
         ),
         click.Option(
-            ["--views"], metavar="URL", help="The read tables: a file or a database (beside the store)."
+            ["--views"],
+            metavar="URL",
+            help="The read tables: a file or a database (beside the store).",
         ),
         click.Option(["--silent"], is_flag=True, help="Say nothing but data and errors."),
         click.Option(["-v", "--verbose"], count=True, help="Say more: the SQL that ran."),
