@@ -169,6 +169,8 @@ class PostgresQueries:
 
     def listed(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         """What goes after a column to ask for those of some texts, bytes or numbers."""
+        if len(values) == 1:  # an array costs the driver more than the value
+            return "= ?", values
         return "= ANY(?)", (list(values),)
 
     def each(self, texts: Sequence[str]) -> tuple[str, Sequence[Any]]:
@@ -190,6 +192,11 @@ class PostgresQueries:
         self._answers.clear()
         names = ", ".join(name for name, _ in columns)
         types = [_SQL_TYPES[kind] for _, kind in columns]
+        if len(rows) == 1:
+            values = ", ".join("?" * len(columns))
+            into = self._translate(f"INSERT INTO {table} ({names}) VALUES ({values})")
+            self._waiting.append((into, rows[0]))
+            return
         if len(rows) < _COPY_FROM:
             arrays = ", ".join(f"?::{one}[]" for one in types)
             into = self._translate(f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})")
