@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bowtie.durations import format_duration
 from bowtie.stages import STAGES, Definition
+from bowtie.times import zone
 from bowtie_projections.views.funnel_question import LEFT, RIGHT, Question
 from bowtie_projections.views.funnel_table import Totals
 from bowtie_projections.views.stage_rows import Members
@@ -33,7 +35,7 @@ class Said:
         stage = question.cohort_stage
         sentence = (
             f"{self.members.units.count(self.totals.customers)} entered {stage or 'a stage'}"
-            f"{_period(question)}; {self._young(stage)}."
+            f"{_period(self.members)}; {self._young(stage)}."
         )
         if self.totals.older and not question.include_truncated:
             sentence += (
@@ -149,7 +151,7 @@ def members_sentence(members: Members, stage: str, state: str, number: int) -> s
         f"{_number(number, 'cycle')}" if members.question.cycles else members.units.count(number)
     )
     return (
-        f"{named} entered {stage}{_period(members.question)} and {what}"
+        f"{named} entered {stage}{_period(members)} and {what}"
         f" (within {_window(members.question, stage)})."
     )
 
@@ -158,13 +160,18 @@ def _folded(name: str, kept: int) -> str:
     return f"{name}: the {kept} values of the most customers stand apart, the rest are other."
 
 
-def _period(question: Question) -> str:
-    start, end = question.written["from"], question.written["to"]
+def _period(members: Members) -> str:
+    """When they entered: as it was asked, and at the latest as of when the answer is."""
+    start, end = members.question.written["from"], members.question.written["to"]
     if start is not None and end is not None:
         return f" {start}" if start == end else f" {start} to {end}"
-    if start is not None:
-        return f" from {start}"
-    return "" if end is None else f" up to {end}"
+    if end is not None:
+        return f" up to {end}"
+    as_of = members.cut.moment
+    if as_of is None:  # there is no fact
+        return "" if start is None else f" from {start}"
+    day = as_of.replace(tzinfo=UTC).astimezone(zone(members.question.tz)).date()
+    return f" by {day}" if start is None else f" from {start} to {day}"
 
 
 def _window(question: Question, stage: str | None) -> str:
