@@ -232,12 +232,12 @@ def _peers(given: dict[str, Any], folder: Path, stack: ExitStack) -> dict[str, P
         "ours": Ours(
             journeys, f"{url}{joint}schema=ours_{uuid5(_NAMES, str(folder)).hex[:8]}", stack
         ),
-        "library": Library(journeys, _library_environment(url), stack),
+        "library": Library(journeys, library_environment(url), stack),
         "bare": Bare(journeys, _postgres_insert(url, stack)),
     }
 
 
-def _library_environment(url: str) -> dict[str, str]:
+def library_environment(url: str) -> dict[str, str]:
     from psycopg.conninfo import conninfo_to_dict
 
     found = conninfo_to_dict(url)
