@@ -53,7 +53,7 @@ class Claims:
                 f"alias: it already belongs to {str(owner).partition('/')[2]!r};"
                 " unlink it there first",
             )
-        if fact.subject == alias:
+        if self._secrets.alias_hash(fact.subject) == hashed:
             raise EventRejected(
                 "invalid", "alias: is this very customer; name another key of theirs"
             )

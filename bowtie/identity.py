@@ -7,6 +7,7 @@ under the store's key, by which it is told from others whether it can be opened 
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -90,7 +91,7 @@ class Links:
             case IdentityLinked(alias=alias) | IdentityUnlinked(alias=alias):
                 linked = isinstance(event.data, IdentityLinked)
                 hashed, name = self._store.secrets.alias_hash(alias), (event.source, event.id)
-                self._names[hashed] = alias
+                self._names[hashed] = unicodedata.normalize("NFC", alias)
                 self._words.append(
                     _Word(event.position, recorded_at, event.subject, hashed, linked, name)
                 )

@@ -14,6 +14,7 @@ import hashlib
 import os
 import secrets
 import stat
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -131,7 +132,11 @@ class StoreKeys:
         return hashlib.blake2b(use, key=store_key, digest_size=_KEY_BYTES).digest()
 
     def alias_hash(self, alias: str) -> str:
-        """What stands for an alias where the alias itself must not (hex of a keyed hash)."""
+        """What stands for an alias where the alias itself must not (hex of a keyed hash).
+
+        In whatever way its letters are composed: keys are compared as NFC.
+        """
+        alias = unicodedata.normalize("NFC", alias)
         return hashlib.blake2b(alias.encode(), key=self.aliases, digest_size=16).hexdigest()
 
 

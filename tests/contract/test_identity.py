@@ -42,6 +42,15 @@ def test_a_journey_is_of_all_keys_that_are_linked(engine: Bowtie) -> None:
     assert then.keys == ("acme", "crm-7", "web-1")
 
 
+def test_an_alias_is_compared_as_nfc(engine: Bowtie) -> None:
+    """As keys are."""
+    say(engine, "M\u00fcller", TOUCH, 0)
+    engine.record("acme", IdentityLinked(alias="Mu\u0308ller"))
+
+    assert engine.journey("acme").keys == ("acme", "M\u00fcller")
+    assert Views.open(engine, "memory://").status().meta["customers"] == 1
+
+
 def test_a_merge_makes_no_churn_and_no_new_revenue(engine: Bowtie) -> None:
     """One contract told under two keys is one contract."""
     signed = ContractSigned(
