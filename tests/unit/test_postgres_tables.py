@@ -232,6 +232,24 @@ def test_a_killed_replay_leaves_what_the_next_completes(tables, session, postgre
     assert len(schemas(session, tables)) == 2
 
 
+def end_session_of(opened, session):
+    pid = opened._connection.info.backend_pid
+    session.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def test_a_connection_that_ends_is_said_and_changes_nothing(tables, session):
+    with pytest.raises(TablesError, match="can't be"), tables.read() as reader:
+        end_session_of(reader, session)
+        reader.fetch(sa.select(events))
+    for opened in (tables.building, tables.write):
+        with pytest.raises(TablesError, match="can't be reached"), opened() as writing:
+            end_session_of(writing, session)
+            writing.run(sa.insert(skipped).values(position=1, type="t", error="e"))
+    assert ask(tables, "SELECT count(*) FROM skipped") == [(0,)]
+    replay(log(30), tables, B2B, rebuild=True)
+    assert len(schemas(session, tables)) == 2
+
+
 # -- what goes in comes out -------------------------------------------------------------------------
 
 ODD = [
