@@ -261,6 +261,11 @@ def _explained(error: Exception, url: str) -> StoreError:
         return StoreError(
             f"{url}: the disk is full; free some space and repeat (what was reported is kept)"
         )
+    if "disk I/O error" in text:
+        return StoreError(
+            f"{url}: the disk is full, or it fails; free some space and repeat (what was reported"
+            " is kept)"
+        )
     if getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY_SNAPSHOT":
         return StoreBusy(
             f"{url}: another writer has written since your transaction began to read: roll it back"

@@ -19,11 +19,13 @@ from bowtie.verifying import Problem, verify_log
 from bowtie_projections import tables_of
 from bowtie_projections.verifying import verify_tables
 
-__all__ = ["ROUNDS", "Victim", "problems_of"]
+__all__ = ["ROUNDS", "THOROUGH", "Victim", "problems_of"]
 
+#: whether this run takes its time
+THOROUGH = settings.get_current_profile_name() == "thorough"
 _NAMED = os.environ.get("BOWTIE_TEST_ROUNDS")
 #: How often each kind of work is killed, on each database: by the profile, unless it is named.
-ROUNDS = int(_NAMED or (50 if settings.get_current_profile_name() == "thorough" else 3))
+ROUNDS = int(_NAMED or (50 if THOROUGH else 3))
 #: How long what a killed process had started may take to notice, in seconds.
 _ORPHANS = 10.0
 
