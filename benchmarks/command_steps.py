@@ -238,6 +238,7 @@ def _peers(given: dict[str, Any], folder: Path, stack: ExitStack) -> dict[str, P
 
 
 def library_environment(url: str) -> dict[str, str]:
+    """What tells the library where its PostgreSQL is."""
     from psycopg.conninfo import conninfo_to_dict
 
     found = conninfo_to_dict(url)

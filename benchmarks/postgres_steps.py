@@ -179,11 +179,17 @@ def _library(step: Step, schema: str, kind: Any) -> Iterator[Any]:
 
 
 def postgres_ingest(step: Step) -> dict[str, Any]:
-    """Take the log in, with every guarantee that is on by default."""
+    """Take the log in, with every guarantee that is on by default; then replay it to DuckDB."""
+    from bowtie_projections.databases import tables_at
+    from bowtie_projections.replay import replay
+
     with _schema(step) as schema, _engine(step, schema) as engine:
         started = time.perf_counter()
         report = engine.ingest(step.log)
-        return {"events": report.appended, "seconds": time.perf_counter() - started}
+        seconds = time.perf_counter() - started
+        tables = tables_at(str(step.folder / "from-postgres.duckdb"))
+        replayed = replay(engine.store, tables, engine.definition).seconds
+        return {"events": report.appended, "seconds": seconds, "replay_seconds": replayed}
 
 
 POSTGRES_STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {

@@ -19,9 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from server import server
+from table import head, memory, rates, row
+
 HERE = Path(__file__).parent
 #: An in-memory view of the eventsourcing library takes a fifth of a millisecond an event.
 _RUNNER_EVENTS = 50_000
+#: The library's recorder takes a tenth of a millisecond an event there.
+_POSTGRES_EVENTS = 200_000
+_COMMANDS = {"library": "the library", "bare": "a bare commit"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,28 +36,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, default=1_000_000, help="about how many")
     parser.add_argument("--runs", type=int, default=3, help="how often each view is asked")
     parser.add_argument("--folder", type=Path, help="keep the files here")
+    parser.add_argument("--postgres", metavar="URL", help="this server instead of one of its own")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bowtie-bench-") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        Table(folder, options.events, options.runs).fill()
+        Table(folder, options.events, options.runs, options.postgres).fill()
 
 
 class Table:
     """Measures in order, as each step needs the files of the one before, and prints as it goes."""
 
-    def __init__(self, folder: Path, events: int, runs: int) -> None:
-        self.folder, self.events, self.runs = folder, events, runs
+    def __init__(self, folder: Path, events: int, runs: int, postgres: str | None) -> None:
+        self.folder, self.events, self.runs, self.postgres = folder, events, runs, postgres
 
     def fill(self) -> None:
         """Measure everything."""
         print(f"{self.events:,} events, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
-        print(f"{'what':44}{'bowtie':>14}{'against':>14}{'ratio':>8}  reached?")
+        head()
         self._demo()
         self._ingest()
         self._replay()
         self._views()
         self._help()
+        with server(self.postgres) as url:
+            self._in_postgres(url)
+            self._commands(url)
+            self._together(url)
 
     def _measure(self, step: str, **arguments: Any) -> dict[str, Any]:
         given = {"folder": str(self.folder), "events": self.events, "runs": self.runs, **arguments}
@@ -71,19 +82,19 @@ class Table:
     def _ingest(self) -> None:
         ours, raw = self._measure("ingest"), self._measure("raw_insert")
         library = self._measure("library_insert")
-        rates = [one["events"] / one["seconds"] for one in (ours, raw, library)]
-        row("ingest, against raw executemany", *_rates(rates[0], rates[1]), at_least=0.6)
-        row("ingest, against the library's insert", *_rates(rates[0], rates[2]))
-        row("ingest, events a second", *_rates(rates[0], 40_000), at_least=1.0)
+        found = [one["events"] / one["seconds"] for one in (ours, raw, library)]
+        row("ingest, against raw executemany", *rates(found[0], found[1]), at_least=0.6)
+        row("ingest, against the library's insert", *rates(found[0], found[2]))
+        row("ingest, events a second", *rates(found[0], 40_000), at_least=1.0)
         memory("ingest", ours)
 
     def _replay(self) -> None:
         ours, raw = self._measure("replay"), self._measure("raw_read")
         runner = self._measure("runner", most=_RUNNER_EVENTS)
-        rates = [one["events"] / one["seconds"] for one in (ours, raw, runner)]
-        row("replay, against reading the states", *_rates(rates[0], rates[1]), at_least=0.15)
-        row("replay, against ProjectionRunner", *_rates(rates[0], rates[2]), at_least=8.0)
-        row("replay, events a second", *_rates(rates[0], 150_000), at_least=1.0)
+        found = [one["events"] / one["seconds"] for one in (ours, raw, runner)]
+        row("replay, against reading the states", *rates(found[0], found[1]), at_least=0.15)
+        row("replay, against ProjectionRunner", *rates(found[0], found[2]), at_least=8.0)
+        row("replay, events a second", *rates(found[0], 150_000), at_least=1.0)
         memory("replay", ours)
 
     def _views(self) -> None:
@@ -97,6 +108,52 @@ class Table:
                 f"{by_hand:.3f} s",
                 ours / by_hand,
                 at_most=allowed,
+            )
+
+    def _in_postgres(self, url: str) -> None:
+        """As many events as a server of its own can take in a minute or two."""
+        few = min(self.events, _POSTGRES_EVENTS)
+        found = {
+            one: self._measure(f"postgres_{one}", postgres=url, most=few)
+            for one in ("append", "copy", "events", "library", "ingest", "replay")
+        }
+        rate = {one: each["events"] / each["seconds"] for one, each in found.items()}
+        row("PostgreSQL: append, against COPY", *rates(rate["append"], rate["copy"]), at_least=0.5)
+        events, library = rate["events"], rate["library"]
+        row("PostgreSQL: events, against the library", *rates(events, library), at_least=5.0)
+        row("PostgreSQL: ingest, events a second", *rates(rate["ingest"], 40_000))
+        row("replay from SQLite to PostgreSQL", *rates(rate["replay"], 150_000), at_least=1.0)
+        read = found["ingest"]["events"] / found["ingest"]["replay_seconds"]
+        row("replay from PostgreSQL to DuckDB", *rates(read, 150_000), at_least=1.0)
+
+    def _commands(self, url: str) -> None:
+        """One event more on a journey of nine, by its median."""
+        for store, bare in (("memory", False), ("sqlite", True), ("postgresql", True)):
+            found = _ran("command_steps.py", {"store": store, "journeys": 400, "url": url})
+            ours = found["ours"]
+            least = 1.2 if bare else 2.0
+            for other, bound in (("library", least), ("bare", 0.6)):
+                if other in found:
+                    row(
+                        f"command, {store}, against {_COMMANDS[other]}",
+                        f"{ours:,.0f} us",
+                        f"{found[other]:,.0f} us",
+                        found[other] / ours,
+                        at_least=bound,
+                    )
+
+    def _together(self, url: str) -> None:
+        """Eight writers at once, and who follows them."""
+        for store, most in (("sqlite", 250), ("postgresql", 50)):
+            found = _ran("writers.py", {"store": store, "url": url})
+            row(f"8 writers, {store}", *rates(found["ours"], found["library"]), at_least=1.0)
+            late = _ran("subscription.py", "sqlite" if store == "sqlite" else url)["p95"]
+            row(
+                f"subscription, {store}, p95",
+                f"{late:.1f} ms",
+                f"{most} ms",
+                late / most,
+                at_most=1.0,
             )
 
     def _help(self) -> None:
@@ -113,32 +170,14 @@ class Table:
         row("bowtie --help", f"{best:.3f} s", "0.300 s", best / 0.3, at_most=1.0)
 
 
-def _rates(ours: float, other: float) -> tuple[str, str, float]:
-    return f"{ours:,.0f}/s", f"{other:,.0f}/s", ours / other
-
-
-def memory(what: str, measured: dict[str, Any]) -> None:
-    """Print peak memory against 2 GiB."""
-    mib = measured["peak_mib"]
-    row(f"{what}, peak memory", f"{mib:,.0f} MiB", "2,048 MiB", mib / 2048, at_most=1.0)
-
-
-def row(
-    what: str,
-    ours: str,
-    other: str,
-    ratio: float,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-) -> None:
-    """Print one line of the table, with whether the ratio is what it must be."""
-    bound = ""
-    if at_least is not None:
-        bound = f"{'yes' if ratio >= at_least else 'NO'} (at least {at_least:g})"
-    if at_most is not None:
-        bound = f"{'yes' if ratio <= at_most else 'NO'} (at most {at_most:.2f})"
-    print(f"{what:44}{ours:>14}{other:>14}{ratio:>8.2f}  {bound}", flush=True)
+def _ran(script: str, given: Any) -> dict[str, Any]:
+    """What a script of its own printed."""
+    argument = given if isinstance(given, str) else json.dumps(given)
+    done = subprocess.run(
+        [sys.executable, str(HERE / script), argument], check=True, stdout=subprocess.PIPE
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 if __name__ == "__main__":

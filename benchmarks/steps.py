@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import postgres_steps
+import postgres_tables
+
 #: The demo makes about this many events a customer.
 _EVENTS_PER_CUSTOMER = 21.5
 _BATCH = 50_000
@@ -225,8 +228,9 @@ STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
         raw_read,
         runner,
         views,
+        postgres_tables.postgres_replay,
     )
-}
+} | postgres_steps.POSTGRES_STEPS
 
 
 if __name__ == "__main__":

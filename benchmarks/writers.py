@@ -3,8 +3,8 @@
     python benchmarks/writers.py '{"store": "sqlite"}'
     python benchmarks/writers.py '{"store": "postgresql", "url": "postgresql://..."}'
 
-bowtie, then the eventsourcing library (an aggregate with one event, saved). All events must be there
-afterwards. Prints one JSON object: the events a second of each.
+bowtie, then the eventsourcing library (an aggregate with one event, saved). All events must be
+there afterwards. Prints one JSON object: the events a second of each.
 """
 
 from __future__ import annotations
