@@ -120,7 +120,7 @@ class _Gathered:
 def _line(row: dict[str, Any], ids: RowIds) -> bytes:
     try:
         if row.get("type") == _HEADER:
-            return _json(row["data"])
+            return _json(row.get("data") or "{}")
         wire: dict[str, Any] = {"specversion": "1.0"}
         for name, value in row.items():
             if value is None or value == "" or name in ("data", "extensions"):

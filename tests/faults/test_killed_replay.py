@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +13,7 @@ from bowtie_projections.databases.contract import Tables
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.replay import replay
 from bowtie_projections.tables import metadata, position_table
+from tests.faults.killing import ROUNDS, Victim
 
 _REPLAY = """
 import sys
@@ -45,20 +40,6 @@ def rows_of(tables: Tables) -> dict[str, list[Any]]:
     return found
 
 
-def _kill_while(url: str, tables: Path, how: str, delay: float) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _REPLAY, url, str(tables), how],
-        stdout=subprocess.PIPE,
-        env=os.environ,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.stdout.close()
-    process.wait()
-
-
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A business of 150 customers, duplicates, corrections and malformed lines included."""
@@ -74,13 +55,13 @@ def test_a_rerun_completes_a_killed_replay(tmp_path: Path, log: Path, how: str) 
     lines = log.read_bytes().splitlines(keepends=True)
     half = tmp_path / "half.jsonl"
     half.write_bytes(b"".join(lines[: len(lines) // 2]))
-    rng = random.Random(how)
+    victim = Victim(_REPLAY, how)
     with Bowtie.open(url) as engine:
         engine.ingest(half)
         replay(engine.store, TablesFile.of(tables), engine.definition)
         engine.ingest(log)
-        for _ in range(6):
-            _kill_while(url, tables, how, rng.uniform(0.0, 0.8))
+        for _ in range(ROUNDS):
+            victim.kill(url, str(tables), how, within=0.8)
             assert rows_of(TablesFile.of(tables))["position"] != ["0"]
         replay(engine.store, TablesFile.of(tables), engine.definition)
         calm = TablesFile.of("memory://")

@@ -269,3 +269,7 @@ def test_a_parquet_value_that_python_cannot_hold_costs_only_its_row():
             (3, b'{"text":"c"}', "when"),
         ]
     ]
+
+
+def test_a_row_that_says_to_be_a_header_and_has_no_data_is_a_line_as_any():
+    assert wire("source,type,subject,time\ncrm,bowtie_export,a,b\n") == [(2, b"{}")]
