@@ -37,6 +37,9 @@ class _Version(msgspec.Struct):
 
 
 _VERSION = msgspec.json.Decoder(_Version)
+#: As ``json.dumps`` writes it, which makes an encoder at each call.
+_TEXT_OF = json.JSONEncoder(ensure_ascii=False).encode
+_SORTED = msgspec.json.Encoder(order="sorted").encode
 
 
 def key_context(stream: str) -> str:
@@ -68,9 +71,8 @@ def seal_fact(key: bytes, fact: Fact) -> str:
         if is_sealed(value):
             sealed[name] = value  # sealed elsewhere: kept unopened
         else:
-            text = json.dumps(value, ensure_ascii=False)
-            sealed[name] = seal(key, text, _context(fact.stream, name))
-    return json.dumps(sealed, sort_keys=True)
+            sealed[name] = seal(key, _TEXT_OF(value), _context(fact.stream, name))
+    return _SORTED(sealed).decode()
 
 
 def open_value(

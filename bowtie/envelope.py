@@ -13,7 +13,7 @@ from bowtie.errors import EventRejected
 from bowtie.events import Event
 from bowtie.times import iso, parse_time
 
-__all__ = ["Envelope", "Recorded", "data_to_wire", "parse_line", "read_envelope"]
+__all__ = ["Envelope", "Recorded", "checked_text", "data_to_wire", "parse_line", "read_envelope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +161,14 @@ def read_envelope(wire: Mapping[str, Any]) -> Envelope:
         raise EventRejected("invalid", "data_base64: write the data as JSON in data")
     values: dict[str, Any] = {}
     for name in _TEXTS:
-        values[name] = _text(wire, name)
+        values[name] = checked_text(wire.get(name), name)
     for name in ("id", "source", "time"):
         if not wire.get(name):
             raise EventRejected("invalid", f"{name}: missing")
     for name in _TIMES:
-        text = _text(wire, name)
+        text = checked_text(wire.get(name), name)
         values[name] = parse_time(text, name) if text else None
-    values["timeprecision"] = _text(wire, "timeprecision") or "exact"
+    values["timeprecision"] = checked_text(wire.get("timeprecision"), "timeprecision") or "exact"
     if values["timeprecision"] not in ("exact", "day"):
         raise EventRejected("invalid", 'timeprecision: write "day", or leave it out')
     values["outofsequence"] = wire.get("outofsequence") in (True, "true")
@@ -181,10 +181,18 @@ def read_envelope(wire: Mapping[str, Any]) -> Envelope:
     return Envelope(**values, extensions=extensions)
 
 
-def _text(wire: Mapping[str, Any], name: str) -> str | None:
-    value = wire.get(name)
+def checked_text(value: object, name: str) -> str | None:
+    """An attribute's text, if it has one.
+
+    Raises:
+        EventRejected: it is no text, or one that can't be kept.
+    """
     if value is None:
         return None
-    if not isinstance(value, str) or "\0" in value or _UNPAIRED.search(value):
+    if not isinstance(value, str) or "\0" in value or not _is_whole(value):
         raise EventRejected("invalid", f"{name}: must be text")
     return value or None
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() or not _UNPAIRED.search(text)

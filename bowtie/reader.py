@@ -135,20 +135,22 @@ class Reader:
         """The fact a CloudEvents object states; raises as :meth:`line` does."""
         codec = self._codec_of(wire)
         version = _version_of(wire, codec)
-        fact = self._head(wire, codec)
+        fact = self._head(read_envelope(wire), codec)
         data = {} if wire.get("data") is None else wire["data"]
         self.fill(fact, _validate(codec, version, data, self.personal_names))
         return fact
 
-    def event(self, wire: dict[str, Any], event: Event) -> Fact:
-        """The fact of an event at hand, with an envelope as on the wire."""
-        fact = self._head(wire, codec_for(event.type_name))
+    def event(self, envelope: Envelope, event: Event) -> Fact:
+        """The fact of an event at hand."""
+        fact = self._head(envelope, codec_for(event.type_name))
         self.fill(fact, event)
         return fact
 
-    def _head(self, wire: dict[str, Any], codec: TypeCodec) -> Fact:
-        envelope = read_envelope(wire)
-        self._check_times(envelope)
+    def _head(self, envelope: Envelope, codec: TypeCodec) -> Fact:
+        at = self._checked_time(envelope.time, "time")
+        known = None
+        if envelope.recordedtime is not None:
+            known = self._checked_time(envelope.recordedtime, "recordedtime", _DAY_MICROS)
         kind = envelope.streamkind or codec.default_kind
         if kind not in codec.kinds:
             raise EventRejected(
@@ -164,10 +166,10 @@ class Reader:
             unicodedata.normalize("NFC", envelope.subject),
             envelope.source,
             envelope.id,
-            to_micros(envelope.time),
+            at,
             b"",
             b"",
-            known=to_micros(envelope.recordedtime) if envelope.recordedtime else None,
+            known=known,
             day=envelope.timeprecision == "day",
             correlation=envelope.correlationid,
             causation=envelope.causationid,
@@ -195,13 +197,13 @@ class Reader:
             )
         return self._types[name]
 
-    def _check_times(self, envelope: Envelope) -> None:
-        for name, ahead in (("time", 0), ("recordedtime", _DAY_MICROS)):
-            when = getattr(envelope, name)
-            if when is not None and to_micros(when) > self.latest + ahead:
-                raise EventRejected(
-                    "future_time", f"{name}: {iso(when)} lies in the future; check that clock"
-                )
+    def _checked_time(self, when: datetime, name: str, ahead: int = 0) -> int:
+        micros = to_micros(when)
+        if micros > self.latest + ahead:
+            raise EventRejected(
+                "future_time", f"{name}: {iso(when)} lies in the future; check that clock"
+            )
+        return micros
 
 
 def _version_of(wire: dict[str, Any], codec: TypeCodec) -> int:

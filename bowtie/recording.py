@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
+from datetime import UTC, date, datetime
 
 from bowtie.codec import Fact
-from bowtie.envelope import Recorded
+from bowtie.envelope import Envelope, Recorded, checked_text
 from bowtie.errors import UsageError
 from bowtie.events import Event
 from bowtie.outcome import Outcome
 from bowtie.reader import Reader
 from bowtie.sealing import SEALED_PREFIX
-from bowtie.times import from_micros, now_micros
+from bowtie.times import from_micros, now_micros, parse_time
 
 __all__ = ["as_recorded", "command_facts"]
 
@@ -45,20 +43,32 @@ def command_facts(
         raise UsageError("name at least one event to record")
     if id is not None and len(events) > 1:
         raise UsageError("an id is for one event: record them one by one, or leave it out")
-    wire: dict[str, Any] = {
-        "specversion": "1.0",
-        "source": source or "bowtie",
-        "subject": customer,
-        "time": (occurred_at or datetime.now(UTC)).isoformat(),
-        "recordedtime": known_from.isoformat() if known_from else None,
-        "streamkind": kind,
-        "timeprecision": "day" if day_only else None,
-        "correlationid": correlation_id,
-        "causationid": causation_id,
-        "authid": actor,
-    }
+    envelope = Envelope(
+        id=checked_text(id, "id") or "",
+        source=checked_text(source, "source") or "bowtie",
+        time=datetime.now(UTC) if occurred_at is None else _moment(occurred_at, "time"),
+        subject=checked_text(customer, "subject") or "",
+        recordedtime=None if known_from is None else _moment(known_from, "recordedtime"),
+        streamkind=checked_text(kind, "streamkind"),
+        timeprecision="day" if day_only else "exact",
+        correlationid=checked_text(correlation_id, "correlationid"),
+        causationid=checked_text(causation_id, "causationid"),
+        authid=checked_text(actor, "authid"),
+    )
     reader.look_at_the_clock()
-    return [reader.event(wire | {"id": id or _new_id()}, event) for event in events]
+    facts = []
+    for event in events:
+        if not id:
+            envelope.id = _new_id()
+        facts.append(reader.event(envelope, event))
+    return facts
+
+
+def _moment(when: date, name: str) -> datetime:
+    """A time as it would be read from the wire: with a zone, or refused."""
+    if isinstance(when, datetime) and when.tzinfo is UTC:
+        return when
+    return parse_time(when.isoformat(), name)
 
 
 def as_recorded(facts: Sequence[Fact], events: Sequence[Event], outcome: Outcome) -> list[Recorded]:
@@ -97,11 +107,6 @@ def holds_sealed(fact: Fact) -> bool:
 
 def _new_id() -> str:
     """A random id that grows with time (uuid7)."""
-    millis = now_micros() // 1000
-    raw = (
-        (millis << 80)
-        | (0x7 << 76)
-        | (int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0x3 << 62))
-        | (0x2 << 62)
-    )
-    return str(UUID(int=raw))
+    millis, chance = f"{now_micros() // 1000:012x}", os.urandom(10).hex()
+    variant = "89ab"[int(chance[0], 16) % 4]
+    return f"{millis[:8]}-{millis[8:]}-7{chance[1:4]}-{variant}{chance[4:7]}-{chance[7:19]}"

@@ -51,22 +51,24 @@ def next_seal(
         events: (stream, version, topic, state) of each.
     """
     hasher = hashlib.blake2b(previous, digest_size=SEAL_BYTES, person=_PERSON)
-    hasher.update(_numbers([last_position, recorded_at, len(events)]))
-    if events:
-        streams, versions, topics, states = zip(*events, strict=True)
-        hasher.update(_numbers(positions))
-        hasher.update(_numbers(versions))
-        for column in (streams, topics, states):
-            hasher.update(_numbers(map(len, column)))
-        hasher.update("".join(streams).encode())
-        hasher.update("".join(topics).encode())
-        hasher.update(b"".join(states))
+    numbers = array("q", (last_position, recorded_at, len(events)))
+    if not events:
+        hasher.update(_bytes_of(numbers))
+        return hasher.digest()
+    streams, versions, topics, states = zip(*events, strict=True)
+    numbers.extend(positions)
+    numbers.extend(versions)
+    for column in (streams, topics, states):
+        numbers.extend(map(len, column))
+    hasher.update(_bytes_of(numbers))
+    hasher.update("".join(streams).encode())
+    hasher.update("".join(topics).encode())
+    hasher.update(b"".join(states))
     return hasher.digest()
 
 
-def _numbers(values: Iterable[int]) -> bytes:
-    """Whole numbers as 8 bytes each, least significant first on every machine."""
-    numbers = array("q", values)
+def _bytes_of(numbers: array[int]) -> bytes:
+    """8 bytes each, least significant first on every machine."""
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()
