@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import click
 
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Answer, Output, output_options
 from bowtie_cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from bowtie import Bowtie
 
 __all__ = ["init"]
 
@@ -45,6 +51,7 @@ def init(
             "store_id": engine.store.store_id,
             "definition": engine.definition.label,
             "personal_names": list(engine.personal_names),
+            "master_key": _place_of_key(engine),
             "position": engine.store.head(),
         }
     rows = [{"setting": name.replace("_", " "), "value": _shown(whole[name])} for name in whole]
@@ -52,5 +59,15 @@ def init(
     output.show(Answer(["setting", "value"], rows, whole, f"{whole['store']} {done}."))
 
 
+def _place_of_key(engine: Bowtie) -> str | None:
+    """Where to find what must be backed up apart from the store."""
+    from bowtie.sealing import MASTER_KEY_VARIABLE, key_file
+
+    if MASTER_KEY_VARIABLE in os.environ:
+        return MASTER_KEY_VARIABLE
+    place = engine.store.key_place
+    return None if place is None else str(key_file(place))
+
+
 def _shown(value: object) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
