@@ -24,7 +24,7 @@ def test_each_promise_names_its_tests():
 
 def test_how_hard_the_tests_try_is_as_the_page_says():
     kills = (ROOT / "tests" / "faults" / "killing.py").read_text("utf-8")
-    assert '50 if settings.get_current_profile_name() == "thorough" else 3' in kills
+    assert re.search(r"50 if .* else 3\b", kills)
     assert "| 3 | 50 |" in PAGE
     profiles = (ROOT / "tests" / "conftest.py").read_text("utf-8")
     assert re.findall(r"max_examples=(\d+)", profiles)[:3] == ["25", "25", "300"]
