@@ -42,6 +42,25 @@ def test_a_journey_is_of_all_keys_that_are_linked(engine: Bowtie) -> None:
     assert then.keys == ("acme", "crm-7", "web-1")
 
 
+def test_forgetting_leaves_a_journey_together(engine: Bowtie) -> None:
+    """What was sealed is gone, yet the events are the same, here and in another process."""
+    say(engine, "crm-7", Noted(name="lead_created"), 1)
+    say(engine, "web-1", TOUCH, 0)
+    engine.record("acme", IdentityLinked(alias="crm-7"), IdentityLinked(alias="ada@example.org"))
+    engine.record("crm-7", IdentityLinked(alias="web-1"))
+    before = engine.journey("acme")
+    assert before.keys == ("acme", "ada@example.org", "crm-7", "web-1")
+    engine.forget("web-1")
+
+    for _ in range(2):
+        for key in ("acme", "crm-7", "web-1"):
+            after = engine.journey(key)
+            assert after.keys == ("acme", "crm-7", "web-1")
+            assert after.stages == before.stages
+        assert engine.journey("ada@example.org").keys[0] == "acme"
+        del engine._links  # as another process finds it
+
+
 def test_an_alias_is_compared_as_nfc(engine: Bowtie) -> None:
     """As keys are."""
     say(engine, "M\u00fcller", TOUCH, 0)
