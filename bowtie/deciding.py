@@ -174,6 +174,12 @@ class Batch:
 
     def _correct(self, fact: Fact, number: int, old_id: str, old: IdRow) -> None:
         kind, _, subject = self._where(old.position)[0].partition("/")
+        if kind == "customer" and self._tx.forgotten([self._secrets.alias_hash(subject)]):
+            raise EventRejected(
+                "id_reused",
+                f"id {fact.id!r} of source {fact.source!r} is taken by an event of a customer who"
+                " was forgotten, which can't be corrected any more: give this one an id of its own",
+            )
         right = corrected(fact, number)
         retraction = retraction_of(old_id, right, (kind, subject))
         self._stamp(right)
