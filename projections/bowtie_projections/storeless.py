@@ -9,9 +9,8 @@ bowtie.errors.TablesError: ...none.duckdb: there are no read tables: make them w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from bowtie.errors import BowtieError, TablesError, UsageError
 from bowtie.events import PERSONAL_NAMES
@@ -79,10 +78,14 @@ class _Tables:
         """Nothing is newer than the tables."""
         return self._position
 
-    def parked(self) -> Iterator[Any]:
-        """What was refused was told when the tables were made, and kept nowhere."""
-        return iter(())
+    def changed(self, after: int, timeout: float) -> bool:  # noqa: ARG002 - nothing will come
+        """Whether the tables are past a position; they stay where they are."""
+        return self._position > after
 
     def parked_counts(self) -> dict[str, int]:
-        """See :meth:`parked`."""
+        """What was refused was told when the tables were made, and kept nowhere."""
+        return {}
+
+    def dropped_counts(self) -> dict[str, int]:
+        """Nothing was parked."""
         return {}
