@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from bowtie.errors import TablesForeign, TablesHeld
+from bowtie.errors import SealedKeyMissing, TablesForeign, TablesHeld
 from bowtie.stores.contract import StateBatch
 from bowtie_projections.columns import Columns, Misaligned, columns_of
 from bowtie_projections.databases.contract import BeingBuilt, Overtaken
@@ -120,6 +120,8 @@ def replay(
         TablesForeign: the tables are of another store.
         TablesHeld: another process held them for the whole wait.
         TablesError: they can't be read or written, or are of a newer version.
+        SealedKeyMissing: the log links keys, and the master key is not at hand. Without those links
+            the figures would be others, so there are none.
     """
     size = min(max(batch, 1), BATCH)
     end = time.monotonic() + (tables.wait if wait is None else wait)
@@ -147,18 +149,20 @@ def refresh(
 ) -> ReplayReport:
     """Bring the tables up to date if no one holds them; else say how far behind they are.
 
+    So too where links can't be followed for want of the master key.
+
     Raises:
         EventSkipped: as :func:`replay`.
-        TablesForeign, TablesHeld, TablesError: as :func:`replay`, where there is nothing to answer
-            from.
+        TablesForeign, TablesHeld, TablesError, SealedKeyMissing: as :func:`replay`, where there is
+            nothing to answer from.
     """
     started = time.perf_counter()
     wait = min(tables.wait, _REFRESH_WAIT)
     try:
         return replay(source, tables, definition, wait=wait, progress=progress, strict=strict)
-    except TablesHeld as held:
+    except (TablesHeld, SealedKeyMissing) as hindrance:
         standing = tables.standing()
-        if standing is None and isinstance(held, BeingBuilt):
+        if standing is None and isinstance(hindrance, BeingBuilt):
             # nothing else to answer from
             return replay(source, tables, definition, progress=progress, strict=strict)
         if standing is None or standing.store_id != source.store_id:
@@ -172,7 +176,7 @@ def refresh(
             skipped=0,
             rebuilt=False,
             behind=max(source.head() - standing.position, 0),
-            note=f"not brought up to date: {held}",
+            note=f"not brought up to date: {hindrance}",
         )
 
 
@@ -329,7 +333,13 @@ class _Run:
 
     def _alias_hash(self, alias: str) -> str:
         """The store's keys are asked for here: they are needed only where there is a link."""
-        return self.source.secrets.alias_hash(alias)
+        try:
+            return self.source.secrets.alias_hash(alias)
+        except SealedKeyMissing as error:
+            raise SealedKeyMissing(
+                "the log links keys of customers, and only with the master key it can be told"
+                f" which: {error}"
+            ) from error
 
     def _count(self, columns: Columns) -> None:
         self.events += columns.count

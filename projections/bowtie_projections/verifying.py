@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bowtie.errors import TablesError
+from bowtie.errors import SealedKeyMissing, TablesError
 from bowtie.sealing import StoreKeys
 from bowtie.stages import Definition
 from bowtie.stores.contract import StateBatch
@@ -64,9 +64,12 @@ def verify_tables(
             note=True,
         )
         return
-    yield from _differences(
-        found, _replayed(source, tables, standing.position, definition, progress)
-    )
+    try:
+        right = _replayed(source, tables, standing.position, definition, progress)
+    except SealedKeyMissing as error:
+        yield Problem("tables", f"were not compared with a replay: {error}", note=True)
+        return
+    yield from _differences(found, right)
     if skipped := found["skipped"].rows:
         yield Problem("tables", f"{skipped} events were skipped: see SQL on skipped", note=True)
 

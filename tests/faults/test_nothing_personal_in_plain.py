@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bowtie import Bowtie
+from bowtie import Bowtie, Touched
 from bowtie.envelope import data_to_wire
 from bowtie.errors import SealedKeyMissing
 from bowtie.events import CATALOGUE, PERSONAL_NAMES, personal_fields
 from bowtie.sealing import MASTER_KEY_VARIABLE
 from bowtie_projections import Views
+from bowtie_projections.replay import replay
+from bowtie_projections.verifying import verify_tables
 from tests.logs import log, wire
 
 _MARK = "Qz7-personal-Qz7"
@@ -83,8 +85,9 @@ def test_without_the_master_key_nothing_is_opened(
 ) -> None:
     """Replay and views don't need it; writing and opening do, and say which key is missing."""
     url = f"sqlite:///{tmp_path / 'journeys.db'}"
+    file = _as_file(tmp_path, [line for line in _lines() if b"bowtie.identity_" not in line])
     with Bowtie.open(url) as engine:
-        engine.ingest(_as_file(tmp_path))
+        engine.ingest(file)
     key = tmp_path / "journeys.db.key"
     kept = key.read_text()
     key.unlink()
@@ -92,18 +95,46 @@ def test_without_the_master_key_nothing_is_opened(
     with Bowtie.open(url) as engine:
         assert Views.open(engine).funnel().rows()
         with pytest.raises(SealedKeyMissing, match=r"journeys\.db\.key"):
-            engine.ingest(_as_file(tmp_path))
+            engine.ingest(file)
     monkeypatch.setenv(MASTER_KEY_VARIABLE, kept.strip())
     with Bowtie.open(url) as engine:
-        assert engine.ingest(_as_file(tmp_path)).appended == 0
+        assert engine.ingest(file).appended == 0
     monkeypatch.setenv(MASTER_KEY_VARIABLE, "A" * 43 + "=")
     with Bowtie.open(url) as engine, pytest.raises(SealedKeyMissing, match="not the one"):
-        engine.ingest(_as_file(tmp_path))
+        engine.ingest(file)
 
 
-def _as_file(folder: Path) -> Path:
+def test_without_the_master_key_links_are_not_taken_for_none(tmp_path: Path) -> None:
+    """Figures of customers told apart would be other figures: there are the old ones, or none."""
+    url = f"sqlite:///{tmp_path / 'journeys.db'}"
+    with Bowtie.open(url) as engine:
+        engine.ingest(_as_file(tmp_path, _lines()))
+        figures = Views.open(engine).funnel().rows()
+        position = engine.store.head()
+    key = tmp_path / "journeys.db.key"
+    kept = key.read_text()
+    with Bowtie.open(url) as engine:
+        engine.record("someone-new", Touched(channel="ads", direction="inbound"))
+    key.unlink()
+
+    with Bowtie.open(url) as engine:
+        views = Views.open(engine)
+        result = views.funnel()
+        assert (views.position, result.rows()) == (position, figures)
+        assert any("master key" in note and "1 position behind" in note for note in result.notes)
+        assert [one.note for one in verify_tables(engine.store, views.tables, engine.definition)]
+        with pytest.raises(SealedKeyMissing, match="links keys"):
+            Views.open(engine, tmp_path / "other.duckdb")
+        with pytest.raises(SealedKeyMissing, match="links keys"):
+            replay(engine.store, views.tables, engine.definition, rebuild=True)
+    key.write_text(kept)
+    with Bowtie.open(url) as engine:
+        assert Views.open(engine).funnel().rows()[0]["entered"] == figures[0]["entered"] + 1
+
+
+def _as_file(folder: Path, lines: list[bytes]) -> Path:
     path = folder / "log.jsonl"
-    path.write_bytes(log(*_lines()))
+    path.write_bytes(log(*lines))
     return path
 
 
