@@ -144,7 +144,7 @@ class Decoder:
         """
         try:
             return self._recorded(stored)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise StoreError(
                 f"the event at position {stored.position} can't be read: the store is damaged;"
                 " see bowtie verify, and restore it from a backup"

@@ -98,9 +98,7 @@ def _find_ids(store: Store, audit: Audit, found: Repair, words: LinkWords) -> No
         taken.update(right)
         places = audit.places(list(right))
         found.ids |= {
-            hashed: row
-            for hashed, row in right.items()
-            if hashed not in places or places[hashed].position != row.position
+            hashed: row for hashed, row in right.items() if _is_wrong(places.get(hashed), row)
         }
         for stored in chunk:
             try:
@@ -110,3 +108,10 @@ def _find_ids(store: Store, audit: Audit, found: Repair, words: LinkWords) -> No
     if not unread:  # an event that can't be read may own any of them
         for some in audit.id_rows():
             found.strangers += [hashed for hashed, _ in some if hashed not in taken]
+
+
+def _is_wrong(found: IdRow | None, right: IdRow) -> bool:
+    """Whether an id's row is missing, names another event, or lacks the hash of what it said."""
+    if found is None or found.position != right.position:
+        return True
+    return found.content is None and right.content is not None

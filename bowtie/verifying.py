@@ -18,17 +18,17 @@ import msgspec
 from pydantic import ValidationError
 
 from bowtie.codec import Fact, Stamp, id_hash
+from bowtie.commits import SealedCommits, wrong_dates
 from bowtie.decoding import Decoder, content_of_state, is_older, unwrap_key
 from bowtie.derived import LinkWords, unfinished_forgettings, wrong_snapshots
 from bowtie.envelope import Recorded
 from bowtie.errors import BowtieError, EventRejected, SealedKeyMissing, UsageError
 from bowtie.events import CATALOGUE
+from bowtie.problems import Problem
 from bowtie.reader import Reader, explain
 from bowtie.sealing import SEALED_PREFIX
-from bowtie.seals import first_seal, next_seal
 from bowtie.stores.auditing import Audit
-from bowtie.stores.contract import CommitRow, IdRow, Store, StoredState
-from bowtie.times import from_micros, iso
+from bowtie.stores.contract import IdRow, Store, StoredState
 
 __all__ = ["KeptSeal", "Problem", "head_seal", "id_rows_of", "verify_log"]
 
@@ -80,25 +80,6 @@ def head_seal(store: Store) -> KeptSeal:
     return KeptSeal(commit.last_position, commit.seal)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not as it must be.
-
-    Args:
-        check: what was checked, one word, stable: ``stream``, ``commit``, ``id``, ``payload``,
-            ``content``, ``seal``, ``claim``, ``snapshot``, ``forgotten``, ``sequence``, ``key``,
-            ``tables``.
-        problem: what is wrong, for a person; never holds the value of a field.
-        position: the event it concerns, if one does.
-        note: worth knowing, and no fault of the store.
-    """
-
-    check: str
-    problem: str
-    position: int | None = None
-    note: bool = False
-
-
 def verify_log(
     store: Store,
     progress: Callable[[int, int], None] | None = None,
@@ -128,22 +109,22 @@ def verify_log(
         )
     for stream, count, first, last in audit.broken_streams():
         yield Problem("stream", f"{stream} has {count} events, of versions {first} to {last}")
-    yield from _commits(audit)
+    yield from wrong_dates(audit)
     if kept is not None:
         yield from _kept(audit, kept)
-    decode, reader, content_of = _tools(store)
-    if content_of is None:
+    tools = _tools(store)
+    if tools.content_of is None:
         yield Problem(
             "key", "the master key is not at hand: what events say was not compared", note=True
         )
     events, total = 0, store.count(head)
     states = store.states(0, head)
-    sealed, words = _SealedCommits(store.store_id, audit), LinkWords()
+    sealed, words = SealedCommits(store.store_id, audit), LinkWords()
     while chunk := list(islice(states, _CHUNK)):
         for stored in chunk:
             yield from sealed.take(stored)
         _gather(words, chunk)
-        yield from _events(chunk, audit, decode, reader, content_of)
+        yield from _events(chunk, audit, tools)
         events += len(chunk)
         if progress is not None:
             progress(events, total)
@@ -153,18 +134,52 @@ def verify_log(
     yield from _derived(store, audit, words)
 
 
-def _tools(store: Store) -> tuple[Decoder, Reader, ContentOf | None]:
-    """What opens events, reads them anew and hashes what they say (not without the master key)."""
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What opens events, reads them anew, and hashes what they say.
+
+    Attributes:
+        content_of: not without the master key.
+        forgotten: whether an event's customer was; of theirs no hash is kept.
+    """
+
+    decode: Decoder
+    reader: Reader
+    content_of: ContentOf | None = None
+    forgotten: Callable[[Recorded], bool] = lambda event: False
+
+    def content(self, stored: StoredState, event: Recorded) -> bytes | None:
+        """The hash of what an event said when it was recorded; None where it can't be told.
+
+        Raises:
+            EventRejected: it would not be taken now.
+        """
+        fact = self.reader.line(msgspec.json.encode(event.to_cloudevent()))
+        if is_older(stored):  # the hash is of what it said in its own version
+            said = content_of_state(stored)
+            if said is None:
+                return None  # what is sealed stood in an order that only that version knew
+            fact.whole = said
+        return None if self.content_of is None else self.content_of(fact)
+
+
+def _tools(store: Store) -> _Tools:
     names = store.meta().get("personal_names")
     personal = None if names is None else str(names).split("\n")
     reader = Reader(now=_NO_FUTURE) if personal is None else Reader(personal, _NO_FUTURE)
     try:
         master, secrets = store.master_key, store.secrets
     except SealedKeyMissing:
-        return Decoder(), reader, None
+        return _Tools(Decoder(), reader)
     keys = {name: unwrap_key(master, key, name) for name, key in store.keys().items()}
     decode = Decoder({name: key for name, key in keys.items() if key is not None})
-    return decode, reader, Stamp(secrets.content).content_hash
+    gone = store.forgotten()
+    return _Tools(
+        decode,
+        reader,
+        Stamp(secrets.content).content_hash,
+        lambda event: event.kind == "customer" and secrets.alias_hash(event.subject) in gone,
+    )
 
 
 def _kept(audit: Audit, kept: KeptSeal) -> Iterator[Problem]:
@@ -179,69 +194,6 @@ def _kept(audit: Audit, kept: KeptSeal) -> Iterator[Problem]:
         " off, or it is another store's",
         kept.position,
     )
-
-
-def _commits(audit: Audit) -> Iterator[Problem]:
-    """Each position is dated, and dates never fall."""
-    before, covered = 0, 0
-    for position, recorded_at, _ in audit.commits():
-        if recorded_at < before:
-            yield Problem("commit", "was recorded before the events before it", position)
-        before, covered = recorded_at, position
-    if covered < audit.upto:
-        yield Problem("commit", f"events after {covered} have no time of recording", audit.upto)
-
-
-class _SealedCommits:
-    """Compares the seals of transactions with their rows, read again as they lie.
-
-    After a seal that is not right, the chain goes on from the one that is stored: so each
-    transaction that was changed is named, and no other.
-    """
-
-    def __init__(self, store_id: str, audit: Audit) -> None:
-        self._commits = audit.commits()
-        self._upto = audit.upto
-        self._seal = first_seal(store_id)
-        self._rows: list[StoredState] = []
-        self._commit = next(self._commits, None)
-
-    def take(self, stored: StoredState) -> Iterator[Problem]:
-        """Go on with the next event."""
-        while self._commit is not None and stored.position > self._commit.last_position:
-            yield from self._close(self._commit)
-        self._rows.append(stored)
-
-    def finish(self) -> Iterator[Problem]:
-        """Compare what is left."""
-        while self._commit is not None and self._commit.last_position <= self._upto:
-            yield from self._close(self._commit)
-
-    def _close(self, commit: CommitRow) -> Iterator[Problem]:
-        last, recorded_at, stored = commit
-        positions = [row.position for row in self._rows]
-        rows = [row[1:5] for row in self._rows]
-        try:
-            right = next_seal(self._seal, last, recorded_at, positions, rows)
-        except (TypeError, ValueError, OverflowError):  # SQLite keeps text where a number was
-            right = b""
-        first = positions[0] if positions else last
-        when = iso(from_micros(recorded_at))
-        if stored is None:
-            yield Problem(
-                "seal", f"positions {first:,} to {last:,} are not sealed: run bowtie init",
-                last, note=True,
-            )  # fmt: skip
-        elif stored != right:
-            yield Problem(
-                "seal",
-                f"the transaction recorded at {when}, positions {first:,} to {last:,}, is not as it"
-                " was sealed: an event, its time of recording or the seal was changed, added or"
-                " removed; restore the store from a backup",
-                last,
-            )
-        self._seal, self._rows = stored or right, []
-        self._commit = next(self._commits, None)
 
 
 def _gather(words: LinkWords, chunk: list[StoredState]) -> None:
@@ -271,18 +223,12 @@ def _derived(store: Store, audit: Audit, words: LinkWords) -> Iterator[Problem]:
         )
 
 
-def _events(
-    chunk: list[StoredState],
-    audit: Audit,
-    decode: Decoder,
-    reader: Reader,
-    content_of: ContentOf | None,
-) -> Iterator[Problem]:
+def _events(chunk: list[StoredState], audit: Audit, tools: _Tools) -> Iterator[Problem]:
     """Each event can be read and says what it said; its id is its own."""
     readable: list[tuple[bytes, StoredState, Recorded]] = []
     for stored in chunk:
         try:
-            event = _decoded(stored, decode)
+            event = _decoded(stored, tools.decode)
         except EventRejected as error:
             yield Problem("payload", error.problem, stored.position)
             continue
@@ -296,8 +242,8 @@ def _events(
     for hashed, stored, event in readable:
         yield from _identity(event, places.get(hashed))
         row = places.get(hashed)
-        if content_of is not None and row is not None and row.content is not None:
-            yield from _content(stored, event, row.content, reader, content_of)
+        if tools.content_of is not None and row is not None:
+            yield from _content(stored, event, row.content, tools)
 
 
 def _decoded(stored: StoredState, decode: Decoder) -> Recorded:
@@ -336,31 +282,25 @@ def _identity(event: Recorded, row: IdRow | None) -> Iterator[Problem]:
 
 
 def _content(
-    stored: StoredState, event: Recorded, content: bytes, reader: Reader, content_of: ContentOf
+    stored: StoredState, event: Recorded, kept: bytes | None, tools: _Tools
 ) -> Iterator[Problem]:
     """What it says is what was recorded."""
+    if kept is None and not _hashable(event, tools):
+        return
     try:
-        fact = _fact_of(stored, event, reader)
+        content = tools.content(stored, event)
     except EventRejected as error:
         yield Problem("payload", error.problem, event.position)
         return
-    if fact is not None and content_of(fact) != content:
+    if content is not None and kept is None:
+        yield Problem("content", "the hash of what it said is gone", event.position)
+    elif content is not None and content != kept:
         yield Problem("content", "is not what was recorded: it was changed", event.position)
 
 
-def _fact_of(stored: StoredState, event: Recorded, reader: Reader) -> Fact | None:
-    """The fact that an event was made of; None where that can't be told any more.
-
-    Raises:
-        EventRejected: it would not be taken now.
-    """
-    fact = reader.line(msgspec.json.encode(event.to_cloudevent()))
-    if is_older(stored):  # the hash is of what it said in its own version
-        said = content_of_state(stored)
-        if said is None:
-            return None  # what is sealed stood in an order that only that version knew
-        fact.whole = said
-    return fact
+def _hashable(event: Recorded, tools: _Tools) -> bool:
+    """Whether the hash of what an event says is kept, and can be made here."""
+    return SEALED_PREFIX not in repr(event) and not tools.forgotten(event)
 
 
 def id_rows_of(store: Store) -> Callable[[StoredState], tuple[bytes, IdRow] | None]:
@@ -369,17 +309,14 @@ def id_rows_of(store: Store) -> Callable[[StoredState], tuple[bytes, IdRow] | No
     Of an event that can't be read it tells nothing; of one whose content can't be hashed here (its
     customer was forgotten, or the master key is not at hand) the row holds no content.
     """
-    decode, reader, content_of = _tools(store)
+    tools = _tools(store)
 
     def row(stored: StoredState) -> tuple[bytes, IdRow] | None:
         try:
-            event = _decoded(stored, decode)
-            fact = _fact_of(stored, event, reader)
+            event = _decoded(stored, tools.decode)
+            content = tools.content(stored, event) if _hashable(event, tools) else None
         except EventRejected:
             return None
-        content = None
-        if content_of is not None and fact is not None and SEALED_PREFIX not in repr(event):
-            content = content_of(fact)
         return id_hash(event.source, event.id), IdRow(stored.position, content)
 
     return row

@@ -24,7 +24,8 @@ class Audit:
 
     def __init__(self, store: Store, upto: int) -> None:
         self._store, self._rows = store, store.rows
-        self._has_snapshots = store.version > 1
+        #: the first version of stores had neither seals nor snapshots
+        self.has_seals = store.version > 1
         self.upto = upto
 
     def broken_streams(self) -> list[tuple[str, int, int, int]]:
@@ -82,7 +83,7 @@ class Audit:
     def snapshots(self) -> Iterator[tuple[str, Snapshot]]:
         """The snapshots, by stream."""
         after = ""
-        while self._has_snapshots:
+        while self.has_seals:
             rows = self._rows(
                 "SELECT * FROM bowtie_snapshots WHERE stream > ? ORDER BY stream LIMIT 1000",
                 (after,),

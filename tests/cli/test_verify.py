@@ -67,7 +67,10 @@ CHANGED = "replace(state, '\"webinar\"', '\"website\"')"
         ("UPDATE stored_events SET originator_version = 9 WHERE rowid = 3", ("stream", None)),
         ("DELETE FROM bowtie_ids WHERE position = 2", ("id", 2)),
         ("UPDATE bowtie_ids SET position = 4 WHERE position = 1", ("id", 1)),
+        ("UPDATE bowtie_ids SET content = NULL WHERE position = 1", ("content", 1)),
         ("UPDATE bowtie_commits SET last_position = 4", ("commit", 5)),
+        ("UPDATE bowtie_commits SET recorded_at = 'once'", ("commit", 5)),
+        ("UPDATE bowtie_commits SET recorded_at = 4611686018427387904", ("commit", 5)),
     ],
 )
 def test_what_was_tampered_with_is_found(run, store, statement, found):
@@ -139,6 +142,7 @@ BLOB = "CAST(replace(CAST(state AS TEXT), '\"web', '\"wib') AS BLOB)"
         ("DELETE FROM stored_events WHERE rowid = 7", 7),
         ("UPDATE bowtie_commits SET recorded_at = recorded_at + 1 WHERE last_position = 6", 6),
         ("UPDATE bowtie_commits SET seal = zeroblob(32) WHERE last_position = 5", 5),
+        ("UPDATE bowtie_commits SET seal = NULL WHERE last_position = 7", 7),
         ("DELETE FROM bowtie_commits WHERE last_position = 5", 6),
         ("UPDATE stored_events SET rowid = 8 WHERE rowid = 7", None),
     ],

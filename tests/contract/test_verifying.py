@@ -33,6 +33,7 @@ def test_forgetting_leaves_every_seal_as_it_was(engine: Bowtie) -> None:
     assert _problems(engine) == set()
     assert not [one for one in verify_log(engine.store, kept=kept) if not one.note]
     assert head_seal(engine.store).position == 9
+    assert repair_log(engine.store) == [], "of the forgotten no hash is made again"
 
 
 def test_what_follows_from_the_log_is_put_right(engine: Bowtie) -> None:
@@ -43,14 +44,15 @@ def test_what_follows_from_the_log_is_put_right(engine: Bowtie) -> None:
     with engine.store.writing() as tx:
         tx.set_claim(secrets.alias_hash("ada-web"), "customer/zeta")
         tx.set_claim(secrets.alias_hash("zeta-app"), "customer/zeta")
+        tx.clear_contents(["customer/zeta"])
         tx.delete_ids([id_hash("crm", "1"), id_hash("crm", "3")])
         tx.insert_ids({b"0" * 16: (2, b"0" * 16)})
         schema = "1 contract_signed/1 retracted/1"
         tx.set_snapshot("customer/zeta", Snapshot(4, schema, b"[[],[]]"))
-    assert _problems(engine) == {"claim", "id", "snapshot"}
+    assert _problems(engine) == {"claim", "content", "id", "snapshot"}
 
     assert repair_log(engine.store) == [
-        "3 ids put right",
+        "7 ids put right",
         "2 claims put right",
         "1 snapshot put right",
     ]

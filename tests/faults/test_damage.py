@@ -61,6 +61,7 @@ def _parked(engine: Bowtie) -> object:
         ("UPDATE bowtie_keys SET wrapped = zeroblob(60)", _ingest),
         ("UPDATE bowtie_parked SET sealed = x'00'", _parked),
         ("UPDATE bowtie_parked SET sealed = zeroblob(60)", _parked),
+        ("UPDATE bowtie_commits SET recorded_at = 4611686018427387904", _journey),
         ("DROP TABLE bowtie_commits", _journey),
         ("DROP TABLE stored_events", _journey),
         ("DROP TABLE bowtie_ids", _ingest),
