@@ -273,7 +273,7 @@ def test_a_crash_before_the_commit_leaves_nothing_and_the_request_can_be_repeate
         "SHOP_DATABASE": settings.database,
         "PYTHONPATH": str(ROOT / "examples"),
     }
-    died = subprocess.run([sys.executable, "-c", CRASH], env=environment, check=False, timeout=60)
+    died = subprocess.run([sys.executable, "-c", CRASH], env=environment, check=False, timeout=180)
     assert died.returncode == -signal.SIGKILL
     assert counted(shop) == before
 
