@@ -102,7 +102,7 @@ def parse_line(raw: bytes) -> dict[str, Any]:
         ) from None
     try:
         wire = json.loads(text, parse_constant=_no_constant)
-        json.dumps(wire, ensure_ascii=False).encode()
+        json.dumps(wire, ensure_ascii=False, allow_nan=False).encode()
     except json.JSONDecodeError as error:
         raise EventRejected("unreadable", f"not JSON: {error.msg} (column {error.colno})") from None
     except (ValueError, RecursionError) as error:

@@ -38,6 +38,9 @@ def _ingested(tmp_path: Path, hostile: bytes) -> tuple[Bowtie, dict[str, int]]:
         ),
         pytest.param(b'{"a":' * 100_000, "unreadable", id="open"),
         pytest.param(_DEEP, "unreadable", id="list"),
+        pytest.param(
+            wire("x", more=1).replace(b'"more": 1', b'"more": 1e999'), "unreadable", id="infinite"
+        ),
         pytest.param(wire("x", time="0001-01-01T00:00:00+14:00"), "invalid", id="year 0"),
         pytest.param(
             wire("x", recordedtime="0001-01-01T00:00:00+14:00"), "invalid", id="known in year 0"
