@@ -258,6 +258,10 @@ class Store(Protocol):
         """How it was named."""
 
     @property
+    def address(self) -> str:
+        """The URL to connect by; it may hold a password, so it is in no message."""
+
+    @property
     def path(self) -> Path | None:
         """Its file, where it is one."""
 

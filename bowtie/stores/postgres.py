@@ -53,6 +53,7 @@ class PostgresStore(SqlStore):
     def __init__(self, url: str, *, create: bool) -> None:
         self.location = PostgresUrl.parse(url)
         super().__init__(self.location.shown, None)
+        self.address = self.location.address
         self._datastore = Datastore(self.location)
         self._recorder = Recorder(self._datastore)
         self._translate = Translator(self.location.schema)

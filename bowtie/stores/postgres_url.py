@@ -82,6 +82,13 @@ class PostgresUrl:
             ),
         )
 
+    @property
+    def address(self) -> str:
+        """The URL to connect by, with its password; the schema, where it is not ``public``."""
+        if self.schema == "public":
+            return self.conninfo
+        return f"{self.conninfo}{'&' if '?' in self.conninfo else '?'}schema={self.schema}"
+
 
 def _url(netloc: str, path: str, query: list[tuple[str, str]]) -> str:
     asked = f"?{urlencode(query, quote_via=quote, safe='/')}" if query else ""

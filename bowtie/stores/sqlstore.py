@@ -48,6 +48,8 @@ class SqlStore(ABC):
     def __init__(self, url: str, path: Path | None) -> None:
         #: how it is named, without a password
         self.url = url
+        #: the URL to connect by
+        self.address = url
         #: its file, where it is one
         self.path = path
         #: random, from when it was made

@@ -14,15 +14,18 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from bowtie import Bowtie
 from bowtie.errors import TablesError, TablesHeld, UsageError
 from bowtie.events import Touched
 from bowtie.stages import load_definition
+from bowtie.stores.postgres_url import PostgresUrl
 from bowtie_projections.databases import tables_at
 from bowtie_projections.databases.contract import BeingBuilt
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.databases.places import PostgresPlace, beside
 from bowtie_projections.databases.postgres import PostgresTables
 from bowtie_projections.exporting import export_tables
+from bowtie_projections.opening import tables_of
 from bowtie_projections.replay import refresh, replay
 from bowtie_projections.tables import events, metadata, skipped
 from tests.strategies import Logged, MemoryLog
@@ -336,8 +339,8 @@ def test_all_else_is_refused(tables, sql):
 class _Store:
     path = None
 
-    def __init__(self, url):
-        self.url = url
+    def __init__(self, address):
+        self.address = address
 
 
 @pytest.mark.parametrize(
@@ -346,13 +349,37 @@ class _Store:
         ("postgresql://db/shop", "bowtie"),
         ("postgresql://db/shop?sslmode=require", "bowtie"),
         ("postgresql://db/shop?schema=t1", "t1_views"),
+        ("postgresql://db/shop?schema=public", "bowtie"),
         ("postgresql://db/shop?schema=t1&host=/tmp", "t1_views"),
+        ("postgresql+psycopg://me:hunter2@db/shop?schema=t1", "t1_views"),
     ],
 )
 def test_tables_of_a_store_are_in_its_database(store, schema):
-    place = PostgresPlace.of(str(beside(cast(Any, _Store(store)))))
+    """They are reached as the store is, with the password that its URL held."""
+    known = cast(Any, _Store(PostgresUrl.parse(store).address))
+    place = PostgresPlace.of(str(beside(known)))
     assert place.schema == schema
-    assert place.server == PostgresPlace.of(store).server
+    assert place.server == PostgresPlace.of(PostgresUrl.parse(store).conninfo).server
+    assert "hunter2" not in place.shown
+
+
+def test_a_store_with_a_password_has_tables(postgres_url):
+    parts = urlsplit(postgres_url)
+    user, _, host = parts.netloc.rpartition("@")
+    named = urlunsplit(parts._replace(netloc=f"{user}:hunter2@{host}"))
+    with Bowtie.open(named) as engine:
+        made = tables_of(None, engine)
+        assert "hunter2" in made.place.server
+        assert "hunter2" not in engine.store.url + made.name
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql+psycopg"])
+def test_tables_are_named_as_stores_are(scheme):
+    made = tables_at(f"{scheme}://db/shop")
+    assert (made.name, made.place.server) == (
+        "postgresql://db/shop?schema=bowtie",
+        "postgresql://db/shop",
+    )
 
 
 @pytest.mark.parametrize(

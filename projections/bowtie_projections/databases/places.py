@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresPlace", "beside", "is_postgres"]
 
-_SCHEMES = ("postgresql", "postgres")
+_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgres+psycopg")
 #: Where the read tables are, if no schema is named.
 DEFAULT_SCHEMA = "bowtie"
 #: A name in PostgreSQL holds 63 bytes, and the schema of a build is called after this one.
@@ -44,7 +44,7 @@ class PostgresPlace(NamedTuple):
         if schema is not None and not 0 < len(schema.encode()) <= _LONGEST:
             raise UsageError(f"a schema's name has 1 to {_LONGEST} bytes: {schema!r} doesn't")
         rest = urlencode([pair for pair in query if pair[0] != "schema"], quote_via=quote)
-        return cls(urlunsplit(parts._replace(query=rest)), schema)
+        return cls(urlunsplit(parts._replace(scheme="postgresql", query=rest)), schema)
 
     @property
     def shown(self) -> str:
@@ -70,8 +70,8 @@ def beside(store: Store) -> str | Path:
     In the file of that name with ``.duckdb``; of a PostgreSQL store in the same database, in the
     schema ``bowtie``, or ``t1_views`` for a store with ``?schema=t1``.
     """
-    if is_postgres(store.url):
-        place = PostgresPlace.of(store.url)
+    if is_postgres(store.address):
+        place = PostgresPlace.of(store.address)
         schema = DEFAULT_SCHEMA if place.schema is None else f"{place.schema}_views"
         query = "&" if "?" in place.server else "?"
         return f"{place.server}{query}schema={quote(schema)}"
