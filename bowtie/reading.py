@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
@@ -80,10 +80,7 @@ class Reading:
             known,
             tz=tz,
         )
-        if len(keys) == 1:
-            return record
-        version = max((one.version for one in self.store.stream(f"customer/{own}")), default=0)
-        return replace(record, keys=keys, version=version)
+        return record if len(keys) == 1 else replace(record, keys=keys)
 
     @cached_property
     def _links(self) -> Links:
@@ -200,7 +197,10 @@ class Reading:
 
     def _decoder(self, streams: set[str] | None) -> Decoder:
         """A decoder that opens what this store's keys open."""
-        wrapped = self.store.keys(streams)
+        return self._opening(self.store.keys(streams))
+
+    def _opening(self, wrapped: Mapping[str, bytes]) -> Decoder:
+        """A decoder that opens what these keys open, as they lie in the store."""
         if not wrapped:
             return Decoder()
         master = self.store.master_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,7 +44,8 @@ class JourneyRecord:
         timeline: all events known at the cut, in the order in which they occurred.
         definition: the label of the stage definition used.
         as_of: the moment as of which it was asked, now unless said.
-        forgotten_at: when this store was told to forget the customer; what is sealed stays so.
+        forgotten_at: when this store was told to forget the customer under this very key; what is
+            sealed stays so.
         version: of the customer's stream when it was read, whatever the cut: what
             ``record(..., expected=)`` takes.
         tz: the zone of days.
@@ -178,6 +180,8 @@ def journey_record(
         )
         for event in sorted(seen, key=lambda event: (event.occurred_at, event.position))
     )
+    stream = f"customer/{unicodedata.normalize('NFC', customer)}"
+    own = [event for event in events if event.stream == stream]
     return JourneyRecord(
         customer,
         fold(counting),
@@ -186,7 +190,7 @@ def journey_record(
         definition.label,
         as_of,
         known_at,
-        max(event.version for event in events),
-        next((event.recorded_at for event in events if isinstance(event.data, Forgotten)), None),
+        max((event.version for event in own), default=0),
+        next((event.recorded_at for event in own if isinstance(event.data, Forgotten)), None),
         tz,
     )

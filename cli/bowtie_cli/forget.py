@@ -105,23 +105,30 @@ def _notes(linked: LinkedKeys) -> list[str]:
 
 
 def _planned(linked: LinkedKeys) -> Answer:
+    from bowtie.wording import counted
+
     rows = _rows(linked)
     events = sum(linked.events.values())
     whole = {"keys": rows, "unnamed": linked.unnamed, "events": events, "parked": linked.parked}
     whole |= {"foreign": linked.foreign, "foreign_elsewhere": linked.foreign_elsewhere}
     sentence = (
-        f"{len(rows):,} keys with {events:,} events and {linked.parked:,} parked lines would be"
+        f"{counted(len(rows), 'key')} with {counted(events, 'event')} and"
+        f" {counted(linked.parked, 'parked line')} would be"
         " forgotten; nothing is destroyed yet."
     )
     return Answer(_COLUMNS, rows, whole, sentence, _notes(linked))
 
 
 def _done(linked: LinkedKeys, done: Erasure) -> Answer:
+    from bowtie.wording import counted
+
     whole = asdict(done)
     sentence = (
-        f"Forgotten under {len(done.keys) + done.unnamed:,} keys, with {done.events:,} events:"
-        f" {done.erased.keys:,} sealing keys, {done.erased.claims:,} claims and"
-        f" {done.erased.parked:,} parked lines destroyed, {done.recorded:,} times recorded."
+        f"Forgotten under {counted(len(done.keys) + done.unnamed, 'key')}, with"
+        f" {counted(done.events, 'event')}: {counted(done.erased.keys, 'sealing key')},"
+        f" {counted(done.erased.claims, 'claim')} and"
+        f" {counted(done.erased.parked, 'parked line')} destroyed,"
+        f" {counted(done.recorded, 'time')} recorded."
     )
     notes = _notes(linked)
     if not done.scrubbed:

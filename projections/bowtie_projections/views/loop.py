@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bowtie.durations import format_duration
 from bowtie.errors import Refused
 from bowtie.stages import Definition
+from bowtie.wording import counted
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import design_effect
 from bowtie_projections.traits import TraitRule, read_traits
@@ -26,7 +27,7 @@ from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop_counts import Totals, TraitCounts, read_levels, read_totals
 from bowtie_projections.views.loop_findings import FEWEST, Finding, findings, judge_traits
-from bowtie_projections.views.loop_numbers import amount, counted, percent
+from bowtie_projections.views.loop_numbers import amount, percent
 from bowtie_projections.views.loop_population import Arrived, Population
 from bowtie_projections.views.loop_question import Question, ask
 from bowtie_projections.views.loop_tables import findings_table, sources_table, traits_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-__all__ = ["amount", "are", "counted", "percent"]
+__all__ = ["amount", "percent"]
 
 _SHOWN = Decimal("0.01")
 
@@ -24,20 +24,6 @@ def amount(value: Decimal, currency: str | None = None) -> str:
     else:
         text = f"{value:,.2f}"
     return f"{text} {currency}" if currency else text
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """A number of things, with the word for it.
-
-    >>> counted(1, "customer"), counted(2615, "customer")
-    ('1 customer', '2,615 customers')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def are(count: int) -> str:
-    """``is`` or ``are``, whichever goes with the number."""
-    return "is" if count == 1 else "are"
 
 
 def percent(share: Decimal | float) -> str:

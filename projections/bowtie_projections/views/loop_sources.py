@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from bowtie.wording import are, counted
 from bowtie_projections import tables
 from bowtie_projections.localtime import local_day, local_month
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.labels import apart
-from bowtie_projections.views.loop_numbers import are, counted
 from bowtie_projections.views.loop_question import Question
 
 if TYPE_CHECKING:

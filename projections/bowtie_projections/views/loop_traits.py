@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bowtie.wording import counted
 from bowtie_projections.traits import TOUCH_TRAITS, TraitRule
 from bowtie_projections.views.loop_counts import MISSING, TraitCounts
 from bowtie_projections.views.loop_findings import Judged
-from bowtie_projections.views.loop_numbers import counted
 from bowtie_projections.views.loop_tally import MOST_LEVELS
 
 __all__ = ["Standing", "is_leak", "looks_like_identifier", "standings", "untested"]

@@ -10,8 +10,9 @@ from typing import Any, Never
 
 from bowtie.durations import format_duration
 from bowtie.errors import Refused
+from bowtie.wording import are, counted
 from bowtie_projections.views.loop_counts import Totals, TraitCounts
-from bowtie_projections.views.loop_numbers import amount, are, counted, percent
+from bowtie_projections.views.loop_numbers import amount, percent
 from bowtie_projections.views.loop_population import Arrived
 from bowtie_projections.views.loop_question import Question
 from bowtie_projections.views.loop_sources import Unnamed
