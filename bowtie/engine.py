@@ -10,7 +10,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any, BinaryIO, Self
 
-from bowtie.appending import Appender
+from bowtie.appending import Also, Appender
 from bowtie.codec import Fact
 from bowtie.decoding import unwrap_key
 from bowtie.envelope import Recorded
@@ -31,7 +31,8 @@ from bowtie.restoring import restore_log
 from bowtie.rotating import change_master_key
 from bowtie.sources import open_lines
 from bowtie.stages import load_definition
-from bowtie.stores import open_store
+from bowtie.stores import StoredState, open_store
+from bowtie.stores.contract import Writing
 
 __all__ = ["Bowtie"]
 
@@ -181,17 +182,26 @@ class Bowtie(Reading):
         )
         if expected is not ANY:
             check_expected(expected, facts)
-        outcome = self._command(facts, Mode(command=True, expected=expected), connection, timeout)
-        if all(outcome.versions) and not any(map(holds_sealed, facts)):
+        found: list[StoredState] = []
+        keys: dict[str, bytes] = {}
+
+        def read_back(tx: Writing, outcome: Outcome) -> None:
+            """What is not as it was given is read within the transaction: it may be open yet."""
+            if not all(outcome.versions) or any(map(holds_sealed, facts)):
+                found.extend(map(tx.state_at, outcome.positions))
+                keys.update(tx.keys(sorted({stored.stream for stored in found})))
+
+        mode = Mode(command=True, expected=expected)
+        outcome = self._command(facts, mode, read_back, connection, timeout)
+        if not found:
             return as_recorded(facts, events, outcome)
-        decode = self._decoder({fact.stream for fact in facts})
-        return [decode(self.store.state_at(position)) for position in outcome.positions]
+        return list(map(self._opening(keys), found))
 
     def _command(
-        self, facts: list[Fact], mode: Mode, connection: Any, timeout: float | None
+        self, facts: list[Fact], mode: Mode, also: Also, connection: Any, timeout: float | None
     ) -> Outcome:
         try:
-            return self._append().append(facts, mode, connection=connection, timeout=timeout)
+            return self._append().append(facts, mode, also, connection=connection, timeout=timeout)
         except EventRejected as error:
             conflict = _CONFLICTS.get(error.reason)
             if conflict is None:
@@ -293,7 +303,7 @@ class Bowtie(Reading):
         Raises:
             UnknownName: there is no such line.
         """
-        return drop_parked(self.store, parked_ids, why, by or getpass.getuser(), reason)
+        return drop_parked(self.store, parked_ids, why, by or _user(), reason)
 
     def dropped(self) -> Iterator[Dropped]:
         """The parked lines that were dropped: when, by whom and why."""
@@ -375,3 +385,11 @@ class Bowtie(Reading):
 
     def _ingesting(self, origin: str, mode: Mode) -> Ingesting:
         return Ingesting(self._append(), self._reader(), self.store.secrets, origin, mode)
+
+
+def _user() -> str:
+    """The user of this process; one without a name has a number in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("say who drops them, by=NAME (--by NAME): this user has no name") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,20 @@ def test_what_is_committed_is_there_with_the_callers_rows(
     assert _orders(connect, orders) == ["o1"]
     assert [one.id for one in engine.events()][:1] == ["e1"]
     assert engine.journey("acme").traits["email"] == "ada@x.org"
+
+
+def test_a_command_sent_again_within_the_transaction(engine: Bowtie, connect: Connect) -> None:
+    """What it returns is in no other's sight yet."""
+    traits = TraitsObserved(traits={"email": "ada@x.org"})
+    when = datetime(2026, 1, 5, tzinfo=UTC)
+    with _opened(connect) as connection:
+        for _ in range(2):
+            (event,) = engine.record(
+                "acme", traits, id="e1", occurred_at=when, actor="ada", connection=connection
+            )
+            assert (event.position, event.data, event.actor) == (1, traits, "ada")
+        connection.commit()
+    assert list(engine.events()) == [event]
 
 
 def test_what_is_rolled_back_never_was(engine: Bowtie, connect: Connect, orders: str) -> None:
