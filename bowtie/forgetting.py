@@ -57,20 +57,7 @@ def _forget(store: Store, appender: Appender, reader: Reader, linked: LinkedKeys
         fact
         for key in linked.events
         if key not in linked.already
-        for fact in command_facts(
-            reader,
-            key,
-            [Forgotten()],
-            occurred_at=None,
-            source=None,
-            id=None,
-            known_from=None,
-            day_only=False,
-            actor=None,
-            correlation_id=None,
-            causation_id=None,
-            kind=None,
-        )
+        for fact in command_facts(reader, key, [Forgotten()])
     ]
     streams = [f"customer/{key}" for key in linked.keys]
     erased = Erased()
