@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bowtie.errors import TablesError, TablesHeld
+from bowtie.errors import StoreBusy, TablesError, TablesHeld
 from bowtie_projections.opening import tables_of
 from bowtie_projections.replay import ReplayReport, Source, replay
 
@@ -192,10 +192,10 @@ class _Following:
 
     @contextmanager
     def _patiently(self) -> Iterator[None]:
-        """Go on after what passes: readers that hold the tables, a server that is away."""
+        """Go on after what passes: readers of the tables, a busy store, a server that is away."""
         try:
             yield
-        except (TablesHeld, ConnectionError) as error:
+        except (TablesHeld, StoreBusy, ConnectionError) as error:
             if self._position < 0 and isinstance(error, ConnectionError):
                 raise  # it never was there: it may be the wrong name
             self._tell(f"{error}; trying again")

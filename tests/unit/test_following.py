@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bowtie import Bowtie, Touched
-from bowtie.errors import EventSkipped, StoreAway, TablesError, TablesForeign
+from bowtie.errors import EventSkipped, StoreAway, StoreBusy, TablesError, TablesForeign
 from bowtie_projections import Views, follow, following, tables_of
 from bowtie_projections.replay import ReplayReport, replay
 from tests.unit.test_skipping import broken_store
@@ -132,20 +132,21 @@ def test_tables_that_a_reader_holds_are_waited_for(url, monkeypatch):
 
 
 class Shaky:
-    """A store whose server goes away now and then."""
+    """A store that can't be read now and then."""
 
-    def __init__(self, store) -> None:
-        self._store, self.away = store, False
+    def __init__(self, store, error=StoreAway) -> None:
+        self._store, self._error, self.away = store, error, False
 
     def __getattr__(self, name):
         if self.away and name in ("head", "changed", "batches", "hash_at"):
-            raise StoreAway("the server at db:5432 can't be reached")
+            raise self._error("db:5432 can't be read now")
         return getattr(self._store, name)
 
 
-def test_a_server_that_goes_away_is_waited_for_and_told_once(url):
+@pytest.mark.parametrize("error", [StoreAway, StoreBusy])
+def test_a_store_that_can_not_be_read_is_waited_for_and_told_once(url, error):
     with Bowtie.open(url) as engine:
-        engine.store = shaky = Shaky(engine.store)
+        engine.store = shaky = Shaky(engine.store, error)
         one = Follower(url)
         thread = threading.Thread(
             target=lambda: follow(
@@ -159,7 +160,7 @@ def test_a_server_that_goes_away_is_waited_for_and_told_once(url):
             until(lambda: one.troubles)
             other.record("acme", TOUCH)
             time.sleep(1)
-            assert one.troubles == ["the server at db:5432 can't be reached; trying again"]
+            assert one.troubles == ["db:5432 can't be read now; trying again"]
             shaky.away = False
             until(lambda: len(one.rounds) == 2)
             until(lambda: len(one.troubles) == 2)
