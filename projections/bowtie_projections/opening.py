@@ -27,7 +27,13 @@ from bowtie_projections.moments import (
     nothing_known,
     recorded_by,
 )
-from bowtie_projections.parameters import FunnelAsked, LoopAsked, StatusAsked, StockAsked
+from bowtie_projections.parameters import (
+    CompareAsked,
+    FunnelAsked,
+    LoopAsked,
+    StatusAsked,
+    StockAsked,
+)
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
 from bowtie_projections.skipping import notes_on_skipped, refuse_tables_with_skipped
@@ -242,7 +248,7 @@ class Views:
         """What is in the log, and which views can be answered.
 
         Args:
-            asked: ``known_at``, ``position`` and ``tz``.
+            asked: ``unit``, ``tz``, ``known_at`` and ``position``.
         """
         result = self._answer(status, asked)
         lag = self.lag()
@@ -252,16 +258,19 @@ class Views:
         return result
 
     def compare(
-        self, before: str | Path | Definition, after: str | Path | Definition, **asked: Any
+        self,
+        before: str | Path | Definition,
+        after: str | Path | Definition,
+        **asked: Unpack[CompareAsked],
     ) -> Result:
         """Who stands in another stage by another definition.
 
         Args:
             before, after: the definitions: a name, a file, or one at hand.
-            asked: ``who`` (the customers instead of counts), ``as_of``, ``known_at``, ``position``.
+            asked: ``unit``, ``who`` (the keys, not counts), ``as_of``, ``known_at``, ``position``.
         """
-        asked |= {"before": self._definition(before), "definition": after}
-        return self._answer(comparison, asked)
+        parameters = {**asked, "before": self._definition(before), "definition": after}
+        return self._answer(comparison, parameters)
 
     def sql(self, statement: str) -> Result:
         """The rows of a statement of your own, which may only read.

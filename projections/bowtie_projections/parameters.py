@@ -14,7 +14,15 @@ from typing import Any, Literal, TypedDict
 from bowtie.fields import Stage
 from bowtie.stages import Definition
 
-__all__ = ["CutAsked", "FunnelAsked", "LoopAsked", "Moment", "StatusAsked", "StockAsked"]
+__all__ = [
+    "CompareAsked",
+    "CutAsked",
+    "FunnelAsked",
+    "LoopAsked",
+    "Moment",
+    "StatusAsked",
+    "StockAsked",
+]
 
 #: A time with its zone, or a day; text of either.
 Moment = str | date | datetime
@@ -30,12 +38,21 @@ class CutAsked(TypedDict, total=False):
 class StatusAsked(CutAsked, total=False):
     """What :meth:`bowtie_projections.Views.status` takes."""
 
+    unit: Literal["customer", "account", "opportunity"]
     tz: str
 
 
 class _Defined(CutAsked, total=False):
     as_of: Moment | None
     definition: str | Path | Definition | None
+
+
+class CompareAsked(CutAsked, total=False):
+    """What :meth:`bowtie_projections.Views.compare` takes beside the two definitions."""
+
+    as_of: Moment | None
+    unit: Literal["customer", "account", "opportunity", "cycle"]
+    who: bool
 
 
 class StockAsked(_Defined, total=False):

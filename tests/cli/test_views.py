@@ -148,6 +148,9 @@ def test_verbose_shows_the_sql(ask):
         (("funnel", "--cohort", "fortnight"), 2, "quarter"),
         (("stock", "--by", "nothing_known"), 2, "nothing_known"),
         (("loop", "--horizon", "soon"), 2, "span of time"),
+        (("loop", "--unit", "cycle"), 2, "ask the loop with --unit customer, account or opp"),
+        (("status", "--unit", "cycle"), 2, "the status with --unit customer, account or opp"),
+        (("stock", "--unit", "account"), 1, "ask with --unit customer"),
         (("loop", "--threshold", "much"), 2, "much"),
         (("sql", "DELETE FROM touched"), 2, "only statements that read"),
         (("sql", "SELECT nothing"), 2, "nothing"),
@@ -179,3 +182,6 @@ def test_compare_definitions(ask):
     assert sum(row["customers"] for row in whole["rows"]) > 0
     same = ask("definition", "compare", "b2b", "b2b/1", "--json").json
     assert same["moved"] == 0
+    cycles = ask("definition", "compare", "b2b", "shop", "--unit", "cycle", "--json").json
+    assert cycles["columns"] == ["before", "after", "cycles"]
+    assert cycles["parameters"]["unit"] == "cycle"

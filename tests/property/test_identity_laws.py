@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,11 +23,12 @@ from bowtie.events import (
 )
 from bowtie.stages import STAGES, Definition, evaluate
 from bowtie_projections.cycles import cycles
+from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.cut import Cut, utc
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.stock import stock
-from bowtie_projections.views.units import UNITS, Units
+from bowtie_projections.views.units import UNITS, Units, plural
 from tests.histories import DEFINITIONS, START, events, moments
 from tests.naive_units import of_accounts, of_customers, of_opportunities, possible
 from tests.read_tables import FilledTables, Said
@@ -68,6 +70,15 @@ def related(draw: st.DrawFn, *, members: bool = True) -> list[Said]:
     )
 
 
+def _of_units(unit: str, facts: list[Said], position: int, then: datetime | None) -> list[Said]:
+    """The facts, each under the keys of the units that it counts for."""
+    if unit == "account":
+        return of_accounts(facts, position, then)
+    if unit == "opportunity":
+        return of_opportunities(facts, position, then)
+    return of_customers(facts, position)
+
+
 def _expected(definition: Definition, facts: list[Said], then: datetime | None) -> list[Any]:
     return [
         (
@@ -107,11 +118,7 @@ def test_sql_and_python_find_the_same_cycles_of_each_unit(
     """Links by position, memberships and opportunities by both clocks."""
     memory.load(facts)
     position = memory.position if position is None else position
-    right = {
-        "customer": lambda: of_customers(facts, position),
-        "account": lambda: of_accounts(facts, position, then),
-        "opportunity": lambda: of_opportunities(facts, position, then),
-    }[unit]()
+    right = _of_units(unit, facts, position, then)
     try:
         reader = Units.of(memory, Cut(position, then), unit).reader
     except Refused:
@@ -261,6 +268,57 @@ def test_parts_sum_to_the_whole_for_each_unit(
             assert row["conversion_low"] <= row["conversion"] <= row["conversion_high"]
     assert f" {answer.meta['parameters']['unit'][:-1]}" in answer.sentence
     assert stands.columns[-1] == {"opportunity": "opportunities"}.get(unit, f"{unit}s")
+
+
+@given(
+    facts=related(),
+    two=st.tuples(*[st.sampled_from(DEFINITIONS)] * 2),
+    then=moments,
+    unit=st.sampled_from(UNITS),
+)
+def test_definitions_are_compared_for_each_unit(
+    *,
+    memory: FilledTables,
+    facts: list[Said],
+    two: tuple[Definition, Definition],
+    then: datetime,
+    unit: str,
+) -> None:
+    """Where each stands by the one and by the other; who stands elsewhere has a row by name."""
+    memory.load(facts)
+    cut = Cut(memory.position, then)
+    right = _of_units(unit, facts, memory.position, then)
+    try:
+        answer = comparison(memory, cut, two[1], before=two[0], unit=unit)
+        movers = comparison(memory, cut, two[1], before=two[0], unit=unit, who=True)
+    except Refused:
+        assert unit == "account" or not right
+        return
+
+    before, after = (_places(definition, right, then, unit) for definition in two)
+    found = {
+        key: (before.get(key, "no stage"), after.get(key, "no stage")) for key in before | after
+    }
+    rows = {(row["before"], row["after"]): row[plural(unit)] for row in answer}
+    assert rows == Counter(found.values())
+    own = {"account": ["account"], "opportunity": ["customer", "opportunity"]}
+    keys = own.get(unit, ["customer", "cycle"] if unit == "cycle" else ["customer"])
+    assert movers.columns == [*keys, "before", "after"]
+    moved = sorted(key for key, (one, other) in found.items() if one != other)
+    named = [tuple(row[name] for name in keys) for row in movers]
+    assert named == [tuple(key[0].split("\x1f")) + key[1:] for key in moved]
+
+
+def _places(
+    definition: Definition, facts: list[Said], then: datetime, unit: str
+) -> dict[tuple[Any, ...], str]:
+    """Where each unit stands that has entered a stage."""
+    found: dict[tuple[Any, ...], str] = {}
+    for key, number, entries, lost in _expected(definition, facts, then):
+        entered = [stage for stage, at in zip(STAGES, entries, strict=True) if at is not None]
+        own = (key, number) if unit == "cycle" else (key,)
+        found[own] = entered[-1] if lost is None else "lost"
+    return found
 
 
 def test_each_unit_has_its_interval(memory: FilledTables) -> None:

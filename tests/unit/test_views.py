@@ -11,15 +11,37 @@ import pytest
 import sqlalchemy as sa
 
 from bowtie import Bowtie
-from bowtie.errors import DefinitionError, TablesError, TablesForeign, UnknownName, UsageError
-from bowtie.events import ContractSigned, Noted, Retracted, Touched, TraitsObserved
+from bowtie.errors import (
+    DefinitionError,
+    Refused,
+    TablesError,
+    TablesForeign,
+    UnknownName,
+    UsageError,
+)
+from bowtie.events import (
+    ContractSigned,
+    MembershipStarted,
+    Noted,
+    Retracted,
+    Touched,
+    TraitsObserved,
+)
 from bowtie.times import moment
 from bowtie_projections import Views, tables_of
 from bowtie_projections.databases.duckdb import TablesFile
-from bowtie_projections.parameters import FunnelAsked, LoopAsked, StockAsked
+from bowtie_projections.parameters import (
+    CompareAsked,
+    FunnelAsked,
+    LoopAsked,
+    StatusAsked,
+    StockAsked,
+)
 from bowtie_projections.tables import journeys, position_table
+from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -107,16 +129,27 @@ def test_a_parameter_that_is_not_there_is_the_askers_mistake(engine):
         Views.open(engine).funnel(colour="red")  # type: ignore[call-arg]
 
 
+WHERE = {"known_at", "position"}
+MOMENT = WHERE | {"as_of"}
+
+
 @pytest.mark.parametrize(
-    ("view", "asked"), [(funnel, FunnelAsked), (stock, StockAsked), (loop, LoopAsked)]
+    ("view", "asked", "cut"),
+    [
+        (funnel, FunnelAsked, MOMENT | {"definition"}),
+        (stock, StockAsked, MOMENT | {"definition"}),
+        (loop, LoopAsked, MOMENT | {"definition"}),
+        (comparison, CompareAsked, MOMENT),
+        (status, StatusAsked, WHERE),
+    ],
 )
-def test_the_typed_parameters_are_those_of_the_view(view, asked):
+def test_the_typed_parameters_are_those_of_the_view(view, asked, cut):
     own = {
         name
         for name, parameter in inspect.signature(view).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "personal_names"
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in {"personal_names", "before"}
     }
-    assert own | {"as_of", "known_at", "position", "definition"} == set(asked.__annotations__)
+    assert own | cut == set(asked.__annotations__)
 
 
 def test_before_the_first_recording_nothing_was_known(engine):
@@ -157,6 +190,31 @@ def test_status_says_what_is_there_and_what_is_missing(engine):
     assert answerable == {"funnel": True, "stock": True, "loop": False, "loop sources": False}
     coverage = {row["what"]: row["customers"] for row in result.part("coverage")}
     assert (coverage["touches"], coverage["traits"], coverage["costs"]) == (2, 1, 0)
+
+
+def test_status_counts_units_and_covers_the_one_asked_for(engine):
+    engine.record("a", MembershipStarted(account="acme"), occurred_at=START + timedelta(days=4))
+    engine.record("b", MembershipStarted(account="acme"), occurred_at=START + timedelta(days=10))
+    views = Views.open(engine)
+    result = views.status(unit="account")
+
+    assert result.part("units").rows() == [
+        {"unit": "customer", "number": 3, "missing": None},
+        {"unit": "account", "number": 2, "missing": None},
+        {"unit": "opportunity", "number": None, "missing": "events that name an opportunity"},
+        {"unit": "cycle", "number": 2, "missing": None},
+    ]
+    touches, traits, *_ = result.part("coverage")
+    assert touches == {"what": "touches", "accounts": 1, "of": 2, "coverage": 0.5}
+    assert traits == {"what": "traits", "accounts": 1, "of": 2, "coverage": 0.5}
+    assert result.sentence.startswith("3 customers, 2 accounts and 6 events from 2024-01-01")
+    assert (result.meta["accounts"], result.meta["opportunities"]) == (2, None)
+    # the rows are the log's, whatever is counted
+    assert result.rows() == views.status().rows()
+    with pytest.raises(Refused, match="names an opportunity"):
+        views.status(unit="opportunity")
+    with pytest.raises(UsageError, match='unit="customer", account or opportunity'):
+        views.status(unit="cycle")  # type: ignore[arg-type]
 
 
 def test_sql_only_reads(engine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 from bowtie_projections.views.stock import LOST, NO_STAGE
-from bowtie_projections.views.units import Units
+from bowtie_projections.views.units import Units, check_unit, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,82 +24,110 @@ _ORDER = {place: index for index, place in enumerate((*STAGES, LOST, NO_STAGE))}
 
 
 def comparison(
-    reader: Reader, cut: Cut, definition: Definition, *, before: Definition, who: bool = False
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    before: Definition,
+    unit: str = "customer",
+    who: bool = False,
 ) -> Result:
     """How many customers stand in which stage by one definition, and in which by the other.
 
-    Counted are the customers that entered a stage by either.
+    Counted are those that entered a stage by either.
 
     Args:
         reader: the read tables.
         cut: the facts that count.
         definition: the one to stand by.
         before: the one to compare it with.
-        who: instead of counts, the customers that stand elsewhere.
+        unit: what is counted: ``customer``, ``account``, ``opportunity``, or ``cycle``: then the
+            first cycle by one is compared with the first by the other, and so on.
+        who: instead of counts, those that stand elsewhere.
     """
-    import pyarrow as pa
-
     cut = settled(reader, cut)
-    reader = Units.of(reader, cut, "customer").reader
+    units = Units.of(reader, cut, check_unit(unit))
+    reader = units.reader
+    keys = ["customer", "cycle"] if unit == "cycle" else ["customer"]
     tables = [
-        reader.fetch(_standing(reader, cut, definition)).rename_columns(["customer", name])
+        reader.fetch(_standing(reader, cut, definition, keys)).rename_columns([*keys, name])
         for definition, name in ((before, "before"), (definition, "after"))
     ]
-    joined = _filled(tables[0].join(tables[1], keys="customer", join_type="full outer"))
-    counts = joined.group_by(["before", "after"]).aggregate([("customer", "count")])
-    rows = sorted(
-        (
-            {"before": row["before"], "after": row["after"], "customers": row["customer_count"]}
-            for row in counts.to_pylist()
-        ),
-        key=lambda row: (_ORDER[row["before"]], _ORDER[row["after"]]),
-    )
-    moved = sum(row["customers"] for row in rows if row["before"] != row["after"])
-    columns = [("before", pa.string()), ("after", pa.string()), ("customers", pa.int64())]
-    schema = pa.schema([pa.field(name, kind) for name, kind in columns])
+    joined = _filled(tables[0].join(tables[1], keys=keys, join_type="full outer"))
+    rows, counted = _counts(joined), plural(unit)
+    moved = sum(row["number"] for row in rows if row["before"] != row["after"])
     return Result(
         "comparison",
-        _movers(joined) if who else pa.Table.from_pylist(rows, schema=schema),
-        sentence=f"{moved:,} of {joined.num_rows:,} customers stand elsewhere by {definition.label}"
-        f" (after) than by {before.label} (before).",
+        units.by_name(_movers(joined, keys)) if who else _table(rows, counted),
+        sentence=f"{moved:,} of {units.count(joined.num_rows)} stand elsewhere by"
+        f" {definition.label} (after) than by {before.label} (before).",
         sql=reader.statements,
         meta={
             "definition": definition.label,
-            "parameters": {"before": before.label, "after": definition.label, "who": who},
+            "parameters": {
+                "before": before.label,
+                "after": definition.label,
+                "unit": unit,
+                "who": who,
+            },
             "position": cut.position,
             "as_of": None if cut.moment is None else cut.moment.replace(tzinfo=UTC),
             "known_at": None,
-            "customers": joined.num_rows,
+            counted: joined.num_rows,
             "moved": moved,
         },
     )
 
 
-def _standing(reader: Reader, cut: Cut, definition: Definition) -> sa.Select[Any]:
-    """Each customer, and the furthest stage of the last cycle."""
+def _standing(
+    reader: Reader, cut: Cut, definition: Definition, keys: Sequence[str]
+) -> sa.Select[Any]:
+    """Each of those counted, and the furthest stage of its last cycle."""
     journeys = journeys_at(reader, cut, definition, Needs())
     c = journeys.c
     furthest = sa.case(
         (c.lost_at.is_not(None), sa.literal(LOST)),
         *((c[f"{stage}_at"].is_not(None), sa.literal(stage)) for stage in reversed(STAGES)),
     )
-    newest = sa.func.row_number().over(partition_by=c.customer, order_by=c.cycle.desc())
-    ranked = sa.select(c.customer, furthest.label("stage"), newest.label("rank")).subquery("ranked")
-    return sa.select(ranked.c.customer, ranked.c.stage).where(ranked.c.rank == 1)
+    # journeys read from facts and those of the table number cycles in integers of two sizes
+    own = [
+        sa.cast(c[name], sa.BigInteger()).label(name) if name == "cycle" else c[name]
+        for name in keys
+    ]
+    newest = sa.func.row_number().over(partition_by=own, order_by=c.cycle.desc())
+    ranked = sa.select(*own, furthest.label("stage"), newest.label("rank")).subquery("ranked")
+    names = [ranked.c[name] for name in (*keys, "stage")]
+    return sa.select(*names).where(ranked.c.rank == 1)
 
 
 def _filled(joined: pa.Table) -> pa.Table:
     """The same with a word where a definition says nothing of a customer."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {"customer": joined.column("customer")}
     for name in ("before", "after"):
-        columns[name] = joined.column(name).fill_null(pa.scalar(NO_STAGE))
-    return pa.Table.from_pydict(columns)
+        stages = joined.column(name).fill_null(pa.scalar(NO_STAGE))
+        joined = joined.set_column(joined.column_names.index(name), name, stages)
+    return joined
 
 
-def _movers(joined: pa.Table) -> pa.Table:
-    """The customers that stand elsewhere, by their keys."""
+def _counts(joined: pa.Table) -> list[dict[str, Any]]:
+    """How many stand where by the two, in the order of the stages."""
+    found = joined.group_by(["before", "after"]).aggregate([("customer", "count")])
+    rows = found.rename_columns(["before", "after", "number"]).to_pylist()
+    return sorted(rows, key=lambda row: (_ORDER[row["before"]], _ORDER[row["after"]]))
+
+
+def _table(rows: list[dict[str, Any]], counted: str) -> pa.Table:
+    import pyarrow as pa
+
+    columns = [("before", pa.string()), ("after", pa.string()), ("number", pa.int64())]
+    schema = pa.schema([pa.field(name, kind) for name, kind in columns])
+    table = pa.Table.from_pylist(rows, schema=schema)
+    return table.rename_columns(["before", "after", counted])
+
+
+def _movers(joined: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Those that stand elsewhere, by their keys."""
     rows = [row for row in joined.to_pylist() if row["before"] != row["after"]]
-    rows.sort(key=lambda row: str(row["customer"]))
+    rows.sort(key=lambda row: [row[name] for name in keys])
     return type(joined).from_pylist(rows, schema=joined.schema)

@@ -12,7 +12,7 @@ from bowtie.errors import UsageError
 from bowtie.stages import STAGES
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.views.cohorts import check_period, period
-from bowtie_projections.views.units import UNITS
+from bowtie_projections.views.units import check_unit
 
 __all__ = ["STATES", "Question", "ask"]
 
@@ -78,7 +78,7 @@ def ask(given: Mapping[str, Any]) -> Question:
     if start is not None and end is not None and end <= start:
         raise UsageError(f"from {asked['from_']} to {asked['to']}: the end is before the start")
     since, through = asked["data_from"], asked["data_through"]
-    unit = _one_of("unit", asked["unit"], UNITS)
+    unit = check_unit(asked["unit"])
     return Question(
         unit=unit,
         by=tuple(_names(asked["by"])),

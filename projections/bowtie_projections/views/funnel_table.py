@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bowtie.stages import STAGES
-from bowtie_projections.membership import opportunity_of
 from bowtie_projections.statistics import design_effect, wilson
 from bowtie_projections.views.cohorts import cohort_label
 from bowtie_projections.views.stage_rows import COHORT, OTHER, QUANTILES, Members, State
@@ -91,23 +90,9 @@ def members_table(found: pa.Table, members: Members) -> pa.Table:
         rows = _replaced(rows, COHORT, [cohort_label(start, cohort) for start in starts])
     others = [name for name in rows.column_names if name not in members.key_names]
     titles = dict(zip(members.key_names, members.titles(others), strict=True))
-    return _by_name(
-        rows.rename_columns([titles.get(name, name) for name in rows.column_names]), members
+    return members.units.by_name(
+        rows.rename_columns([titles.get(name, name) for name in rows.column_names])
     )
-
-
-def _by_name(rows: pa.Table, members: Members) -> pa.Table:
-    """The key of each unit under its name; an opportunity's beside that of whose it is."""
-    import pyarrow as pa
-
-    unit = members.units.name
-    if unit == "account":
-        return rows.rename_columns([unit, *rows.column_names[1:]])
-    if unit != "opportunity":
-        return rows
-    both = [opportunity_of(str(key)) for key in rows.column("customer").to_pylist()]
-    rows = _replaced(rows, "customer", [customer for customer, _ in both])
-    return rows.add_column(1, unit, pa.array([name for _, name in both], pa.string()))
 
 
 def _replaced(rows: pa.Table, name: str, values: list[str | None]) -> pa.Table:

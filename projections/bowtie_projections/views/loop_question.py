@@ -14,7 +14,7 @@ from bowtie.errors import UsageError
 from bowtie.stages import Definition
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.units import UNITS
+from bowtie_projections.views.units import UNITS, check_unit
 
 __all__ = ["Question", "ask"]
 
@@ -128,7 +128,7 @@ def _unit(value: object) -> str:
             "a cycle has no value of its own, for what follows one may be of the next: ask the loop"
             ' with unit="customer", account or opportunity'
         )
-    return _one_of("unit", value, UNITS[:-1])
+    return check_unit(value, UNITS[:-1])
 
 
 def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:

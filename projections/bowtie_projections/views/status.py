@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from bowtie.errors import Refused, UsageError
 from bowtie.stages import Definition
 from bowtie.times import zone
 from bowtie_projections import tables
@@ -15,7 +16,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.skipping import skipped_count
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
-from bowtie_projections.views.units import Units
+from bowtie_projections.views.units import UNITS, Units, check_unit, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,44 +35,57 @@ _COVERED = {
 _VALUES = ("contract_signed", "order_placed", "invoiced")
 
 
-def status(reader: Reader, cut: Cut, definition: Definition, *, tz: str = "UTC") -> Result:
+def status(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    unit: str = "customer",
+    tz: str = "UTC",
+) -> Result:
     """What is in the log up to the cut's position.
 
     Args:
         reader: the read tables.
         cut: only its position counts.
-        tz: the zone of days and months.
         definition: the one stages are read by.
+        unit: of what the coverage is said: ``customer``, ``account`` or ``opportunity``.
+        tz: the zone of days and months.
 
     Returns:
-        A row for each type of event; the parts ``sources``, ``months``, ``coverage``, ``tables``
-        (their rows as they stand, at ``tables_position``) and ``views`` (which can be answered at
-        the cut by the definition, and what is missing for the rest).
+        A row for each type of event; the parts ``sources``, ``months``, ``coverage``, ``units``
+        (how many there are of each, or what is missing to count them), ``tables`` (their rows as
+        they stand, at ``tables_position``) and ``views`` (which can be answered at the cut by the
+        definition, and what is missing for the rest).
     """
-    cut = Cut(cut.position)
+    cut, raw = Cut(cut.position), reader
+    units = Units.of(reader, cut, _unit(unit))
     reader = Units.of(reader, cut, "customer").reader
     overview = reader.fetch(_overview(cut)).to_pylist()[0]
     types = reader.fetch(_by(tables.events.c.type, "type", cut))
+    entered = _entered(reader, cut, definition)
+    numbers = _numbers(raw, cut) | {"cycle": entered["opened"]}
     parts = {
         "sources": reader.fetch(_by(tables.events.c.source, "source", cut)),
         "months": reader.fetch(_by(_month(tz), "month", cut)),
-        "coverage": _coverage(reader, cut, overview["customers"]),
+        "coverage": _coverage(units, cut, numbers[unit] or 0),
+        "units": _units(numbers),
         "tables": reader.fetch(_sizes()),
-        "views": _answerable(reader, cut, definition, types),
+        "views": _answerable(reader, cut, entered, types),
     }
     return Result(
         "status",
         types,
-        sentence=_sentence(overview, reader, cut, zone(tz)),
+        sentence=_sentence(overview, numbers, reader, cut, zone(tz)),
         notes=_notes(overview),
         sql=reader.statements,
         meta={
             "definition": definition.label,
-            "parameters": {"tz": tz},
+            "parameters": {"unit": unit, "tz": tz},
             "position": cut.position,
             "as_of": None,
             "known_at": None,
-            "customers": overview["customers"],
+            **{plural(name): number for name, number in numbers.items()},
             "events": overview["events"],
             "first_at": overview["first_at"],
             "last_at": overview["last_at"],
@@ -116,8 +130,48 @@ def _month(tz: str) -> sa.ColumnElement[Any]:
     return sa.func.substr(day, 1, 7)
 
 
-def _coverage(reader: Reader, cut: Cut, customers: int) -> pa.Table:
-    """How many customers have at least one fact of a kind, and their share."""
+def _unit(value: object) -> str:
+    if value == "cycle":
+        raise UsageError(
+            "a fact is a customer's, whichever cycle it falls into: ask the status with"
+            ' unit="customer", account or opportunity'
+        )
+    return check_unit(value, UNITS[:-1])
+
+
+def _numbers(reader: Reader, cut: Cut) -> dict[str, int | None]:
+    """How many customers, accounts and opportunities there are; None where none are told of."""
+    numbers: dict[str, int | None] = {}
+    c = tables.events.c
+    key = sa.case((c.kind == "customer", c.subject))
+    number = sa.select(sa.func.count(key.distinct())).where(c.position <= cut.position)
+    for name in UNITS[:-1]:
+        try:
+            units = Units.of(reader, cut, name)
+        except Refused:
+            numbers[name] = None
+        else:
+            numbers[name] = int(units.reader.fetch(number).column(0)[0].as_py())
+    return numbers
+
+
+def _units(numbers: dict[str, int | None]) -> pa.Table:
+    import pyarrow as pa
+
+    missing = {"account": "memberships", "opportunity": "events that name an opportunity"}
+    return pa.table(
+        {
+            "unit": pa.array(UNITS, pa.string()),
+            "number": pa.array([numbers[name] for name in UNITS], pa.int64()),
+            "missing": pa.array(
+                [missing[name] if numbers[name] is None else None for name in UNITS], pa.string()
+            ),
+        }
+    )
+
+
+def _coverage(units: Units, cut: Cut, number: int) -> pa.Table:
+    """How many units have at least one fact of a kind, and their share."""
     branches = []
     for place, (what, names) in enumerate(_COVERED.items()):
         (table,) = (tables.facts[name] for name in names)
@@ -129,12 +183,12 @@ def _coverage(reader: Reader, cut: Cut, customers: int) -> pa.Table:
             ).where(counts(table, cut))
         )
     rows = sa.union_all(*branches).subquery("covered")
-    share = sa.cast(rows.c.customers, sa.Double()) / sa.literal_column(str(max(customers, 1)))
-    return reader.fetch(
+    share = sa.cast(rows.c.customers, sa.Double()) / sa.literal_column(str(max(number, 1)))
+    return units.reader.fetch(
         sa.select(
             rows.c.what,
-            rows.c.customers,
-            sa.literal_column(str(customers), sa.BigInteger()).label("of"),
+            rows.c.customers.label(plural(units.name)),
+            sa.literal_column(str(number), sa.BigInteger()).label("of"),
             share.label("coverage"),
         ).order_by(rows.c.place)
     )
@@ -166,12 +220,11 @@ def _entered(reader: Reader, cut: Cut, definition: Definition) -> dict[str, int]
     return found
 
 
-def _answerable(reader: Reader, cut: Cut, definition: Definition, types: pa.Table) -> pa.Table:
+def _answerable(reader: Reader, cut: Cut, entered: dict[str, int], types: pa.Table) -> pa.Table:
     import pyarrow as pa
 
     # a type whose every fact is retracted gives a view nothing
     held = {row["type"] for row in types.to_pylist() if row["events"] > row["retracted"]}
-    entered = _entered(reader, cut, definition)
     missing: dict[str, list[str]] = {"funnel": [], "stock": [], "loop": []}
     if not entered["opened"]:
         missing["funnel"] = missing["stock"] = ["an event that enters a stage by the definition"]
@@ -201,14 +254,25 @@ def _costed_touches(reader: Reader, cut: Cut) -> bool:
     return bool(reader.fetch(number).column(0)[0].as_py())
 
 
-def _sentence(overview: dict[str, Any], reader: Reader, cut: Cut, here: tzinfo) -> str:
+def _sentence(
+    overview: dict[str, Any],
+    numbers: dict[str, int | None],
+    reader: Reader,
+    cut: Cut,
+    here: tzinfo,
+) -> str:
     if not overview["events"]:
         return "The log is empty."
     first, last = (
         overview[name].replace(tzinfo=UTC).astimezone(here) for name in ("first_at", "last_at")
     )
+    counted = [
+        f"{number:,} {name if number == 1 else plural(name)}"
+        for name, number in numbers.items()
+        if number is not None and name != "cycle"
+    ]
     return (
-        f"{overview['customers']:,} customers and {overview['events']:,} events from"
+        f"{', '.join(counted)} and {overview['events']:,} events from"
         f" {first:%Y-%m-%d} to {last:%Y-%m-%d}, up to position"
         f" {cut.position:,}; the tables stand at {reader.position:,} and follow"
         f" {reader.definition}."

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.errors import Refused
+from bowtie.errors import Refused, UsageError
 from bowtie_projections import tables
-from bowtie_projections.membership import Accounts, Opportunities
+from bowtie_projections.membership import Accounts, Opportunities, opportunity_of
 from bowtie_projections.shadowing import Layer, Links, shadowed
 from bowtie_projections.views.cut import Cut, Reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["UNITS", "Units", "plural"]
+__all__ = ["UNITS", "Units", "check_unit", "plural"]
 
 UNITS = ("customer", "account", "opportunity", "cycle")
 
@@ -35,6 +35,17 @@ def plural(unit: str) -> str:
     ('opportunities', 'cycles')
     """
     return unit[:-1] + "ies" if unit.endswith("y") else unit + "s"
+
+
+def check_unit(value: object, among: Sequence[str] = UNITS) -> str:
+    """The name of a unit.
+
+    Raises:
+        UsageError: it is none of those that can be asked for.
+    """
+    if value not in among:
+        raise UsageError(f"unit is {value!r}; write {' or '.join(among)}")
+    return str(value)
 
 
 class _Layered:
@@ -132,6 +143,21 @@ class Units:
     def count(self, number: int) -> str:
         """So many of them, in words."""
         return f"{number:,} {self.name if number == 1 else plural(self.name)}"
+
+    def by_name(self, rows: pa.Table) -> pa.Table:
+        """Rows that begin with their keys, each key under its unit's name.
+
+        An opportunity's stands beside that of whose it is.
+        """
+        import pyarrow as pa
+
+        if self.name == "account":
+            return rows.rename_columns([self.name, *rows.column_names[1:]])
+        if self.name != "opportunity":
+            return rows
+        both = [opportunity_of(str(key)) for key in rows.column("customer").to_pylist()]
+        owners, names = (pa.array([pair[i] for pair in both], pa.string()) for i in (0, 1))
+        return rows.set_column(0, "customer", owners).add_column(1, self.name, names)
 
     @property
     def note(self) -> str:
