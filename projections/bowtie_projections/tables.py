@@ -164,8 +164,8 @@ journeys = sa.Table(
 alias_hashes = sa.Table(
     "alias_hashes",
     metadata,
-    sa.Column("customer", sa.String(), nullable=False),
-    sa.Column("alias_hash", sa.String(), nullable=False),
+    sa.Column("customer", TEXT, nullable=False),
+    sa.Column("alias_hash", TEXT, nullable=False),
 )
 
 #: One row for each key that is an alias of another customer, and the positions, from the first on
@@ -173,8 +173,8 @@ alias_hashes = sa.Table(
 identities = sa.Table(
     "identities",
     metadata,
-    sa.Column("customer", sa.String(), nullable=False),
-    sa.Column("canonical", sa.String(), nullable=False),
+    sa.Column("customer", TEXT, nullable=False),
+    sa.Column("canonical", TEXT, nullable=False),
     sa.Column("from_position", sa.BigInteger(), nullable=False),
     sa.Column("to_position", sa.BigInteger()),
 )
