@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
@@ -90,20 +89,17 @@ class Appender:
             # It may yet be rolled back, so nothing of it is remembered; and its caller may hold the
             # writer's lock already, so it must not queue behind threads that wait for that.
             memory = StreamMemory(self._store.master_key_for)
-            with self._store.writing(connection, timeout) as tx:
-                return self._decide(tx, memory, facts, mode, also, look_up=_ids_of(facts))
-        with self._turn(WAIT if timeout is None else timeout):
-            return self._append(facts, mode, also, timeout)
-
-    @contextmanager
-    def _turn(self, timeout: float) -> Iterator[None]:
-        if not self._lock.acquire(timeout=timeout):
+            look_up = [] if mode.new_ids else _ids_of(facts)
+            with self._store.writing(connection, timeout, memory.about(facts, look_up)) as tx:
+                return self._decide(tx, memory, facts, mode, also, look_up=look_up)
+        wait = WAIT if timeout is None else timeout
+        if not self._lock.acquire(timeout=wait):
             raise StoreBusy(
-                f"{self._store.url}: other threads have been writing for {timeout:g} seconds; try"
+                f"{self._store.url}: other threads have been writing for {wait:g} seconds; try"
                 " again"
             )
         try:
-            yield
+            return self._append(facts, mode, also, timeout)
         finally:
             self._lock.release()
 
@@ -127,7 +123,7 @@ class Appender:
         """The ids to look up before deciding."""
         if mode.command:  # one by one, it would cost more to remember an id than to look it up
             self._seen = None
-            return _ids_of(facts)
+            return [] if mode.new_ids else _ids_of(facts)
         if self._seen is not None:
             return self._seen.perhaps(_ids_of(facts))
         return _ids_of(facts) if self._look_first else []
@@ -140,8 +136,9 @@ class Appender:
         timeout: float | None,
         look_up: list[bytes],
     ) -> Outcome:
+        about = self._memory.about(facts, look_up)
         try:
-            with self._store.writing(timeout=timeout) as tx:
+            with self._store.writing(timeout=timeout, about=about) as tx:
                 outcome = self._decide(tx, self._memory, facts, mode, also, look_up=look_up)
                 head = tx.head
         except BaseException:

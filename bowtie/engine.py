@@ -191,7 +191,7 @@ class Bowtie(Reading):
                 found.extend(map(tx.state_at, outcome.positions))
                 keys.update(tx.keys(sorted({stored.stream for stored in found})))
 
-        mode = Mode(command=True, expected=expected)
+        mode = Mode(command=True, expected=expected, new_ids=not id)
         outcome = self._command(facts, mode, read_back, connection, timeout)
         if not found:
             return as_recorded(facts, events, outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bowtie.codec import Fact, codec_for
 from bowtie.decoding import unwrap_key, wrap_key
@@ -10,6 +10,7 @@ from bowtie.errors import RuleViolation, SealedKeyMissing
 from bowtie.ruled import RULED_TOPICS, SNAPSHOT_EVERY, RuledStream, ruled_stream
 from bowtie.rules import SEQUENCED, broken_rule
 from bowtie.sealing import new_key
+from bowtie.stores.about import NOTHING, About, Part
 from bowtie.stores.contract import StoredState, Writing
 from bowtie.times import from_micros
 
@@ -47,6 +48,19 @@ class StreamMemory:
         self._complete = False
         self._head = -1
 
+    def about(self, facts: Sequence[Fact], look_up: Sequence[bytes]) -> About:
+        """What a transaction is to ask first, to decide about a few facts."""
+        if len(facts) > _A_FEW:
+            return NOTHING
+        ruled = sorted(
+            {fact.stream for fact in facts if fact.type in SEQUENCED} - self._ruled.keys()
+        )
+        return About(
+            sorted({fact.stream for fact in facts}),
+            look_up,
+            Part(ruled, RULED_TOPICS, upto=SNAPSHOT_EVERY) if ruled else None,
+        )
+
     def begin(self, tx: Writing, facts: Sequence[Fact]) -> None:
         """Get ready for a batch."""
         if tx.head != self._head:
@@ -59,9 +73,9 @@ class StreamMemory:
             self._ruled.clear()
         if len(self._keys) > _MAX_KEYS:
             self._keys.clear()
-        if len(facts) <= _A_FEW:
-            tx.ahead(sorted({fact.stream for fact in facts}), [fact.id_hash for fact in facts])
-        if not self._complete:
+        if tx.stream_heads:
+            self._versions.update({name: one.version for name, one in tx.stream_heads.items()})
+        elif not self._complete:
             unknown = {fact.stream for fact in facts}.difference(self._versions)
             if unknown:
                 found = tx.versions(sorted(unknown))
@@ -71,10 +85,12 @@ class StreamMemory:
 
     def _learn_keys(self, tx: Writing, facts: Sequence[Fact]) -> None:
         streams = {fact.stream for fact in facts if fact.personal is not None}
-        if streams:  # another process may have changed the master key
-            self._master_key = self._master_key_for(tx.meta("store_key"))
+        if not streams:
+            return
+        # another process may have changed the master key
+        self._master_key = self._master_key_for(tx.store_key)
         unknown = [stream for stream in streams.difference(self._keys) if not self.is_new(stream)]
-        for stream, wrapped in tx.keys(sorted(unknown)).items() if unknown else ():
+        for stream, wrapped in _wrapped_keys(tx, unknown):
             key = unwrap_key(self._master_key, wrapped, stream)
             if key is None:
                 raise SealedKeyMissing(
@@ -87,14 +103,15 @@ class StreamMemory:
         """Read, at once, what the rules need of the streams they are about in this batch."""
         streams = {fact.stream for fact in facts if fact.type in SEQUENCED}.difference(self._ruled)
         known = [stream for stream in streams if not self.is_new(stream)]
+        upto = None
         if len(known) <= _A_FEW:  # snapshots are read one by one
             long = [one for one in known if self._versions[one] >= SNAPSHOT_EVERY]
             for stream in long:
                 self._ruled[stream] = ruled_stream(tx, stream, self._versions[stream])
             streams = streams.difference(long)
-            known = sorted(streams.intersection(known))
+            known, upto = [one for one in known if one in streams], SNAPSHOT_EVERY
         stored: dict[str, list[StoredState]] = {stream: [] for stream in streams}
-        for state in tx.streams(sorted(known), RULED_TOPICS) if known else ():
+        for state in tx.streams(sorted(known), RULED_TOPICS, upto=upto) if known else ():
             stored[state.stream].append(state)
         for stream, states in stored.items():
             ruled = self._ruled[stream] = RuledStream()
@@ -151,3 +168,10 @@ class StreamMemory:
         """An event of the stream, there already or still to come, counts no more."""
         if stream in self._ruled:
             self._ruled[stream].retract(*named)
+
+
+def _wrapped_keys(tx: Writing, streams: Sequence[str]) -> Iterable[tuple[str, bytes]]:
+    if not tx.stream_heads:
+        return tx.keys(sorted(streams)).items() if streams else ()
+    asked = [(stream, tx.stream_heads[stream].key) for stream in streams]
+    return [(stream, key) for stream, key in asked if key is not None]

@@ -16,13 +16,15 @@ __all__ = ["Mode", "Outcome", "Rejection"]
 class Mode:
     """How to take facts: as a command, with corrections, or as an export put back.
 
-    A command may expect something of its stream.
+    A command may expect something of its stream; ``new_ids`` says that its ids were made for it, so
+    that none of them can be taken.
     """
 
     command: bool = False
     correct: bool = False
     restore: bool = False
     expected: Expected = ANY
+    new_ids: bool = False
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ def from_micros(micros: int) -> datetime:
     >>> from_micros(1767607200000000)
     datetime.datetime(2026, 1, 5, 10, 0, tzinfo=datetime.timezone.utc)
     """
-    return EPOCH + timedelta(microseconds=micros)
+    return EPOCH + MICROSECOND * micros
 
 
 def now_micros() -> int:

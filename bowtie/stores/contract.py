@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bowtie.sealing import StoreKeys
+from bowtie.stores.about import NOTHING, About, StreamHead
 from bowtie.stores.queries import Queries
 
 __all__ = [
@@ -124,14 +125,10 @@ class Writing(Protocol):
     last_recorded_at: int
     #: the seal of the transaction before this one; None in an empty store, or where there is none
     last_seal: bytes | None
-
-    def ahead(self, streams: Sequence[str], hashes: Sequence[bytes]) -> None:
-        """Get ready to be asked for the versions, keys and ids of a command, one by one.
-
-        Args:
-            streams: sorted.
-            hashes: of ids.
-        """
+    #: the store's own key, as it was wrapped when this began
+    store_key: bytes | str | None
+    #: of the streams that the transaction is about, as they were when it began
+    stream_heads: Mapping[str, StreamHead]
 
     def versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream that exists."""
@@ -143,13 +140,13 @@ class Writing(Protocol):
         """The event at a position that is known to exist."""
 
     def streams(
-        self, streams: Sequence[str], topics: Sequence[str], after: int = 0
+        self, streams: Sequence[str], topics: Sequence[str], after: int = 0, upto: int | None = None
     ) -> list[StoredState]:
         """The events of some topics in some streams, each stream's in the order of versions.
 
         Args:
             streams, topics: of which.
-            after: only of later versions.
+            after, upto: of the versions (after, upto].
         """
 
     def states_of(self, topics: Sequence[str], after: int) -> list[StoredState]:
@@ -314,7 +311,7 @@ class Store(Protocol):
         """
 
     def writing(
-        self, connection: Any = None, timeout: float | None = None
+        self, connection: Any = None, timeout: float | None = None, about: About = NOTHING
     ) -> AbstractContextManager[Writing]:
         """A transaction under the writer's lock.
 
@@ -324,6 +321,7 @@ class Store(Protocol):
                 caller commits or rolls back. What fails here leaves the caller's own rows as they
                 were before. The writer's lock is held until the caller ends the transaction.
             timeout: how long to wait for the writer's lock, in seconds (30).
+            about: what will be asked for, as far as it is little.
 
         Raises:
             StoreBusy: another writer held the lock all that time.

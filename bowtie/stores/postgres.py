@@ -173,7 +173,7 @@ class PostgresStore(SqlStore):
     @contextmanager
     def _transaction(self, timeout: float) -> Iterator[PostgresQueries]:
         with self._session() as connection:
-            opening = b"BEGIN ISOLATION LEVEL READ COMMITTED;" + self._lock(timeout)
+            opening = (b"BEGIN ISOLATION LEVEL READ COMMITTED", *self._lock(timeout))
             queries = PostgresQueries(connection, self._translate, opening)
             try:
                 yield queries
@@ -183,10 +183,10 @@ class PostgresStore(SqlStore):
                     connection.execute("ROLLBACK")
                 raise
 
-    def _lock(self, timeout: float) -> bytes:
+    def _lock(self, timeout: float) -> tuple[bytes, bytes]:
         # 0 would wait for ever
-        patience = f"SET LOCAL lock_timeout = {max(1, round(timeout * 1000))};"
-        return patience.encode() + self._translate("LOCK TABLE bowtie_meta IN EXCLUSIVE MODE;")
+        patience = f"SET LOCAL lock_timeout = {max(1, round(timeout * 1000))}"
+        return patience.encode(), self._translate("LOCK TABLE bowtie_meta IN EXCLUSIVE MODE")
 
     @contextmanager
     def _joined(self, connection: Any, timeout: float) -> Iterator[PostgresQueries]:
@@ -203,7 +203,8 @@ class PostgresStore(SqlStore):
             raw.execute("SAVEPOINT bowtie_append")
             try:
                 ((patience,),) = queries.rows("SELECT current_setting('lock_timeout')")
-                raw.execute(self._lock(timeout))
+                for statement in self._lock(timeout):
+                    raw.execute(statement)
                 queries.rows("SELECT set_config('lock_timeout', ?, true)", (patience,))
                 yield queries
                 queries.notify(self._channel)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, ClassVar
 
 import psycopg
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from psycopg import sql
 from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow, tuple_row
 
@@ -37,6 +37,7 @@ _TYPES = {
     "ordered": "",
 }
 _SQL_TYPES = {"text": "text", "int": "int8", "bytes": "bytea"}
+_NOTIFY = b"SELECT pg_notify(%s, '')"
 #: Bytes among texts, in a column of texts.
 _BYTES = "\\x"
 
@@ -100,11 +101,13 @@ class Translator:
 class PostgresQueries:
     """SQL in one PostgreSQL transaction; see :class:`bowtie.stores.queries.Queries`.
 
+    Statements are prepared when they are first used, not after some uses, as the driver would: one
+    that it begins to prepare in a round that fails before it, it takes for prepared ever after.
+
     Args:
         connection: where to.
         translate: for the store's schema.
-        opening: statements that begin the transaction, each ended by a semicolon; they go out with
-            the first query.
+        opening: statements that begin the transaction; they go out with the first query.
     """
 
     VERSION: ClassVar[str] = "(SELECT value FROM bowtie_meta WHERE name = 'version')"
@@ -113,25 +116,38 @@ class PostgresQueries:
     )
 
     def __init__(
-        self, connection: psycopg.Connection[Any], translate: Translator, opening: bytes = b""
+        self,
+        connection: psycopg.Connection[Any],
+        translate: Translator,
+        opening: Sequence[bytes] = (),
     ) -> None:
         self.connection, self._translate, self._opening = connection, translate, opening
         self._cursor: psycopg.Cursor[TupleRow] = connection.cursor(
             row_factory=tuple_row, binary=True
         )
         #: few rows to insert, which go out together: each answer waited for is time lost
-        self._waiting: list[tuple[bytes | sql.Composed, Sequence[object]]] = []
+        self._waiting: list[tuple[bytes, Sequence[object]]] = []
         #: what was asked ahead, until something is written
         self._answers: dict[tuple[str, str], list[Row]] = {}
 
-    def first(self, sql: str) -> Row:
-        """What the first query of a transaction gives, in one row."""
-        cursor = self.connection.cursor(row_factory=tuple_row)
-        cursor.execute(self._opening + self._translate(sql))
-        while cursor.nextset():
-            pass  # the last result is the query's
-        (row,) = cursor.fetchall()
-        return row
+    def first(
+        self, sql: str, values: Sequence[object] = (), ahead: Sequence[Asking] = ()
+    ) -> list[Row]:
+        """What the first query of a transaction gives; the others are asked in the same round."""
+        asked = [(sql, values), *ahead]
+        with self.connection.pipeline():
+            for statement in self._opening:
+                self.connection.execute(statement, prepare=True)
+            cursors = [self._ask(*one) for one in asked]
+        first, *rest = [cursor.fetchall() for cursor in cursors]
+        self._answers = {
+            (text, repr(given)): rows for (text, given), rows in zip(ahead, rest, strict=True)
+        }
+        return first
+
+    def _ask(self, sql: str, values: Sequence[object]) -> psycopg.Cursor[TupleRow]:
+        cursor = self.connection.cursor(row_factory=tuple_row, binary=True)
+        return cursor.execute(self._translate(sql), values, prepare=True)
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
@@ -140,20 +156,7 @@ class PostgresQueries:
             if answer is not None:
                 return answer
         self._write()
-        return self._cursor.execute(self._translate(sql), values).fetchall()
-
-    def ahead(self, asked: Sequence[Asking]) -> None:
-        """Ask several queries in one round."""
-        self._write()
-        cursors = []
-        with self.connection.pipeline():
-            for text, values in asked:
-                cursor = self.connection.cursor(row_factory=tuple_row, binary=True)
-                cursors.append(cursor.execute(self._translate(text), values))
-        self._answers = {
-            (text, repr(values)): cursor.fetchall()
-            for (text, values), cursor in zip(asked, cursors, strict=True)
-        }
+        return self._cursor.execute(self._translate(sql), values, prepare=True).fetchall()
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement; how many rows it changed."""
@@ -175,6 +178,8 @@ class PostgresQueries:
 
     def each(self, texts: Sequence[str]) -> tuple[str, Sequence[Any]]:
         """What goes after FROM for a table of texts in a column ``value``."""
+        if len(texts) == 1:
+            return '(SELECT ?::text COLLATE "C" AS value) AS given', texts
         return 'unnest(?::text[] COLLATE "C") AS value', (list(texts),)
 
     def insert_events(self, head: int, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
@@ -203,14 +208,11 @@ class PostgresQueries:
             self._waiting.append((into, [list(column) for column in zip(*rows, strict=True)]))
             return
         self._write()
-        try:
-            into = self._translate(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)")
-            with self._cursor.copy(into) as copy:
-                copy.set_types(types)
-                for row in rows:
-                    copy.write_row(row)
-        except UniqueViolation as error:
-            raise Taken(error.diag.message_primary) from error
+        into = self._translate(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)")
+        with _naming_what_is_taken(), self._cursor.copy(into) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
 
     def rewrite(self, table: str) -> None:
         """Write a table anew, so that its file holds no copy of what was deleted from it."""
@@ -220,27 +222,34 @@ class PostgresQueries:
         self.run("DROP TABLE kept")
 
     def notify(self, channel: str) -> None:
-        """Tell those who wait for changes, when the transaction commits."""
-        self._waiting.append((sql.SQL("NOTIFY {}").format(sql.Identifier(channel)), ()))
-        self._write()
+        """Write what waits, and tell those who wait for changes, when the transaction commits."""
+        with _naming_what_is_taken():
+            self._send(_NOTIFY, channel)
 
     def commit(self, channel: str) -> None:
-        """End the transaction, and tell those who wait for changes."""
-        self._waiting.append((sql.SQL("NOTIFY {}").format(sql.Identifier(channel)), ()))
-        self._waiting.append((b"COMMIT", ()))
-        self._write()
+        """Write what waits, tell those who wait for changes, and end the transaction."""
+        with _naming_what_is_taken(), self.connection.pipeline():
+            self._send(_NOTIFY, channel)
+            self.connection.execute(b"COMMIT", prepare=True)
 
     def _write(self) -> None:
-        """Send what waits, all at once."""
-        if not self._waiting:
-            return
+        """Write what waits."""
+        if self._waiting:
+            with _naming_what_is_taken():
+                self._send(b"SELECT")
+
+    def _send(self, last: bytes, *values: object) -> None:
+        """Send a statement, and in it what waits: the driver takes as long for each as the server.
+
+        Args:
+            last: the statement.
+            values: its own.
+        """
         waiting, self._waiting = self._waiting, []
-        try:
-            with self.connection.pipeline():
-                for statement, values in waiting:
-                    self.connection.execute(statement, values)
-        except UniqueViolation as error:
-            raise Taken(error.diag.message_primary) from error
+        parts = b", ".join(b"w%d AS (%b)" % (n, one) for n, (one, _) in enumerate(waiting))
+        given = [*chain.from_iterable(row for _, row in waiting), *values]
+        whole = b"WITH %b %b" % (parts, last) if parts else last
+        self._cursor.execute(whole, given, prepare=True)
 
     def meta_out(self, value: bytes | str) -> bytes | str:
         """A value as the database keeps it: as text."""
@@ -251,3 +260,11 @@ class PostgresQueries:
         if isinstance(value, str) and value.startswith(_BYTES):
             return bytes.fromhex(value.removeprefix(_BYTES))
         return value
+
+
+@contextmanager
+def _naming_what_is_taken() -> Iterator[None]:
+    try:
+        yield
+    except UniqueViolation as error:
+        raise Taken(error.diag.message_primary) from error

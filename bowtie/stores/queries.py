@@ -24,14 +24,18 @@ class Queries(Protocol):
     #: all topics, newline between them, and all states of some events, in order, as bytes
     CONCATENATED: ClassVar[str]
 
-    def first(self, sql: str) -> Row:
-        """What the first query of a transaction gives, in one row; it may begin with it."""
+    def first(
+        self, sql: str, values: Sequence[object] = (), ahead: Sequence[Asking] = ()
+    ) -> list[Row]:
+        """What the first query of a transaction gives, which may begin with it.
+
+        Args:
+            sql, values: the query.
+            ahead: what :meth:`rows` is about to ask, where answers have far to come.
+        """
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
-
-    def ahead(self, asked: Sequence[Asking]) -> None:
-        """Prepare the answers of several queries, which :meth:`rows` is about to ask."""
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement; how many rows it changed."""

@@ -78,7 +78,7 @@ class SqliteStore(SqlStore):
 
     def _make(self) -> None:
         meta = self._new_meta()
-        with self._writer(LOCK_TIMEOUT) as queries:
+        with self._transaction(LOCK_TIMEOUT) as queries:
             if queries.rows("SELECT 1 FROM sqlite_master LIMIT 1"):
                 return  # another process made it meanwhile
             for statement in self._recorder.create_table_statements:
@@ -91,7 +91,7 @@ class SqliteStore(SqlStore):
         """Bring the tables to the version of this code; whether they were older."""
         if self.version == SCHEMA_VERSION:
             return False
-        with self._writer(LOCK_TIMEOUT) as queries:
+        with self._transaction(LOCK_TIMEOUT) as queries:
             if _version(queries) == SCHEMA_VERSION:  # another process did it meanwhile
                 return False
             queries.run("ALTER TABLE bowtie_commits ADD COLUMN seal BLOB")
@@ -132,13 +132,6 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def _transaction(self, timeout: float) -> Iterator[SqliteQueries]:
-        with self._writer(timeout) as queries:
-            if _version(queries) < SCHEMA_VERSION:
-                raise self._older()
-            yield queries
-
-    @contextmanager
-    def _writer(self, timeout: float) -> Iterator[SqliteQueries]:
         try:
             with self._recorder.writing(timeout) as queries:
                 yield queries
@@ -175,8 +168,6 @@ class SqliteStore(SqlStore):
         try:
             # a write, whatever it is, takes the writer's lock
             queries.run("UPDATE bowtie_meta SET value = value WHERE name = 'store_id'")
-            if _version(queries) < SCHEMA_VERSION:
-                raise self._older()
             yield queries
         except BaseException:
             queries.run("ROLLBACK TO bowtie_append")

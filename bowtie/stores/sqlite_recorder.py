@@ -11,11 +11,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain
 from typing import Any, ClassVar
 
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteDatastore
+from eventsourcing.sqlite import SQLiteApplicationRecorder
 
+from bowtie.stores.connections import Connections
 from bowtie.stores.contract import Taken
 from bowtie.stores.queries import Asking, Row
 from bowtie.stores.sqlstore import LOCK_TIMEOUT
@@ -44,7 +46,9 @@ _TYPES = {
 class Recorder(SQLiteApplicationRecorder):
     """Streams of events in SQLite, appended in bulk."""
 
-    def __init__(self, datastore: SQLiteDatastore) -> None:
+    datastore: Connections
+
+    def __init__(self, datastore: Connections) -> None:
         super().__init__(datastore)
         self.create_table_statements += tables_for(**_TYPES)
 
@@ -55,7 +59,7 @@ class Recorder(SQLiteApplicationRecorder):
         Args:
             timeout: how long to wait for the lock, in seconds.
         """
-        with self._writer(timeout) as connection, connection.cursor() as cursor:
+        with self.datastore.pool.writer(timeout) as cursor:
             begin_immediate(cursor, timeout)
             before = cursor.connection.total_changes
             try:
@@ -64,25 +68,15 @@ class Recorder(SQLiteApplicationRecorder):
                 if many:
                     cursor.execute(f"PRAGMA wal_autocheckpoint={_PAGES_OF_BATCHES}")
             except BaseException:
-                connection.rollback()
+                cursor.connection.rollback()
                 raise
-            connection.commit()
+            cursor.execute("COMMIT")
             if many:
                 cursor.execute(f"PRAGMA wal_autocheckpoint={_PAGES_OF_COMMANDS}")
 
-    @contextmanager
-    def _writer(self, timeout: float) -> Iterator[SQLiteConnection]:
-        """The pool's connection for writing: threads of one process wait for each other here."""
-        pool = self.datastore.pool
-        connection = pool.get_connection(timeout, is_writer=True)
-        try:
-            yield connection
-        finally:
-            pool.put_connection(connection)
-
     def empty_journal(self, timeout: float) -> bool:
         """Bring the write-ahead log into the file and cut it off; False where a reader needs it."""
-        with self._writer(timeout) as connection, connection.cursor() as cursor:
+        with self.datastore.pool.writer(timeout) as cursor:
             cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
             (busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
@@ -92,6 +86,13 @@ class Recorder(SQLiteApplicationRecorder):
         """A transaction that sees one state of the store."""
         with self.datastore.transaction(commit=False) as cursor, cursor as raw:
             yield SqliteQueries(raw)
+
+
+@lru_cache(64)
+def _insertion(table: str, width: int, rows: int) -> str:
+    """The statement that inserts so many rows of so many columns."""
+    row = f"({','.join('?' * width)})"
+    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}"
 
 
 def begin_immediate(cursor: sqlite3.Cursor, timeout: float) -> None:
@@ -118,17 +119,18 @@ class SqliteQueries:
         self.cursor = cursor
         cursor.row_factory = None
 
-    def first(self, sql: str) -> Row:
-        """What the first query of a transaction gives, in one row."""
-        row: Row = self.cursor.execute(sql).fetchone()
-        return row
+    def first(
+        self,
+        sql: str,
+        values: Sequence[object] = (),
+        ahead: Sequence[Asking] = (),  # noqa: ARG002  # no answer has far to come
+    ) -> list[Row]:
+        """What the first query of a transaction gives."""
+        return self.cursor.execute(sql, values).fetchall()
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """What a query gives."""
         return self.cursor.execute(sql, values).fetchall()
-
-    def ahead(self, asked: Sequence[Asking]) -> None:
-        """Nothing: no answer has far to come."""
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement; how many rows it changed."""
@@ -148,7 +150,7 @@ class SqliteQueries:
     def each(self, texts: Sequence[str]) -> tuple[str, Sequence[Any]]:
         """What goes after FROM for a table of texts in a column ``value``."""
         if len(texts) == 1:
-            return "(SELECT ? AS value)", texts
+            return "(SELECT ? AS value) AS given", texts
         return "json_each(?)", (json.dumps(list(texts), ensure_ascii=False),)
 
     def insert_events(
@@ -168,14 +170,12 @@ class SqliteQueries:
         if not rows:
             return
         width = len(rows[0])
-        row = f"({','.join('?' * width)})"
         step = _PARAMETERS_PER_STATEMENT // width
         try:
             for start in range(0, len(rows), step):
                 part = rows[start : start + step]
-                values = ",".join([row] * len(part))
                 self.cursor.execute(
-                    f"INSERT INTO {table} VALUES {values}", list(chain.from_iterable(part))
+                    _insertion(table, width, len(part)), list(chain.from_iterable(part))
                 )
         except sqlite3.IntegrityError as error:
             raise Taken(str(error)) from error

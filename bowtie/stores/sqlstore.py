@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bowtie.errors import SealedKeyMissing, StoreError, StoreNewer, StoreOlder, StoreReadOnly
+from bowtie.errors import SealedKeyMissing, StoreError, StoreReadOnly
 from bowtie.sealing import (
     MASTER_KEY_VARIABLE,
     StoreKeys,
@@ -22,6 +22,7 @@ from bowtie.sealing import (
     open_store_key,
     wrap_store_key,
 )
+from bowtie.stores.about import NOTHING, About
 from bowtie.stores.contract import (
     CommitRow,
     DroppedLine,
@@ -31,7 +32,7 @@ from bowtie.stores.contract import (
     StoredState,
 )
 from bowtie.stores.queries import Queries, head_of
-from bowtie.stores.tables import SCHEMA_VERSION
+from bowtie.stores.tables import SCHEMA_VERSION, too_new, too_old
 from bowtie.stores.writing import STATE, SqlWriting
 
 __all__ = ["LOCK_TIMEOUT", "SqlStore"]
@@ -119,7 +120,7 @@ class SqlStore(ABC):
         """See that it is a store that this code can read."""
         version = self._found = self.version
         if version > SCHEMA_VERSION:
-            raise self._newer(version)
+            raise too_new(self.url, version)
         meta = self.meta()
         if not {"store_id", "store_key"} <= meta.keys():
             raise StoreError(
@@ -344,27 +345,21 @@ class SqlStore(ABC):
     # -- writing ------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self, connection: Any = None, timeout: float | None = None) -> Iterator[SqlWriting]:
+    def writing(
+        self, connection: Any = None, timeout: float | None = None, about: About = NOTHING
+    ) -> Iterator[SqlWriting]:
         """A transaction under the writer's lock."""
+        if self._found < SCHEMA_VERSION:
+            self._found = self.version  # it may have been upgraded since
+            if self._found < SCHEMA_VERSION:
+                raise too_old(self.url)
         wait = LOCK_TIMEOUT if timeout is None else timeout
         begun = self._transaction(wait) if connection is None else self._joined(connection, wait)
         with begun as queries:
-            writing = SqlWriting(queries)
+            writing = SqlWriting(queries, about)
             if writing.version > SCHEMA_VERSION:
-                raise self._newer(writing.version)
+                raise too_new(self.url, writing.version)
             yield writing
-
-    def _newer(self, version: int) -> StoreNewer:
-        return StoreNewer(
-            f"{self.url} was written by a newer version of bowtie (store version {version},"
-            f" this one knows {SCHEMA_VERSION}): upgrade bowtie-journeys"
-        )
-
-    def _older(self) -> StoreOlder:
-        return StoreOlder(
-            f"{self.url} was written by an older version of bowtie: run bowtie init to upgrade it"
-            " (older versions can't write it then)"
-        )
 
 
 def _is_text(text: str) -> bool:

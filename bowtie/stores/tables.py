@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["SCHEMA_VERSION", "columns_of", "tables_for"]
+from bowtie.errors import StoreNewer, StoreOlder
+
+__all__ = ["SCHEMA_VERSION", "columns_of", "tables_for", "too_new", "too_old"]
 
 #: The version of the tables below.
 SCHEMA_VERSION = 2
@@ -75,3 +77,19 @@ def tables_for(**types: str) -> list[str]:
 def columns_of(table: str) -> tuple[tuple[str, str], ...]:
     """Name and type of the columns that appends to a table fill."""
     return _COLUMNS[table]
+
+
+def too_new(url: str, version: int) -> StoreNewer:
+    """What is said of a store whose tables this code doesn't know."""
+    return StoreNewer(
+        f"{url} was written by a newer version of bowtie (store version {version},"
+        f" this one knows {SCHEMA_VERSION}): upgrade bowtie-journeys"
+    )
+
+
+def too_old(url: str) -> StoreOlder:
+    """What is said to who would write a store whose tables lack something."""
+    return StoreOlder(
+        f"{url} was written by an older version of bowtie: run bowtie init to upgrade it"
+        " (older versions can't write it then)"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bowtie.stores.about import About, StreamHead
 from bowtie.stores.contract import CommitRow, IdRow, Snapshot, StoredState
 from bowtie.stores.queries import Asking, Queries
 from bowtie.times import now_micros
@@ -17,57 +18,59 @@ STATE = (
     "  ORDER BY last_position LIMIT 1) FROM stored_events e"
 )
 _AT_ONCE = 10_000
-_ANY_FORGOTTEN = "SELECT 1 FROM bowtie_forgotten LIMIT 1"
+#: A version that no stream reaches.
+_NEVER = 2**62
 _NEWEST = "FROM bowtie_commits ORDER BY last_position DESC LIMIT 1"
+_PART = (
+    "e.originator_version > ? AND e.originator_version <= ?"
+    " ORDER BY e.originator_id, e.originator_version"
+)
+#: Of the stream named by ``value``.
+_VERSION = "(SELECT max(originator_version) FROM stored_events WHERE originator_id = value)"
+_KEY = "(SELECT wrapped FROM bowtie_keys WHERE stream = value)"
+#: What each transaction needs to know, and of each stream that it is about.
+_BEGINNING = (
+    "(SELECT max(rowid) FROM stored_events),"
+    f" (SELECT recorded_at {_NEWEST}), (SELECT seal {_NEWEST}),"
+    " (SELECT value FROM bowtie_meta WHERE name = 'store_key'),"
+    f" (SELECT 1 FROM bowtie_forgotten LIMIT 1), value, {_VERSION}, {_KEY}"
+)
+_NO_STREAM: Asking = ("(SELECT NULL AS value) AS given", ())
 
 
 class SqlWriting:
     """One transaction; see :class:`bowtie.stores.contract.Writing`."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, about: About) -> None:
         self._queries = queries
-        version, head, last, seal = queries.first(
-            f"SELECT {queries.VERSION}, (SELECT max(rowid) FROM stored_events),"
-            f" (SELECT recorded_at {_NEWEST}), (SELECT seal {_NEWEST})"
-        )
+        streams, names = queries.each(about.streams) if about.streams else _NO_STREAM
+        ahead = [self._asking_ids(about.hashes)] if about.hashes else []
+        if about.part is not None:
+            ahead.append(self._asking_streams(*about.part))
+        rows = queries.first(f"SELECT {queries.VERSION}, {_BEGINNING} FROM {streams}", names, ahead)
+        version, head, last, seal, store_key, forgotten, *_ = rows[0]
         #: the version of the tables
         self.version = int(version)
         #: the newest position, this transaction's events included
         self.head: int = head or 0
         self.last_recorded_at: int = last or 0
         self.last_seal: bytes | None = seal
+        self.store_key: bytes | str | None = (
+            None if store_key is None else queries.meta_in(store_key)
+        )
+        self.stream_heads: Mapping[str, StreamHead] = (
+            {row[6]: StreamHead(row[7] or 0, row[8]) for row in rows} if about.streams else {}
+        )
+        self._any_forgotten = forgotten is not None
         #: this store's clock, one value a transaction, never falling
         self.recorded_at = max(now_micros(), self.last_recorded_at)
 
     # -- events -------------------------------------------------------------------------------
 
-    def ahead(self, streams: Sequence[str], hashes: Sequence[bytes]) -> None:
-        """Ask at once what a command will ask one by one."""
-        self._queries.ahead(
-            [
-                self._asking_versions(streams),
-                self._asking_keys(streams),
-                self._asking_ids(hashes),
-                (_ANY_FORGOTTEN, ()),
-            ]
-        )
-
-    def _asking_versions(self, streams: Sequence[str]) -> Asking:
-        table, values = self._queries.each(streams)
-        newest = "(SELECT max(originator_version) FROM stored_events WHERE originator_id = value)"
-        return f"SELECT value, {newest} FROM {table}", values
-
-    def _asking_keys(self, streams: Sequence[str]) -> Asking:
-        named, names = self._queries.listed(streams)
-        return f"SELECT * FROM bowtie_keys WHERE stream {named}", names
-
-    def _asking_ids(self, hashes: Sequence[bytes]) -> Asking:
-        among, values = self._queries.listed(sorted(hashes))
-        return f"SELECT hash, position, content FROM bowtie_ids WHERE hash {among}", values
-
     def versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream that exists."""
-        rows = self._queries.rows(*self._asking_versions(streams))
+        table, values = self._queries.each(streams)
+        rows = self._queries.rows(f"SELECT value, {_VERSION} FROM {table}", values)
         return {row[0]: row[1] for row in rows if row[1] is not None}
 
     def state_at(self, position: int) -> StoredState:
@@ -76,17 +79,21 @@ class SqlWriting:
         return self._dated(StoredState(*row))
 
     def streams(
-        self, streams: Sequence[str], topics: Sequence[str], after: int = 0
+        self, streams: Sequence[str], topics: Sequence[str], after: int = 0, upto: int | None = None
     ) -> list[StoredState]:
         """The events of some topics in some streams, each stream's in the order of versions."""
+        rows = self._queries.rows(*self._asking_streams(streams, topics, after, upto))
+        return [self._dated(StoredState(*row)) for row in rows]
+
+    def _asking_streams(
+        self, streams: Sequence[str], topics: Sequence[str], after: int, upto: int | None
+    ) -> Asking:
         named, names = self._queries.listed(streams)
         typed, types = self._queries.listed(topics)
-        rows = self._queries.rows(
-            f"{STATE} WHERE e.originator_id {named} AND e.topic {typed}"
-            " AND e.originator_version > ? ORDER BY e.originator_id, e.originator_version",
-            (*names, *types, after),
+        return (
+            f"{STATE} WHERE e.originator_id {named} AND e.topic {typed} AND {_PART}",
+            (*names, *types, after, _NEVER if upto is None else upto),
         )
-        return [self._dated(StoredState(*row)) for row in rows]
 
     def states_of(self, topics: Sequence[str], after: int) -> list[StoredState]:
         """The events of some topics after a position, in order."""
@@ -112,6 +119,10 @@ class SqlWriting:
         self._queries.insert("bowtie_commits", rows)
 
     # -- ids ----------------------------------------------------------------------------------
+
+    def _asking_ids(self, hashes: Sequence[bytes]) -> Asking:
+        among, values = self._queries.listed(sorted(hashes))
+        return f"SELECT hash, position, content FROM bowtie_ids WHERE hash {among}", values
 
     def ids(self, hashes: Sequence[bytes]) -> dict[bytes, IdRow]:
         """Those of the ids that are taken."""
@@ -177,7 +188,8 @@ class SqlWriting:
 
     def keys(self, streams: Sequence[str]) -> dict[str, bytes]:
         """The wrapped keys of those streams that have one."""
-        rows = self._queries.rows(*self._asking_keys(streams))
+        named, names = self._queries.listed(streams)
+        rows = self._queries.rows(f"SELECT * FROM bowtie_keys WHERE stream {named}", names)
         return {row[0]: row[1] for row in rows}
 
     def insert_keys(self, rows: Sequence[tuple[str, bytes]]) -> None:
@@ -209,7 +221,7 @@ class SqlWriting:
 
     def any_forgotten(self) -> bool:
         """Whether anyone was forgotten."""
-        return bool(self._queries.rows(_ANY_FORGOTTEN))
+        return self._any_forgotten
 
     def forgotten(self, subjects: Sequence[str]) -> set[str]:
         """Those of the subjects (their hashes) that were forgotten."""
@@ -225,6 +237,7 @@ class SqlWriting:
             "INSERT INTO bowtie_forgotten VALUES (?, ?) ON CONFLICT DO NOTHING",
             [(subject, self.recorded_at) for subject in subjects],
         )
+        self._any_forgotten = self._any_forgotten or bool(subjects)
 
     # -- snapshots ----------------------------------------------------------------------------
 
