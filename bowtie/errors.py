@@ -26,6 +26,7 @@
       MappingError                   1   a mapping file is wrong; names the line
       TablesError                    1   the read tables can't be used
         TablesForeign                1   they belong to another store
+        TablesDamaged                1   the file can't be read; a rebuild replaces it
         TablesHeld                   4   another process holds the file
         TablesAway                   1   the database server of the tables can't be reached
         EventSkipped                 1   an event can't be processed, and none may be skipped
@@ -64,6 +65,7 @@ __all__ = [
     "StoreReadOnly",
     "StreamConflict",
     "TablesAway",
+    "TablesDamaged",
     "TablesError",
     "TablesForeign",
     "TablesHeld",
@@ -245,6 +247,10 @@ class TablesError(BowtieError):
 
 class TablesForeign(TablesError):
     """The read tables were built from another store."""
+
+
+class TablesDamaged(TablesError):
+    """The file of the read tables can't be read any more; ``replay --rebuild`` makes them anew."""
 
 
 class TablesHeld(TablesError):

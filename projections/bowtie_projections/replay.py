@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from bowtie.errors import SealedKeyMissing, TablesForeign, TablesHeld
+from bowtie.errors import SealedKeyMissing, TablesDamaged, TablesForeign, TablesHeld
 from bowtie.stores.contract import StateBatch
 from bowtie_projections.columns import Columns, Misaligned, columns_of
 from bowtie_projections.databases.contract import BeingBuilt, Overtaken
@@ -216,7 +216,13 @@ class _Run:
 
     def replay(self, *, rebuild: bool) -> ReplayReport:
         """Do what the state of the tables asks for."""
-        standing = self.tables.standing()
+        try:
+            standing = self.tables.standing()
+        except TablesDamaged:
+            if not rebuild:
+                raise
+            self.tables.set_aside()
+            standing = None
         self.head = self.source.head()  # after the standing, which another may bring on
         if standing is not None:
             refuse_newer(standing, self.tables.name)

@@ -10,7 +10,7 @@ import pytest
 
 from bowtie import Bowtie, Touched
 from bowtie.demo import Demo
-from bowtie.errors import StoreError, TablesError
+from bowtie.errors import StoreError, TablesDamaged, TablesError
 from bowtie.stores import writing
 from bowtie.times import now_micros
 from bowtie.verifying import verify_log
@@ -76,7 +76,7 @@ def test_a_spoilt_page_of_the_tables(tmp_path: Path, log: Path) -> None:
         engine.ingest(log)
         file = store.with_suffix(".duckdb")
         for number in range(ROUNDS + 2):
-            _rebuilt(engine, file)
+            replay(engine.store, tables_of(None, engine), engine.definition, rebuild=True)
             assert problems_of(str(store)) == []
             _spoil(file, number, 256 * 1024)
             found = problems_of(str(store))
@@ -85,16 +85,31 @@ def test_a_spoilt_page_of_the_tables(tmp_path: Path, log: Path) -> None:
     assert said
 
 
-def _rebuilt(engine: Bowtie, file: Path) -> None:
-    """Rebuild the tables; a file that can't even be opened is removed first, as its error says."""
-    tables = tables_of(None, engine)
-    try:
+def test_a_tables_file_that_can_not_be_opened(tmp_path: Path, log: Path) -> None:
+    """It is said what to do; a rebuild does it, and keeps what was there."""
+    with Bowtie.open(str(tmp_path / "journeys.db")) as engine:
+        engine.ingest(log)
+        tables = tables_of(None, engine)
+        replay(engine.store, tables, engine.definition)
+        file = tmp_path / "journeys.duckdb"
+        spoilt = file.read_bytes()[:4096] + bytes(8192)
+        file.write_bytes(spoilt)
+        with pytest.raises(TablesDamaged, match="replay --rebuild"):
+            replay(engine.store, tables, engine.definition)
+        assert file.read_bytes() == spoilt
         replay(engine.store, tables, engine.definition, rebuild=True)
-    except TablesError as error:
-        if "remove it" not in str(error):
-            raise
-        file.unlink()
-        replay(engine.store, tables, engine.definition, rebuild=True)
+        assert problems_of(str(tmp_path / "journeys.db")) == []
+        assert (tmp_path / "journeys.duckdb.damaged").read_bytes() == spoilt
+
+
+def test_a_file_that_never_was_a_database_is_left_alone(tmp_path: Path, log: Path) -> None:
+    """It is another program's, whatever is asked for."""
+    (tmp_path / "journeys.duckdb").write_text("a letter\n" * 2000)
+    with Bowtie.open(str(tmp_path / "journeys.db")) as engine:
+        engine.ingest(log)
+        with pytest.raises(TablesError, match="no DuckDB file"):
+            replay(engine.store, tables_of(None, engine), engine.definition, rebuild=True)
+    assert (tmp_path / "journeys.duckdb").read_text().startswith("a letter")
 
 
 def test_a_spoilt_page_of_the_store(tmp_path: Path, log: Path) -> None:

@@ -70,8 +70,17 @@ class Tables(ABC):
 
         Raises:
             TablesHeld: another process kept them to itself for the whole wait.
-            TablesError: what is there is none of ours, or can't be read.
+            TablesDamaged: they can't be read any more.
+            TablesError: what is there is none of ours.
         """
+
+    def set_aside(self) -> None:
+        """Put tables that can't be read out of the way, so that others can be built.
+
+        Raises:
+            TablesError: they don't lie in a file of their own.
+        """
+        raise TablesError(f"{self.name} can't be put aside: restore the database from a backup")
 
     @abstractmethod
     def read(self, wait: float | None = None) -> AbstractContextManager[Reader]:

@@ -103,6 +103,14 @@ class TablesFile(Tables):
         with self._open(wait, writing=False) as connection:
             return read_standing(connection)
 
+    def set_aside(self) -> None:
+        """Rename the file to ``NAME.damaged``, its log too."""
+        if self.path is not None:
+            for suffix in (".wal", ""):
+                left = Path(f"{self.path}{suffix}")
+                if left.exists():
+                    left.replace(f"{self.path}.damaged{suffix}")
+
     @contextmanager
     def read(self, wait: float | None = None) -> Iterator[Reader]:
         """The tables, to be asked; no process can write them meanwhile, so be quick."""

@@ -24,7 +24,7 @@ from duckdb_sqlalchemy import Dialect
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement
 
-from bowtie.errors import TablesError, TablesHeld, UsageError
+from bowtie.errors import TablesDamaged, TablesError, TablesHeld, UsageError
 from bowtie_projections.databases.asking import Day, Moment, Reader, rendered
 from bowtie_projections.databases.contract import Writing
 from bowtie_projections.standing import Standing
@@ -208,6 +208,24 @@ def explaining(path: Path | str) -> Iterator[None]:
         raise explained(error, path) from error
 
 
+def _damaged(path: Path) -> TablesError:
+    """The error for a file that can't be read: DuckDB's begin with its name, after a checksum."""
+    try:
+        with path.open("rb") as file:
+            ours = file.read(12)[8:] == b"DUCK"
+    except OSError:
+        ours = True
+    if not ours:
+        return TablesError(
+            f"{path} is no DuckDB file: remove it if it held read tables (replay makes them anew),"
+            " else name another one with --views"
+        )
+    return TablesDamaged(
+        f"{path} is damaged: make the read tables anew with replay --rebuild, which keeps what is"
+        " there beside them"
+    )
+
+
 def explained(error: duckdb.Error, path: Path | str) -> TablesError:
     """The error to show for one of DuckDB's about a file.
 
@@ -220,10 +238,7 @@ def explained(error: duckdb.Error, path: Path | str) -> TablesError:
     if "different configuration" in text or "Unique file handle conflict" in text:
         return TablesHeld(f"{path} is held by this very process, {os.getpid()}")
     if _DAMAGED.search(text):
-        return TablesError(
-            f"{path} is no DuckDB file, or a damaged one: remove it if it held read tables"
-            " (replay makes them anew), else name another one with --views"
-        )
+        return _damaged(Path(path))
     if "No space left" in text or "disk is full" in text.lower():
         return TablesError(
             f"{path}: the disk is full; free some space and repeat (the tables are as they were)"
