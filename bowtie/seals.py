@@ -60,10 +60,8 @@ def next_seal(
     numbers.extend(versions)
     for column in (streams, topics, states):
         numbers.extend(map(len, column))
-    hasher.update(_bytes_of(numbers))
-    hasher.update("".join(streams).encode())
-    hasher.update("".join(topics).encode())
-    hasher.update(b"".join(states))
+    texts = ("".join(streams) + "".join(topics)).encode()
+    hasher.update(b"".join((_bytes_of(numbers), texts, *states)))
     return hasher.digest()
 
 

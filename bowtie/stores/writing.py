@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from bowtie.stores.about import About, StreamHead
 from bowtie.stores.contract import CommitRow, IdRow, Snapshot, StoredState
@@ -21,10 +22,6 @@ _AT_ONCE = 10_000
 #: A version that no stream reaches.
 _NEVER = 2**62
 _NEWEST = "FROM bowtie_commits ORDER BY last_position DESC LIMIT 1"
-_PART = (
-    "e.originator_version > ? AND e.originator_version <= ?"
-    " ORDER BY e.originator_id, e.originator_version"
-)
 #: Of the stream named by ``value``.
 _VERSION = "(SELECT max(originator_version) FROM stored_events WHERE originator_id = value)"
 _KEY = "(SELECT wrapped FROM bowtie_keys WHERE stream = value)"
@@ -47,7 +44,7 @@ class SqlWriting:
         ahead = [self._asking_ids(about.hashes)] if about.hashes else []
         if about.part is not None:
             ahead.append(self._asking_streams(*about.part))
-        rows = queries.first(f"SELECT {queries.VERSION}, {_BEGINNING} FROM {streams}", names, ahead)
+        rows = queries.first(_beginning(queries.VERSION, streams), names, ahead)
         version, head, last, seal, store_key, forgotten, *_ = rows[0]
         #: the version of the tables
         self.version = int(version)
@@ -91,7 +88,7 @@ class SqlWriting:
         named, names = self._queries.listed(streams)
         typed, types = self._queries.listed(topics)
         return (
-            f"{STATE} WHERE e.originator_id {named} AND e.topic {typed} AND {_PART}",
+            _part(named, typed),
             (*names, *types, after, _NEVER if upto is None else upto),
         )
 
@@ -311,6 +308,23 @@ class SqlWriting:
                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (name, self._queries.meta_out(value)),
             )
+
+
+# The two long statements of each command, written once: databases know a statement by its text.
+
+
+@lru_cache(64)
+def _beginning(version: str, streams: str) -> str:
+    return f"SELECT {version}, {_BEGINNING} FROM {streams}"
+
+
+@lru_cache(64)
+def _part(named: str, typed: str) -> str:
+    return (
+        f"{STATE} WHERE e.originator_id {named} AND e.topic {typed}"
+        " AND e.originator_version > ? AND e.originator_version <= ?"
+        " ORDER BY e.originator_id, e.originator_version"
+    )
 
 
 def _storable(value: object) -> object:
