@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -78,23 +78,38 @@ class FilledTables:
 
     def load(self, facts: Iterable[Said], definition: Definition | None = None) -> None:
         """Replace all rows; with a definition the journeys too."""
-        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         facts = list(facts)
-        for fact in facts:
-            rows["events"].append(_event_row(fact))
-            rows[fact.data.type_name] += _fact_rows(fact)
         with self.writing.transaction():
-            self.replace(rows)
+            self.replace(_rows(facts))
             self.position = max((fact.position for fact in facts), default=0)
             apply_links(self.writing, _hashed, 0)
             if definition is not None:
                 self.definition, self.definition_hash = definition.label, definition.sha256
                 recompute_journeys(self.writing, definition, self.position)
 
+    def follow(self, facts: Iterable[Said], position: int) -> None:
+        """The facts up to a position, and what follows of identities from where they stood."""
+        with self.writing.transaction():
+            self._put(
+                _rows(
+                    replace(fact, retracted_position=None)
+                    if (fact.retracted_position or 0) > position
+                    else fact
+                    for fact in facts
+                    if fact.position <= position
+                )
+            )
+            apply_links(self.writing, _hashed, self.position)
+            self.position = position
+
     def replace(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Replace the rows of all tables by those given."""
-        derived = (tables.journeys, tables.alias_hashes, tables.identities)
-        for name in sorted(self._filled | {table.name for table in derived}):
+        for table in (tables.journeys, tables.alias_hashes, tables.identities):
+            self.writing.run(sa.delete(table))
+        self._put(rows)
+
+    def _put(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        for name in sorted(self._filled):
             self.writing.run(sa.delete(tables.metadata.tables[name]))
         self._filled = {name for name, found in rows.items() if found}
         for name in sorted(self._filled):
@@ -127,6 +142,14 @@ class SchemaTables(FilledTables):
 
 
 _NOWHERE = Standing.new("a store", load_definition("b2b"))
+
+
+def _rows(facts: Iterable[Said]) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for fact in facts:
+        rows["events"].append(_event_row(fact))
+        rows[fact.data.type_name] += _fact_rows(fact)
+    return rows
 
 
 def _times(fact: Said) -> dict[str, Any]:

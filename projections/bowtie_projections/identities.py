@@ -10,7 +10,7 @@ one question a batch.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Word", "apply_links", "roots"]
 
 _LINKED, _UNLINKED = tables.facts["identity_linked"], tables.facts["identity_unlinked"]
+_SAYING = (_LINKED, _UNLINKED)
 _CUSTOMERS = tables.events.c.kind == "customer"
+#: More keys than these, or keys joined in more steps, are followed together with all others.
+_FEW, _STEPS = 1_000, 8
 
 
 class Word(NamedTuple):
@@ -59,13 +62,17 @@ def apply_links(writing: Writing, hashed: Callable[[str], str], after: int) -> N
     if any_link is None:
         return
     new = _hash_keys(writing, hashed, after)
-    if not _changed(writing, after) and not _meets(writing, new):
+    concerned = _spoken_of(writing, after) | _linked(writing, new)
+    if not concerned:
         return
-    of_hash, known = sa.select(_LINKED.c.alias_hash).distinct(), tables.alias_hashes
-    named = writing.rows(sa.select(known).where(known.c.alias_hash.in_(of_hash)))
-    found = list(roots(_words(writing), {alias: customer for customer, alias in named}))
-    writing.run(sa.delete(tables.identities))
-    _insert(writing, tables.identities, found)
+    known = tables.identities
+    if (found := _around(writing, hashed, concerned)) is not None:
+        words, names = found
+        writing.run(sa.delete(known).where(known.c.customer.in_(sorted(names.values()))))
+    else:
+        words, names = _words(writing), _names(writing)
+        writing.run(sa.delete(known))
+    _insert(writing, known, list(roots(words, names)))
 
 
 def _hash_keys(writing: Writing, hashed: Callable[[str], str], after: int) -> list[str]:
@@ -74,42 +81,91 @@ def _hash_keys(writing: Writing, hashed: Callable[[str], str], after: int) -> li
     ((before,),) = writing.rows(sa.select(sa.func.count()).select_from(known))
     keys = sa.select(events.c.subject).where(_CUSTOMERS).distinct()
     if before:
-        fresh = events.c.subject.not_in(sa.select(known.c.customer))
-        keys = keys.where(events.c.position > after, fresh)
+        kept = sa.exists().where(known.c.customer == events.c.subject)
+        keys = keys.where(events.c.position > after, ~kept)
     rows = [(key, hashed(key)) for (key,) in writing.rows(keys)]
     _insert(writing, known, rows)
     return [alias for _, alias in rows]
 
 
-def _changed(writing: Writing, after: int) -> bool:
-    """Whether a link or its end came after a position, or was retracted since."""
-    for table in (_LINKED, _UNLINKED):
+def _spoken_of(writing: Writing, after: int) -> set[str]:
+    """The aliases of which a word came after a position, or was retracted since."""
+    found = set()
+    for table in _SAYING:
         c = table.c
         lately = sa.or_(c.position > after, c.retracted_position > after)
-        if writing.rows(sa.select(c.position).where(lately).limit(1)):
-            return True
-    return False
+        found |= {alias for (alias,) in writing.rows(sa.select(c.alias_hash).where(lately))}
+    return found
 
 
-def _meets(writing: Writing, hashes: list[str]) -> bool:
-    """Whether a link names one of the new keys."""
+def _linked(writing: Writing, hashes: Collection[str]) -> set[str]:
+    """Those of some keys that a link names."""
     if not hashes:
-        return False
-    linked = {alias for (alias,) in writing.rows(sa.select(_LINKED.c.alias_hash).distinct())}
-    return not linked.isdisjoint(hashes)
+        return set()
+    alias = _LINKED.c.alias_hash
+    links = sa.select(alias).distinct()
+    if len(hashes) <= _FEW:
+        links = links.where(alias.in_(sorted(hashes)))
+    return {alias for (alias,) in writing.rows(links)}.intersection(hashes)
 
 
-def _words(writing: Writing) -> list[Word]:
-    """All that was ever said of aliases."""
-    return [
-        Word(position, customer, alias, table is _LINKED, retracted)
-        for table in (_LINKED, _UNLINKED)
-        for position, customer, alias, retracted in writing.rows(
-            sa.select(
-                table.c.position, table.c.customer, table.c.alias_hash, table.c.retracted_position
-            )
-        )
-    ]
+def _around(
+    writing: Writing, hashed: Callable[[str], str], aliases: set[str]
+) -> tuple[list[Word], dict[str, str]] | None:
+    """All that was ever said of some keys and of those that any word joins them with.
+
+    No other word bears on where they lead, and these on no other key.
+
+    Returns:
+        The words, and the key behind each hash; None where there are so many that reading all is
+        quicker.
+    """
+    words: dict[int, Word] = {}
+    names: dict[str, str] = {}
+    seen: set[str] = set()
+    for _ in range(_STEPS):
+        if len(seen) + len(aliases) > _FEW:
+            return None
+        named = _names(writing, aliases)
+        found = _words(writing, aliases, named.values())
+        words |= {word.position: word for word in found}
+        names |= named
+        seen |= aliases
+        aliases = {word.alias for word in found} | {hashed(word.customer) for word in found}
+        aliases -= seen
+        if not aliases:
+            return list(words.values()), names
+    return None
+
+
+def _names(writing: Writing, aliases: Collection[str] | None = None) -> dict[str, str]:
+    """The key behind the hash of each alias, or of some, that is a customer's."""
+    known = tables.alias_hashes.c
+    those = known.alias_hash.in_(
+        sa.select(_LINKED.c.alias_hash).distinct() if aliases is None else sorted(aliases)
+    )
+    asked = sa.select(known.alias_hash, known.customer).where(those)
+    return dict(writing.rows(asked))
+
+
+def _words(
+    writing: Writing,
+    aliases: Collection[str] | None = None,
+    customers: Collection[str] = (),
+) -> list[Word]:
+    """All that was ever said of aliases; or of some aliases, and by some customers."""
+    found = []
+    for table in _SAYING:
+        c = table.c
+        asked = sa.select(c.position, c.customer, c.alias_hash, c.retracted_position)
+        if aliases is not None:
+            about = c.alias_hash.in_(sorted(aliases))
+            asked = asked.where(sa.or_(about, c.customer.in_(sorted(customers))))
+        found += [
+            Word(position, customer, alias, table is _LINKED, retracted)
+            for position, customer, alias, retracted in writing.rows(asked)
+        ]
+    return found
 
 
 def _insert(writing: Writing, table: sa.Table, rows: Iterable[tuple[object, ...]]) -> None:

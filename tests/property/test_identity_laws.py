@@ -22,6 +22,7 @@ from bowtie.events import (
     Touched,
 )
 from bowtie.stages import STAGES, Definition, evaluate
+from bowtie_projections import identities
 from bowtie_projections.cycles import cycles
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.cut import Cut, utc
@@ -35,7 +36,7 @@ from tests.read_tables import FilledTables, Said
 
 KEYS = "abcd"
 keys = st.sampled_from(KEYS)
-_identities = st.one_of(
+_links = st.one_of(
     st.builds(IdentityLinked, alias=keys),
     st.builds(IdentityLinked, alias=keys),
     st.builds(IdentityUnlinked, alias=keys),
@@ -52,7 +53,7 @@ def related(draw: st.DrawFn, *, members: bool = True) -> list[Said]:
     """What happened to several keys, some of which are one customer, or members of an account."""
     one = st.tuples(keys, events, moments)
     said = draw(st.lists(one, min_size=10, max_size=25))
-    said += draw(st.lists(st.tuples(keys, _identities, moments), max_size=6))
+    said += draw(st.lists(st.tuples(keys, _links, moments), max_size=6))
     if members:
         said += draw(st.lists(st.tuples(keys, _memberships, moments), max_size=5))
     said = draw(st.permutations(said))
@@ -140,6 +141,46 @@ def test_journeys_are_of_linked_customers(
     found = memory.fetch("SELECT * FROM journeys").to_pylist()
 
     assert _found(found) == _expected(definition, of_customers(facts, memory.position), None)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[Said]:
+    """Many words on many keys, some of which have no stream, or only later."""
+    names = st.sampled_from("abcdefgh")
+    identity = st.one_of(
+        st.builds(IdentityLinked, alias=names),
+        st.builds(IdentityLinked, alias=names),
+        st.builds(IdentityUnlinked, alias=names),
+        st.just(Touched(channel="ads", direction="inbound")),
+    )
+    said = draw(st.lists(st.tuples(names, identity), min_size=8, max_size=25))
+    places = st.integers(1, len(said))
+    gone = draw(st.dictionaries(places, places, max_size=4))
+    return possible(
+        Said(customer, event, START, position, retracted_position=gone.get(position))
+        for position, (customer, event) in enumerate(said, start=1)
+    )
+
+
+@given(facts=families(), step=st.integers(1, 4), few=st.sampled_from([1_000, 3]))
+def test_following_links_in_any_steps_equals_all_at_once(
+    memory: FilledTables, facts: list[Said], step: int, few: int
+) -> None:
+    """However few keys are followed by themselves."""
+    memory.load(facts)
+    whole = _linked(memory)
+    memory.load([])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identities, "_FEW", few)
+        for position in range(0, 30, step):
+            memory.follow(facts, position)
+
+    assert _linked(memory) == whole
+
+
+def _linked(memory: FilledTables) -> list[tuple[Any, ...]]:
+    rows = memory.fetch("SELECT * FROM identities").to_pylist()
+    return sorted(tuple(str(value) for value in row.values()) for row in rows)
 
 
 def _answers(memory: FilledTables, definition: Definition, position: int) -> list[Any]:
