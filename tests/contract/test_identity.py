@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -67,7 +66,7 @@ def test_an_alias_is_compared_as_nfc(engine: Bowtie) -> None:
     engine.record("acme", IdentityLinked(alias="Mu\u0308ller"))
 
     assert engine.journey("acme").keys == ("acme", "M\u00fcller")
-    assert Views.open(engine, "memory://").status().meta["customers"] == 1
+    assert Views.open(engine).status().meta["customers"] == 1
 
 
 def test_a_merge_makes_no_churn_and_no_new_revenue(engine: Bowtie) -> None:
@@ -79,7 +78,7 @@ def test_a_merge_makes_no_churn_and_no_new_revenue(engine: Bowtie) -> None:
     say(engine, "acme", signed, 10)
     say(engine, "acme-gmbh", signed, 11)
     say(engine, "acme-gmbh", Noted(name="later"), 500)
-    views = Views.open(engine, "memory://")
+    views = Views.open(engine)
     asked = {"horizon": "365d", "threshold": "1"}
     apart = views.loop(**asked).part("sources").rows()[0]["value"]  # type: ignore[arg-type]
     engine.record("acme", IdentityLinked(alias="acme-gmbh"), occurred_at=START)
@@ -92,7 +91,7 @@ def test_a_merge_makes_no_churn_and_no_new_revenue(engine: Bowtie) -> None:
 
 def test_tables_that_follow_equal_a_rebuild(engine: Bowtie) -> None:
     """Whenever a link, its end, or the stream of an alias comes."""
-    views = Views.open(engine, "memory://")
+    views = Views.open(engine)
     steps = [
         ("acme", TOUCH), ("acme", IdentityLinked(alias="later")), ("later", TOUCH),
         ("big", IdentityLinked(alias="acme")), ("other", TOUCH),
@@ -107,14 +106,15 @@ def test_tables_that_follow_equal_a_rebuild(engine: Bowtie) -> None:
     assert views.status().meta["customers"] == 2
 
 
-def test_of_two_claims_at_once_one_wins(tmp_path: Path) -> None:
-    """The other is told who has it."""
-    with Bowtie.open(str(tmp_path / "shop.db")) as made:
+@pytest.mark.parametrize("store_url", ["sqlite", "postgres"], indirect=True)
+def test_of_two_claims_at_once_one_wins(store_url: str) -> None:
+    """The other is told who has it; each comes over a connection of its own."""
+    with Bowtie.open(store_url) as made:
         made.init()
     ready, told = threading.Barrier(8), []
 
     def claim(number: int) -> None:
-        with Bowtie.open(str(tmp_path / "shop.db")) as engine:
+        with Bowtie.open(store_url) as engine:
             ready.wait()
             try:
                 engine.record(f"c{number}", IdentityLinked(alias="web-1"))
@@ -129,6 +129,10 @@ def test_of_two_claims_at_once_one_wins(tmp_path: Path) -> None:
         thread.join()
 
     assert sorted(told) == ["lost"] * 7 + ["won"]
+    with Bowtie.open(store_url) as engine:
+        linked = [event for event in engine.events() if event.type == "identity_linked"]
+        assert engine.journey("web-1").keys == (linked[0].subject, "web-1")
+        assert len(linked) == 1
 
 
 @pytest.mark.parametrize("unit", ["account", "opportunity"])
@@ -137,6 +141,6 @@ def test_a_unit_that_nothing_tells_of_is_refused(engine: Bowtie, unit: str) -> N
     from bowtie.errors import Refused
 
     say(engine, "acme", TOUCH, 0)
-    views = Views.open(engine, "memory://")
+    views = Views.open(engine)
     with pytest.raises(Refused, match="record"):
         views.funnel(unit=unit)  # type: ignore[arg-type]
