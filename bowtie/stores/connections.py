@@ -16,7 +16,7 @@ __all__ = ["Connections", "Pool", "Synchronous"]
 Synchronous = Literal["full", "normal"]
 
 _CACHE_KIB = 256 * 1024
-#: The library's connections keep one statement prepared: a command, which uses a dozen, would spend
+#: The library's connections keep one statement prepared: a command, which uses seven, would spend
 #: most of its time on preparing them.
 _PREPARED_STATEMENTS = 200
 

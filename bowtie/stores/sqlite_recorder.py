@@ -96,7 +96,7 @@ def _insertion(table: str, width: int, rows: int) -> str:
 
 
 def begin_immediate(cursor: sqlite3.Cursor, timeout: float) -> None:
-    """Take the writer's lock; each statement counts, where a command is a dozen of them."""
+    """Take the writer's lock; each statement counts, where a command is seven of them."""
     if timeout == LOCK_TIMEOUT:
         cursor.execute("BEGIN IMMEDIATE")
         return

@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 
 from bowtie import Bowtie
+from bowtie.stores.about import About, StreamHead
 from bowtie.stores.contract import CommitRow, StoredState, Taken
 from tests.logs import log, wire
 
@@ -57,6 +58,39 @@ def test_an_id_can_be_taken_once(engine: Bowtie) -> None:
         tx.insert_ids({b"1" * 16: (2, b"d" * 16)})
 
     assert engine.store.head() == 0
+
+
+def test_clashes_leave_the_connection_as_it_was(engine: Bowtie) -> None:
+    """However often a transaction fails at an id, the next one is written."""
+    with engine.store.writing() as tx:
+        tx.insert_ids({b"1" * 16: (1, b"c" * 16)})
+    for number in range(1, 11):
+        _append(engine, ("customer/a", number, "touched", b"{}\n"))
+        with pytest.raises(Taken), engine.store.writing() as tx:
+            tx.insert_ids({b"1" * 16: (2, b"d" * 16)})
+            tx.insert_commits([CommitRow(99, tx.recorded_at, None)])
+
+    assert engine.store.head() == 10
+
+
+def test_a_transaction_knows_what_it_is_about(engine: Bowtie) -> None:
+    """The heads of its streams come with the first answer; none is missing, and none is another's."""
+    _append(engine, ("customer/a", 1, "touched", b"{}\n"), ("customer/a", 2, "noted", b"{}\n"))
+    with engine.store.writing() as tx:
+        tx.insert_keys([("customer/b", b"wrapped")])
+    expected = {
+        "customer/a": StreamHead(2, None),
+        "customer/b": StreamHead(0, b"wrapped"),
+        "customer/c": StreamHead(0, None),
+    }
+
+    store_key = engine.store.meta()["store_key"]
+
+    for streams in ([], ["customer/b"], list(expected)):
+        with engine.store.writing(about=About(streams, [])) as tx:
+            assert tx.stream_heads == {stream: expected[stream] for stream in streams}
+            assert tx.head == 2
+            assert tx.store_key == store_key
 
 
 def test_batches_hold_what_states_hold(engine: Bowtie) -> None:
