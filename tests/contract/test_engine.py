@@ -90,6 +90,17 @@ class TestRecord:
         with pytest.raises(IdReused):
             engine.record("other", TOUCH, id="t1", occurred_at=JAN)
 
+    def test_an_id_that_the_engine_made_is_unique_too(
+        self, engine: Bowtie, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bowtie.recording._new_id", lambda: "1")
+        first = engine.record("acme", TOUCH, occurred_at=JAN)
+
+        assert engine.record("acme", TOUCH, occurred_at=JAN) == first
+        with pytest.raises(IdReused):
+            engine.record("acme", Noted(name="other"), occurred_at=JAN)
+        assert _ids(engine) == ["1"]
+
     def test_naive_and_future_times_are_refused(self, engine: Bowtie) -> None:
         """A time without a zone says nothing; the future is not a fact."""
         with pytest.raises(EventRejected, match="zone"):
