@@ -19,6 +19,7 @@ from bowtie.errors import TablesError, TablesHeld, UsageError
 from bowtie.events import Touched
 from bowtie.stages import load_definition
 from bowtie.stores.postgres_url import PostgresUrl
+from bowtie_projections import Views
 from bowtie_projections.databases import tables_at
 from bowtie_projections.databases.contract import BeingBuilt
 from bowtie_projections.databases.duckdb import TablesFile
@@ -368,14 +369,22 @@ def test_a_store_with_a_password_has_tables(postgres_url):
     user, _, host = parts.netloc.rpartition("@")
     named = urlunsplit(parts._replace(netloc=f"{user}:hunter2@{host}"))
     with Bowtie.open(named) as engine:
-        made = tables_of(None, engine)
+        made = cast(Any, tables_of(None, engine))
         assert "hunter2" in made.place.server
         assert "hunter2" not in engine.store.url + made.name
 
 
+def test_texts_are_utf_8_whatever_a_session_would_speak(postgres_url, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with Bowtie.open("memory://") as engine:
+        engine.record("Żofia", Touched(channel="ads", direction="inbound"))
+        views = Views.open(engine, postgres_url)
+        assert views.sql("SELECT customer FROM touched").rows() == [{"customer": "Żofia"}]
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql+psycopg"])
 def test_tables_are_named_as_stores_are(scheme):
-    made = tables_at(f"{scheme}://db/shop")
+    made = cast(Any, tables_at(f"{scheme}://db/shop"))
     assert (made.name, made.place.server) == (
         "postgresql://db/shop?schema=bowtie",
         "postgresql://db/shop",

@@ -254,7 +254,10 @@ class PostgresTables(Tables):
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
         try:
             connection = psycopg.connect(
-                self.place.server, autocommit=True, application_name="bowtie"
+                self.place.server,
+                autocommit=True,
+                application_name="bowtie",
+                client_encoding="utf8",
             )
         except psycopg.ProgrammingError:
             raise TablesError(
