@@ -118,9 +118,11 @@ class Claims:
 
     def _leads_to(self, subject: str, alias: str) -> bool:
         """Whether the alias (its hash) is the customer itself, or stands above it."""
+        seen: set[str] = set()  # damaged claims may lead in a circle
         while (hashed := self._secrets.alias_hash(subject)) != alias:
             owner = self._tx.claim(hashed)
-            if owner is None:
+            if owner is None or hashed in seen:
                 return False
+            seen.add(hashed)
             subject = owner.partition("/")[2]
         return True

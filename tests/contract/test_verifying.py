@@ -6,6 +6,7 @@ from io import BytesIO
 
 from bowtie import Bowtie
 from bowtie.codec import id_hash
+from bowtie.events import IdentityLinked
 from bowtie.repairing import repair_log
 from bowtie.stores.contract import Snapshot
 from bowtie.verifying import head_seal, verify_log
@@ -59,3 +60,15 @@ def test_what_follows_from_the_log_is_put_right(engine: Bowtie) -> None:
     assert _problems(engine) == set()
     again = engine.ingest(BytesIO(_LINES))
     assert (again.duplicates, again.appended) == (7, 0)
+
+
+def test_claims_in_a_circle_hold_nobody_up(engine: Bowtie) -> None:
+    """A command ends beside them, and a repair takes them away."""
+    hashed = engine.store.secrets.alias_hash
+    with engine.store.writing() as tx:
+        tx.set_claim(hashed("a"), "customer/b")
+        tx.set_claim(hashed("b"), "customer/a")
+    engine.record("a", IdentityLinked(alias="c"))
+    assert _problems(engine) == {"claim"}
+    assert repair_log(engine.store) == ["2 claims put right"]
+    assert _problems(engine) == set()
