@@ -28,6 +28,7 @@ __all__ = [
     "drop_parked",
     "list_dropped",
     "list_parked",
+    "refuse_unknown_reason",
     "retry_parked",
     "show_parked",
 ]
@@ -89,7 +90,7 @@ def drop_parked(
         raise UsageError("say why: the reason is all that will be left of them")
     chosen = set(parked_ids)
     if reason is not None:
-        _refuse_unknown(reason, store.parked_counts())
+        refuse_unknown_reason(reason, store.parked_counts())
         chosen |= {line.parked_id for line in store.parked() if line.reason == reason}
     for parked_id in sorted(parked_ids):
         show_parked(store, parked_id)
@@ -101,7 +102,12 @@ def drop_parked(
     return dropped
 
 
-def _refuse_unknown(reason: str, counts: Mapping[str, int]) -> None:
+def refuse_unknown_reason(reason: str, counts: Mapping[str, int]) -> None:
+    """See that lines are there that were refused for a reason.
+
+    Raises:
+        UnknownName: there are none.
+    """
     if reason not in counts:
         known = ", ".join(counts) or "nothing at all"
         raise UnknownName(f"no line is parked for the reason {reason!r}; there are: {known}")

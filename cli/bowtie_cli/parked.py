@@ -197,8 +197,7 @@ def _row(one: Parked) -> dict[str, Any]:
 
 
 def _refuse_unknown(reason: str | None, counts: dict[str, int]) -> None:
-    from bowtie.errors import UnknownName
+    from bowtie.parked import refuse_unknown_reason
 
-    if reason is not None and reason not in counts:
-        known = ", ".join(counts) or "nothing at all"
-        raise UnknownName(f"no line is parked for the reason {reason!r}; there are: {known}")
+    if reason is not None:
+        refuse_unknown_reason(reason, counts)
