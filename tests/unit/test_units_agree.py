@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ from tests.unit.test_views_agree import same
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 UNITS = ("customer", "account", "opportunity", "cycle")
-ASKED = [
+ASKED: list[tuple[str, dict[str, Any]]] = [
     ("status", {}),
     ("stock", {"by": ["trait.size"]}),
     ("stock", {"position": 100}),
