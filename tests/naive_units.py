@@ -62,7 +62,9 @@ def of_customers(facts: list[Said], position: int) -> list[Said]:
     return [replace(fact, customer=root(fact.customer, found)) for fact in known]
 
 
-def of_accounts(facts: list[Said], position: int, then: datetime | None) -> list[Said]:
+def of_accounts(
+    facts: list[Said], position: int, then: datetime | None, look_back: timedelta = LOOK_BACK
+) -> list[Said]:
     """The facts of accounts; one that counts for two is there twice."""
     found = owners(counted(facts, position))
     known = [f for f in of_customers(facts, position) if then is None or f.occurred_at <= then]
@@ -86,7 +88,7 @@ def of_accounts(facts: list[Said], position: int, then: datetime | None) -> list
         if fact.customer not in spans:
             moved.append(fact)
             continue
-        early = LOOK_BACK if fact.data.type_name == "touched" else timedelta(0)
+        early = look_back if fact.data.type_name == "touched" else timedelta(0)
         for account, own in spans[fact.customer].items():
             if any(
                 since - early <= fact.occurred_at and (until is None or fact.occurred_at < until)
@@ -96,9 +98,11 @@ def of_accounts(facts: list[Said], position: int, then: datetime | None) -> list
     return moved
 
 
-def of_opportunities(facts: list[Said], position: int, then: datetime | None) -> list[Said]:
+def of_opportunities(
+    facts: list[Said], position: int, then: datetime | None, look_back: timedelta = LOOK_BACK
+) -> list[Said]:
     """The facts of opportunities; one that counts for two is there twice."""
-    known = of_accounts(facts, position, then)
+    known = of_accounts(facts, position, then, look_back)
     opened: dict[tuple[str, str], datetime] = {}
     signed: dict[tuple[str, str], str] = {}
     for fact in known:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bowtie_cli.session import Session
     from bowtie_projections import Result
 
-__all__ = ["as_options", "ask", "cut_options", "given", "refresh_options", "unit_option"]
+__all__ = ["as_options", "ask", "cut_options", "given", "refresh_options", "unit_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: A parameter as the views write it: ``name``, ``name=``, ``name=value`` or ``name="value"``.
@@ -117,10 +117,15 @@ refresh_options = _stack(
 )
 
 #: What a view counts.
-unit_option = click.option(
-    "--unit",
-    type=click.Choice(["customer", "account", "opportunity", "cycle"]),
-    help="What is counted (customer).",
+unit_options = _stack(
+    click.option(
+        "--unit",
+        type=click.Choice(["customer", "account", "opportunity", "cycle"]),
+        help="What is counted (customer).",
+    ),
+    click.option(
+        "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
+    ),
 )
 
 #: At which point of both clocks, and over which data, a view is asked.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bowtie_cli.asking import ask, refresh_options, unit_option
+from bowtie_cli.asking import ask, refresh_options, unit_options
 from bowtie_cli.groups import Group
 from bowtie_cli.output import Answer, Output, open_output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -124,7 +124,7 @@ def check(file: str, output: Output) -> None:
 @definition.command()
 @click.argument("before")
 @click.argument("after")
-@unit_option
+@unit_options
 @click.option("--who", is_flag=True, help="Those that stand elsewhere, by their keys.")
 @click.option("--as-of", metavar="T", help="The world as it was then.")
 @click.option("--known-at", metavar="T", help="What this store had been told by then.")

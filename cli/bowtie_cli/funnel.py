@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_option
+from bowtie_cli.asking import ask, cut_options, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -17,7 +17,7 @@ PERIODS = click.Choice(["day", "week", "month", "quarter", "year"])
 
 
 @click.command(cls=Command)
-@unit_option
+@unit_options
 @click.option(
     "--by",
     metavar="NAME",

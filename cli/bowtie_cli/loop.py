@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_option
+from bowtie_cli.asking import ask, cut_options, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts
 from bowtie_cli.session import Session, pass_session
@@ -15,7 +15,7 @@ __all__ = ["loop"]
 
 
 @click.command(cls=Command)
-@unit_option
+@unit_options
 @click.option(
     "--time-zero", type=click.Choice(["commitment", "lead"]), help="From when value counts."
 )

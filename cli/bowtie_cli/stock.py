@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_option
+from bowtie_cli.asking import ask, cut_options, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -15,7 +15,7 @@ __all__ = ["stock"]
 
 
 @click.command(cls=Command)
-@unit_option
+@unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
 @click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")

@@ -22,7 +22,7 @@ from bowtie_projections.views.cut import Cut, counts
 
 __all__ = ["LOOK_BACK", "Accounts", "Opportunities", "opportunity_of"]
 
-#: Touches of a member count for the account so long before the membership began.
+#: From how long before a membership began touches count for the account, if nobody says.
 LOOK_BACK = timedelta(days=90)
 #: Between an account's key and an opportunity's in the key of the two.
 _BETWEEN = "\x1f"
@@ -38,10 +38,12 @@ class Accounts:
     Args:
         cut: the memberships that count.
         below: the layers that decide whose a membership is.
+        look_back: touches count from so long before a membership's start.
     """
 
     cut: Cut
     below: Sequence[Layer]
+    look_back: timedelta = LOOK_BACK
 
     @cached_property
     def spans(self) -> sa.CTE:
@@ -65,7 +67,7 @@ class Accounts:
             rows=(None, -1),
         )
         reach = sa.func.greatest(
-            c.occurred_at - span(LOOK_BACK), sa.func.coalesce(before, BEGINNING)
+            c.occurred_at - span(self.look_back), sa.func.coalesce(before, BEGINNING)
         )
         return (
             sa.select(

@@ -248,7 +248,7 @@ class Views:
         """What is in the log, and which views can be answered.
 
         Args:
-            asked: ``unit``, ``tz``, ``known_at`` and ``position``.
+            asked: ``unit``, ``look_back``, ``tz``, ``known_at`` and ``position``.
         """
         result = self._answer(status, asked)
         lag = self.lag()
@@ -267,7 +267,7 @@ class Views:
 
         Args:
             before, after: the definitions: a name, a file, or one at hand.
-            asked: ``unit``, ``who`` (the keys, not counts), ``as_of``, ``known_at``, ``position``.
+            asked: ``unit``, ``look_back``, ``who`` (their keys, not counts), and up to where.
         """
         parameters = {**asked, "before": self._definition(before), "definition": after}
         return self._answer(comparison, parameters)

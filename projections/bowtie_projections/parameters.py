@@ -39,6 +39,7 @@ class StatusAsked(CutAsked, total=False):
     """What :meth:`bowtie_projections.Views.status` takes."""
 
     unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
     tz: str
 
 
@@ -52,6 +53,7 @@ class CompareAsked(CutAsked, total=False):
 
     as_of: Moment | None
     unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
     who: bool
 
 
@@ -59,6 +61,7 @@ class StockAsked(_Defined, total=False):
     """What :meth:`bowtie_projections.Views.stock` takes."""
 
     unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
     by: str | Sequence[str]
     lost_after: str | timedelta | None
     top: int
@@ -71,6 +74,7 @@ class FunnelAsked(_Defined, total=False):
     """What :meth:`bowtie_projections.Views.funnel` takes."""
 
     unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
     by: str | Sequence[str]
     within: str | timedelta | None
     cohort: Literal["day", "week", "month", "quarter", "year"] | None
@@ -92,6 +96,7 @@ class LoopAsked(_Defined, total=False):
     """What :meth:`bowtie_projections.Views.loop` takes."""
 
     unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
     time_zero: Literal["commitment", "lead"]
     horizon: str | timedelta
     top: float | Decimal | str

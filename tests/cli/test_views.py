@@ -148,6 +148,7 @@ def test_verbose_shows_the_sql(ask):
         (("funnel", "--cohort", "fortnight"), 2, "quarter"),
         (("stock", "--by", "nothing_known"), 2, "nothing_known"),
         (("loop", "--horizon", "soon"), 2, "span of time"),
+        (("stock", "--look-back", "soon"), 2, "--look-back: 'soon' is not a span of time"),
         (("loop", "--unit", "cycle"), 2, "ask the loop with --unit customer, account or opp"),
         (("status", "--unit", "cycle"), 2, "the status with --unit customer, account or opp"),
         (("stock", "--unit", "account"), 1, "ask with --unit customer"),

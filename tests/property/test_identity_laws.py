@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from bowtie.events import (
 from bowtie.stages import STAGES, Definition, evaluate
 from bowtie_projections import identities
 from bowtie_projections.cycles import cycles
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.cut import Cut, utc
 from bowtie_projections.views.funnel import funnel
@@ -71,12 +72,18 @@ def related(draw: st.DrawFn, *, members: bool = True) -> list[Said]:
     )
 
 
-def _of_units(unit: str, facts: list[Said], position: int, then: datetime | None) -> list[Said]:
+def _of_units(
+    unit: str,
+    facts: list[Said],
+    position: int,
+    then: datetime | None,
+    look_back: timedelta = LOOK_BACK,
+) -> list[Said]:
     """The facts, each under the keys of the units that it counts for."""
     if unit == "account":
-        return of_accounts(facts, position, then)
+        return of_accounts(facts, position, then, look_back)
     if unit == "opportunity":
-        return of_opportunities(facts, position, then)
+        return of_opportunities(facts, position, then, look_back)
     return of_customers(facts, position)
 
 
@@ -106,6 +113,7 @@ def _found(rows: list[dict[str, Any]]) -> list[Any]:
     then=st.none() | moments,
     position=st.none() | st.integers(0, 35),
     unit=st.sampled_from(UNITS[:-1]),
+    look_back=st.sampled_from([LOOK_BACK, timedelta(days=7), timedelta(0)]),
 )
 def test_sql_and_python_find_the_same_cycles_of_each_unit(
     *,
@@ -115,13 +123,14 @@ def test_sql_and_python_find_the_same_cycles_of_each_unit(
     then: datetime | None,
     position: int | None,
     unit: str,
+    look_back: timedelta,
 ) -> None:
     """Links by position, memberships and opportunities by both clocks."""
     memory.load(facts)
     position = memory.position if position is None else position
-    right = _of_units(unit, facts, position, then)
+    right = _of_units(unit, facts, position, then, look_back)
     try:
-        reader = Units.of(memory, Cut(position, then), unit).reader
+        reader = Units.of(memory, Cut(position, then), unit, look_back).reader
     except Refused:
         assert unit == "account" or not right
         return

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from bowtie.durations import format_duration
 from bowtie.stages import STAGES, Definition
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 from bowtie_projections.views.stock import LOST, NO_STAGE
-from bowtie_projections.views.units import Units, check_unit, plural
+from bowtie_projections.views.units import Units, check_look_back, check_unit, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +32,7 @@ def comparison(
     *,
     before: Definition,
     unit: str = "customer",
+    look_back: str | timedelta = LOOK_BACK,
     who: bool = False,
 ) -> Result:
     """How many customers stand in which stage by one definition, and in which by the other.
@@ -43,10 +46,11 @@ def comparison(
         before: the one to compare it with.
         unit: what is counted: ``customer``, ``account``, ``opportunity``, or ``cycle``: then the
             first cycle by one is compared with the first by the other, and so on.
+        look_back: touches of a member count for the account from so long before the membership.
         who: instead of counts, those that stand elsewhere.
     """
-    cut = settled(reader, cut)
-    units = Units.of(reader, cut, check_unit(unit))
+    cut, span = settled(reader, cut), check_look_back(look_back)
+    units = Units.of(reader, cut, check_unit(unit), span)
     reader = units.reader
     keys = ["customer", "cycle"] if unit == "cycle" else ["customer"]
     tables = [
@@ -68,6 +72,7 @@ def comparison(
                 "before": before.label,
                 "after": definition.label,
                 "unit": unit,
+                "look_back": format_duration(span),
                 "who": who,
             },
             "position": cut.position,

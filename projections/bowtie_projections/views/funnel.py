@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie_projections import tables
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views import funnel_words
 from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
@@ -34,6 +35,7 @@ def funnel(
     definition: Definition,
     *,
     unit: str = "customer",
+    look_back: str | timedelta = LOOK_BACK,
     by: str | Sequence[str] = (),
     within: str | timedelta | None = None,
     cohort: str | None = None,
@@ -59,6 +61,7 @@ def funnel(
         definition: what entering a stage means.
         unit: what is counted: ``customer``, ``account``, ``opportunity``, or ``cycle``: each
             pass of each customer.
+        look_back: touches of a member count for the account from so long before the membership.
         by: breakdowns: the first touch's ``channel``, ``campaign``, ``medium``, ``touchpoint`` or
             ``content``; any trait; with ``cohort_stage`` from commitment on also the contract's
             ``motion``, ``offering`` and ``partner``. Values as known when the stage was entered.
@@ -93,7 +96,7 @@ def funnel(
         reader, cut, question.by, cohort_stage=cohort_stage, personal_names=personal_names
     )
     cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit)
+    units = Units.of(reader, cut, question.unit, question.look_back)
     reader = units.reader
     members = _members(units, cut, definition, question, found)
     if question.customers is None:

@@ -11,8 +11,9 @@ from bowtie.durations import format_duration, parse_duration
 from bowtie.errors import UsageError
 from bowtie.stages import STAGES
 from bowtie_projections.localtime import check_zone
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.views.cohorts import check_period, period
-from bowtie_projections.views.units import check_unit
+from bowtie_projections.views.units import check_look_back, check_unit
 
 __all__ = ["STATES", "Question", "ask"]
 
@@ -28,6 +29,7 @@ class Question:
     """What was asked, in the types it is answered with; moments are in UTC without a zone."""
 
     unit: str
+    look_back: timedelta
     by: tuple[str, ...]
     within: timedelta | None
     cohort: str | None
@@ -61,8 +63,8 @@ class Question:
 _DEFAULTS: dict[str, Any] = dict.fromkeys(
     ("within", "cohort", "from_", "to", "cohort_stage", "lost_after", "data_from", "data_through",
      "customers")
-) | {"unit": "customer", "by": (), "skipped": "absent", "cycles": False, "top": 10,
-     "include_truncated": False, "tz": "UTC"}  # fmt: skip
+) | {"unit": "customer", "look_back": LOOK_BACK, "by": (), "skipped": "absent", "cycles": False,
+     "top": 10, "include_truncated": False, "tz": "UTC"}  # fmt: skip
 
 
 def ask(given: Mapping[str, Any]) -> Question:
@@ -81,6 +83,7 @@ def ask(given: Mapping[str, Any]) -> Question:
     unit = check_unit(asked["unit"])
     return Question(
         unit=unit,
+        look_back=check_look_back(asked["look_back"]),
         by=tuple(_names(asked["by"])),
         within=_length("within", asked["within"]),
         cohort=check_period(asked["cohort"]),
@@ -160,6 +163,7 @@ def _written(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in {"within", "lost_after"} & set(given):
         length = _length(name, given[name])
         shown[name] = None if length is None else format_duration(length)
+    shown["look_back"] = format_duration(check_look_back(given["look_back"]))
     if "within" in shown and shown["within"] is None:
         shown["within"] = {"left": format_duration(LEFT), "right": format_duration(RIGHT)}
     if "from_" in shown:

@@ -18,6 +18,7 @@ from bowtie.durations import format_duration
 from bowtie.errors import Refused
 from bowtie.stages import Definition
 from bowtie.wording import counted
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import design_effect
 from bowtie_projections.traits import TraitRule, read_traits
@@ -56,6 +57,7 @@ def loop(
     definition: Definition,
     *,
     unit: str = "customer",
+    look_back: str | timedelta = LOOK_BACK,
     time_zero: str = "commitment",
     horizon: str | timedelta = "365d",
     top: float | Decimal | str = 0.2,
@@ -78,6 +80,7 @@ def loop(
         cut: the position and the day it is asked of.
         definition: what the entry of a stage is.
         unit: what is counted: ``customer``, ``account`` or ``opportunity``.
+        look_back: touches of a member count for the account from so long before the membership.
         time_zero: ``commitment``, or ``lead``: the definition's lead stage, with all leads.
         horizon: whole days from time zero over which value counts.
         top: the share of the older half's paying customers that sets the threshold.
@@ -107,7 +110,7 @@ def loop(
     }  # fmt: skip
     question, rules = ask(definition, asked), read_traits(traits)
     cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit)
+    units = Units.of(reader, cut, question.unit, question.look_back)
     reader = units.reader
     answer = _Answer(units, cut, definition, question, rules)
     if cut.moment is None:

@@ -13,8 +13,9 @@ from bowtie.durations import format_duration, parse_duration
 from bowtie.errors import UsageError
 from bowtie.stages import Definition
 from bowtie_projections.localtime import check_zone
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.units import UNITS, check_unit
+from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
 __all__ = ["Question", "ask"]
 
@@ -27,6 +28,7 @@ class Question:
 
     Args:
         unit: ``customer``, ``account`` or ``opportunity``.
+        look_back: touches count for an account from so long before a membership's start.
         time_zero: ``commitment`` or ``lead``.
         stage: the stage whose first entry is time zero.
         horizon: how long from time zero value is counted; whole days.
@@ -44,6 +46,7 @@ class Question:
     """
 
     unit: str
+    look_back: timedelta
     time_zero: str
     stage: str
     horizon: timedelta
@@ -72,6 +75,7 @@ class Question:
         """What stands in the answer as its parameters."""
         return {
             "unit": self.unit,
+            "look_back": format_duration(self.look_back),
             "time_zero": self.time_zero,
             "horizon": format_duration(self.horizon),
             "top": None if self.threshold is not None else float(self.top),
@@ -105,6 +109,7 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
     since, through = asked["data_from"], asked["data_through"]
     return Question(
         unit=_unit(asked.get("unit", "customer")),
+        look_back=check_look_back(asked.get("look_back", LOOK_BACK)),
         time_zero=time_zero,
         stage=definition.lead if time_zero == "lead" else "commitment",
         horizon=horizon,

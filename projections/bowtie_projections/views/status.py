@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from bowtie.durations import format_duration
 from bowtie.errors import Refused, UsageError
 from bowtie.stages import Definition
 from bowtie.times import zone
 from bowtie_projections import tables
 from bowtie_projections.localtime import local_day
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.skipping import skipped_count
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
-from bowtie_projections.views.units import UNITS, Units, check_unit, plural
+from bowtie_projections.views.units import UNITS, Units, check_look_back, check_unit, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +43,7 @@ def status(
     definition: Definition,
     *,
     unit: str = "customer",
+    look_back: str | timedelta = LOOK_BACK,
     tz: str = "UTC",
 ) -> Result:
     """What is in the log up to the cut's position.
@@ -50,6 +53,7 @@ def status(
         cut: only its position counts.
         definition: the one stages are read by.
         unit: of what the coverage is said: ``customer``, ``account`` or ``opportunity``.
+        look_back: touches of a member count for the account from so long before the membership.
         tz: the zone of days and months.
 
     Returns:
@@ -58,13 +62,13 @@ def status(
         they stand, at ``tables_position``) and ``views`` (which can be answered at the cut by the
         definition, and what is missing for the rest).
     """
-    cut, raw = Cut(cut.position), reader
-    units = Units.of(reader, cut, _unit(unit))
+    cut, raw, span = Cut(cut.position), reader, check_look_back(look_back)
+    units = Units.of(reader, cut, _unit(unit), span)
     reader = Units.of(reader, cut, "customer").reader
     overview = reader.fetch(_overview(cut)).to_pylist()[0]
     types = reader.fetch(_by(tables.events.c.type, "type", cut))
     entered = _entered(reader, cut, definition)
-    numbers = _numbers(raw, cut) | {"cycle": entered["opened"]}
+    numbers = _numbers(raw, cut, span) | {"cycle": entered["opened"]}
     parts = {
         "sources": reader.fetch(_by(tables.events.c.source, "source", cut)),
         "months": reader.fetch(_by(_month(tz), "month", cut)),
@@ -81,7 +85,7 @@ def status(
         sql=reader.statements,
         meta={
             "definition": definition.label,
-            "parameters": {"unit": unit, "tz": tz},
+            "parameters": {"unit": unit, "look_back": format_duration(span), "tz": tz},
             "position": cut.position,
             "as_of": None,
             "known_at": None,
@@ -139,7 +143,7 @@ def _unit(value: object) -> str:
     return check_unit(value, UNITS[:-1])
 
 
-def _numbers(reader: Reader, cut: Cut) -> dict[str, int | None]:
+def _numbers(reader: Reader, cut: Cut, look_back: timedelta) -> dict[str, int | None]:
     """How many customers, accounts and opportunities there are; None where none are told of."""
     numbers: dict[str, int | None] = {}
     c = tables.events.c
@@ -147,7 +151,7 @@ def _numbers(reader: Reader, cut: Cut) -> dict[str, int | None]:
     number = sa.select(sa.func.count(key.distinct())).where(c.position <= cut.position)
     for name in UNITS[:-1]:
         try:
-            units = Units.of(reader, cut, name)
+            units = Units.of(reader, cut, name, look_back)
         except Refused:
             numbers[name] = None
         else:

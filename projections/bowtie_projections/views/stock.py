@@ -14,6 +14,7 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import STAGES, Definition
 from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import activity, first_touch
+from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
 from bowtie_projections.views.cut import Cut, Reader
@@ -38,6 +39,7 @@ def stock(
     definition: Definition,
     *,
     unit: str = "customer",
+    look_back: str | timedelta = LOOK_BACK,
     by: str | Sequence[str] = (),
     lost_after: str | timedelta | None = None,
     top: int = 10,
@@ -54,6 +56,7 @@ def stock(
         definition: what entering a stage means.
         unit: what is counted: ``customer``, ``account``, ``opportunity``, or ``cycle``: then each
             pass stands where it is, or was lost.
+        look_back: touches of a member count for the account from so long before the membership.
         by: breakdowns, as known at that moment.
         lost_after: silence so long is a loss.
         top: how many values of a breakdown stand apart; the rest are ``other``.
@@ -66,14 +69,14 @@ def stock(
         A row for each stage, and for ``lost`` (the last cycle ended) and ``no stage`` (in the log,
         but nothing that happened entered one), in each cell.
     """
-    given = {"unit": unit, "lost_after": lost_after, "top": top, "tz": tz}
+    given = {"unit": unit, "look_back": look_back, "lost_after": lost_after, "top": top, "tz": tz}
     question = ask(given | {"by": by, "data_from": data_from, "data_through": data_through})
     # nobody's conversion is judged here, so a contract's values may stand beside none
     found = dimensions(
         reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
     )
     cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit)
+    units = Units.of(reader, cut, question.unit, question.look_back)
     reader = units.reader
     needs = Needs(activity=question.lost_after is not None)
     journeys = journeys_at(reader, cut, definition, needs, question.lost_after)

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie.durations import parse_duration
 from bowtie.errors import Refused, UsageError
 from bowtie_projections import tables
-from bowtie_projections.membership import Accounts, Opportunities, opportunity_of
+from bowtie_projections.membership import LOOK_BACK, Accounts, Opportunities, opportunity_of
 from bowtie_projections.shadowing import Layer, Links, shadowed
 from bowtie_projections.views.cut import Cut, Reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["UNITS", "Units", "check_unit", "plural"]
+__all__ = ["UNITS", "Units", "check_look_back", "check_unit", "plural"]
 
 UNITS = ("customer", "account", "opportunity", "cycle")
 
@@ -46,6 +48,21 @@ def check_unit(value: object, among: Sequence[str] = UNITS) -> str:
     if value not in among:
         raise UsageError(f"unit is {value!r}; write {' or '.join(among)}")
     return str(value)
+
+
+def check_look_back(value: object) -> timedelta:
+    """From how long before a membership's start touches count for the account.
+
+    Raises:
+        UsageError: it is no span of time.
+    """
+    try:
+        span = value if isinstance(value, timedelta) else parse_duration(str(value))
+    except UsageError as error:
+        raise UsageError(f"look_back: {error}") from None
+    if span < timedelta(0):
+        raise UsageError(f"look_back is {value}: write a span of time, or 0d for none")
+    return span
 
 
 class _Layered:
@@ -86,15 +103,21 @@ class Units:
     accounts: sa.FromClause | None = None
 
     @classmethod
-    def of(cls, reader: Reader, cut: Cut, name: str) -> Units:
+    def of(cls, reader: Reader, cut: Cut, name: str, look_back: timedelta = LOOK_BACK) -> Units:
         """The units of a cut.
+
+        Args:
+            reader: the read tables.
+            cut: the links and memberships that count.
+            name: one of :data:`UNITS`.
+            look_back: touches count for an account from so long before a membership's start.
 
         Raises:
             Refused: nothing in the log tells of such units.
         """
         linked, members = _held(reader, cut)
         layers: list[Layer] = [Links(cut.position)] if linked else []
-        accounts = Accounts(cut, tuple(layers)) if members else None
+        accounts = Accounts(cut, tuple(layers), look_back) if members else None
         if name == "account":
             if accounts is None:
                 raise Refused(
