@@ -113,7 +113,10 @@ def linked_keys(
 ) -> LinkedKeys:
     """The keys that belong to a customer, through links of now or ever, in both directions.
 
-    A link that was retracted or ended counts: it says that the two were one for someone.
+    A link that was retracted or ended counts: it says that the two were one for someone. So this is
+    another question than that of :class:`bowtie.identity.Links`, which holds what stands at a
+    moment, in memory: here nothing is taken from memory, a key that nobody can name any more is
+    found by its hash, and links that another store sealed are counted.
 
     Args:
         store: the store.
