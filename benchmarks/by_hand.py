@@ -163,7 +163,7 @@ class Question:
         ours = {
             (row["channel"], row["stage"]): tuple(row[name] or 0 for name in names)
             for row in self.ask()
-            if row["stage"] != "growth"
+            if row["stage"] != "growth" and row["entered"]
         }
         hand = self.by_hand(tables)
         theirs = {(row[0], row[1]): row[2:9] for row in hand if row[1] != "growth"}

@@ -7,7 +7,9 @@ Where it can't be started, or dies, this process checks what is left.
 
 from __future__ import annotations
 
+import logging
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -16,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self, TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -27,7 +30,9 @@ __all__ = ["Line", "Prepared", "ahead", "checked", "serve"]
 
 #: A second process pays for itself in logs of some chunks of lines, as a log file hands them out.
 _MANY_LINES = 5_000
-_LENGTH_BYTES = 8
+#: A frame's length and checksum: what is recorded came through this pipe.
+_HEAD = struct.Struct("<QI")
+_LOG = logging.getLogger("bowtie.ingest")
 T = TypeVar("T")
 
 
@@ -205,7 +210,12 @@ class _SecondProcess:
         if frame is None:
             self._end()
             return None
-        return _DECODE_ANSWER(frame)
+        try:
+            return _DECODE_ANSWER(frame)
+        except msgspec.MsgspecError:
+            _LOG.warning("the second process gave an answer that can't be read: going on alone")
+            self._end()
+            return None
 
     def _write(self, frame: bytes) -> None:
         process = self._process
@@ -214,16 +224,19 @@ class _SecondProcess:
 
 
 def _write(pipe: IO[bytes], frame: bytes) -> None:
-    pipe.write(len(frame).to_bytes(_LENGTH_BYTES))
+    pipe.write(_HEAD.pack(len(frame), crc32(frame)))
     pipe.write(frame)
     pipe.flush()
 
 
 def _read(pipe: IO[bytes]) -> bytes | None:
-    """The next frame; None at the end, also when it comes too early."""
-    length = int.from_bytes(pipe.read(_LENGTH_BYTES))
+    """The next frame, as it was written; None at the end, also when it comes too early."""
+    head = pipe.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    length, checksum = _HEAD.unpack(head)
     frame = pipe.read(length)
-    return frame if length and len(frame) == length else None
+    return frame if len(frame) == length and crc32(frame) == checksum else None
 
 
 def serve() -> None:

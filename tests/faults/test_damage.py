@@ -102,7 +102,7 @@ def test_damaged_tables_say_that_they_can_be_made_anew(store: Path, cut: int) ->
     with Bowtie.open(str(store)) as engine:
         Views.open(engine).close()
         tables.write_bytes(tables.read_bytes()[:cut])
-        with pytest.raises(TablesError, match="replay makes them anew|replay --rebuild"):
+        with pytest.raises(TablesError, match=r"replay makes them anew|replay --rebuild"):
             Views.open(engine)
         tables.unlink()
         with Views.open(engine) as views:
@@ -116,7 +116,7 @@ def test_tables_with_wrong_bytes(store: Path) -> None:
         whole = bytearray(tables.read_bytes())
         whole[12_288:] = b"\x55" * (len(whole) - 12_288)
         tables.write_bytes(whole)
-        with pytest.raises(TablesError, match="replay makes them anew|replay --rebuild"):
+        with pytest.raises(TablesError, match=r"replay makes them anew|replay --rebuild"):
             Views.open(engine)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -89,6 +91,36 @@ def test_when_the_second_process_dies_the_first_goes_on(
 
     assert _taken(log, kill) == alone
     assert len(started) == 1
+
+
+def test_an_answer_that_was_garbled_is_not_taken(
+    log: Path,
+    alone: tuple[list[object], dict[str, object]],
+    started: list[subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, frames = checking._read, []
+
+    def garbled(pipe: IO[bytes]) -> bytes | None:
+        frame = read(pipe)
+        frames.append(frame)
+        return frame[:100] if frame is not None and len(frames) == 2 else frame
+
+    monkeypatch.setattr(checking, "_read", garbled)
+    assert _taken(log) == alone
+    assert len(frames) == 2
+    assert len(started) == 1
+
+
+def test_a_frame_that_changed_on_its_way_is_none() -> None:
+    whole = io.BytesIO()
+    checking._write(whole, b"twelve bytes")
+    assert checking._read(io.BytesIO(whole.getvalue())) == b"twelve bytes"
+    for index in range(len(whole.getvalue())):
+        changed = bytearray(whole.getvalue())
+        changed[index] ^= 1
+        assert checking._read(io.BytesIO(changed)) is None
+        assert checking._read(io.BytesIO(whole.getvalue()[:index])) is None
 
 
 def test_when_no_second_process_can_be_started_the_first_does_it_all(
