@@ -53,7 +53,6 @@ class PostgresStore(SqlStore):
     def __init__(self, url: str, *, create: bool) -> None:
         self.location = PostgresUrl.parse(url)
         super().__init__(self.location.shown, None)
-        self.address = self.location.address
         self._datastore = Datastore(self.location)
         self._recorder = Recorder(self._datastore)
         self._translate = Translator(self.location.schema)
@@ -62,6 +61,11 @@ class PostgresStore(SqlStore):
         except BaseException:
             self.close()
             raise
+
+    @property
+    def address(self) -> str:
+        """The URL to connect by; asked for each time, so that nothing shows its password."""
+        return self.location.address
 
     @property
     def version(self) -> int:

@@ -49,8 +49,6 @@ class SqlStore(ABC):
     def __init__(self, url: str, path: Path | None) -> None:
         #: how it is named, without a password
         self.url = url
-        #: the URL to connect by
-        self.address = url
         #: its file, where it is one
         self.path = path
         #: random, from when it was made
@@ -61,6 +59,11 @@ class SqlStore(ABC):
         self._master: bytes | None = None
         #: the store's own key, as the master key at hand wraps it
         self._wrapped: bytes | str | None = None
+
+    @property
+    def address(self) -> str:
+        """The URL to connect by."""
+        return self.url
 
     # -- what each database does in its own way -----------------------------------------------
 
