@@ -10,14 +10,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from bowtie.stores.postgres_errors import not_connected
-from bowtie.stores.postgres_url import PostgresUrl
+from bowtie.stores.postgres_url import PostgresUrl, patience
 
 __all__ = ["Connection", "PostgresConnections"]
 
@@ -25,7 +24,6 @@ __all__ = ["Connection", "PostgresConnections"]
 Connection = psycopg.Connection[DictRow]
 
 _MOST_IDLE = 8
-_CONNECT_TIMEOUT = 10
 
 
 class PostgresConnections:
@@ -84,12 +82,14 @@ class PostgresConnections:
         connection.close()
 
     def _connect(self) -> Connection:
-        given: dict[str, Any] = {"client_encoding": "utf8", "fallback_application_name": "bowtie"}
-        if "connect_timeout=" not in self._url.conninfo:
-            given["connect_timeout"] = _CONNECT_TIMEOUT
         try:
             return psycopg.connect(
-                self._url.conninfo, autocommit=True, row_factory=dict_row, **given
+                self._url.conninfo,
+                autocommit=True,
+                row_factory=dict_row,
+                client_encoding="utf8",
+                fallback_application_name="bowtie",
+                **patience(self._url.conninfo),
             )
         except psycopg.Error as error:
             raise not_connected(error, self._url.shown) from None

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from bowtie.errors import UsageError
 
-__all__ = ["PostgresUrl", "is_postgres"]
+__all__ = ["PostgresUrl", "is_postgres", "patience"]
 
 _SCHEME = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://")
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
@@ -24,11 +25,22 @@ _FORM = (
     "write postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME, with signs such as @, / and : of"
     " a password as %40, %2F and %3A"
 )
+#: Seconds that a server has to answer at the door, for each of its addresses.
+_CONNECT_TIMEOUT = 10
 
 
 def is_postgres(url: str) -> bool:
     """Whether a URL names a PostgreSQL database."""
     return _SCHEME.match(url) is not None
+
+
+def patience(conninfo: str) -> dict[str, Any]:
+    """How long to wait for a connection, unless the URL says.
+
+    >>> patience("postgresql://db/app"), patience("postgresql://db/app?connect_timeout=3")
+    ({'connect_timeout': 10}, {})
+    """
+    return {} if "connect_timeout=" in conninfo else {"connect_timeout": _CONNECT_TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)

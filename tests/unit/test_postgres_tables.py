@@ -236,6 +236,56 @@ def test_a_killed_replay_leaves_what_the_next_completes(tables, session, postgre
     assert len(schemas(session, tables)) == 2
 
 
+KILLED_CHECK = """
+import sys, time
+sys.path.insert(0, {root!r})
+from bowtie.stages import load_definition
+from bowtie_projections.databases import tables_at
+from bowtie_projections.replay import replay
+from tests.unit.test_replay import MemoryLog, rows
+
+with tables_at({url!r}).scratch() as fresh:
+    replay(MemoryLog(rows(5)), fresh, load_definition("b2b"))
+    print("here", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_check_leaves_goes_with_the_next_build(tables, session, postgres_url):
+    """Not before: while it runs, its tables stay."""
+    script = KILLED_CHECK.format(root=str(ROOT), url=postgres_url)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "here\n"
+        replay(log(20), tables, B2B, rebuild=True)
+        assert len(schemas(session, tables)) == 4
+        process.send_signal(signal.SIGKILL)
+    for _ in range(20):  # until the server has noticed
+        replay(log(20), tables, B2B, rebuild=True)
+        if len(schemas(session, tables)) == 2:
+            break
+    assert len(schemas(session, tables)) == 2
+
+
+def test_what_is_only_called_like_a_check_stays(tables, session):
+    name = f"{tables.place.schema}_check_beef"
+    session.execute(f"CREATE SCHEMA {name}; CREATE TABLE {name}.mine ()".encode())
+    with tables.scratch():
+        pass
+    assert schemas(session, tables) == ["", "_build_1", "_check_beef"]
+    session.execute(f"DROP SCHEMA {name} CASCADE".encode())
+    with pytest.raises(UsageError, match="name another one"):
+        tables_at(f"postgresql://db/shop?schema={name}")
+
+
+@pytest.mark.parametrize(("asked", "given"), [("", "10"), ("&connect_timeout=3", "3")])
+def test_a_server_that_does_not_answer_is_not_waited_for_without_end(postgres_url, asked, given):
+    with tables_at(f"{postgres_url}{asked}")._connected() as connection:
+        assert connection.info.get_parameters()["connect_timeout"] == given
+
+
 def end_session_of(opened, session):
     pid = opened._connection.info.backend_pid
     session.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])

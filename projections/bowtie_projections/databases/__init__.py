@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bowtie.errors import UsageError
 from bowtie_projections.databases.contract import WAIT
-from bowtie_projections.databases.places import PostgresPlace, is_postgres
+from bowtie_projections.databases.places import SCRATCH, PostgresPlace, is_postgres
 
 if TYPE_CHECKING:
     from bowtie_projections.databases.contract import Tables
@@ -34,6 +35,8 @@ def tables_at(url: str | Path, wait: float = WAIT) -> Tables:
 
 def _in_postgres(url: str, wait: float) -> Tables:
     place = PostgresPlace.of(url)
+    if place.schema is not None and re.search(f"{SCRATCH}$", place.schema):
+        raise UsageError(f"{place.shown}: verify drops schemas of such names: name another one")
     try:
         from bowtie_projections.databases.postgres import PostgresTables
     except ModuleNotFoundError as error:

@@ -11,11 +11,13 @@ from bowtie.errors import UsageError
 if TYPE_CHECKING:
     from bowtie.stores.contract import Store
 
-__all__ = ["PostgresPlace", "beside", "is_postgres"]
+__all__ = ["DEFAULT_SCHEMA", "SCRATCH", "PostgresPlace", "beside", "is_postgres"]
 
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgres+psycopg")
 #: Where the read tables are, if no schema is named.
 DEFAULT_SCHEMA = "bowtie"
+#: How the schema of tables ends that a check makes, and drops again.
+SCRATCH = "_check_[0-9a-f]{4}"
 #: A name in PostgreSQL holds 63 bytes, and the schema of a build is called after this one.
 _LONGEST = 63 - len("_check_build_1234567890")
 

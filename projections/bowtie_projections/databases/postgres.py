@@ -19,6 +19,7 @@ import psycopg
 from psycopg import errors
 
 from bowtie.errors import TablesError, TablesHeld
+from bowtie.stores.postgres_url import patience
 from bowtie_projections.databases.asking import Reader
 from bowtie_projections.databases.contract import (
     WAIT,
@@ -134,6 +135,7 @@ class PostgresTables(Tables):
             with explaining(self.name):
                 self._refuse_foreign(connection)
                 self._builds.remove_others(connection)
+                self._builds.remove_left(connection)
                 build = self._begin(connection, writing, copy=copy)
             try:
                 yield writing
@@ -145,14 +147,18 @@ class PostgresTables(Tables):
 
     @contextmanager
     def scratch(self) -> Iterator[Tables]:
-        """Tables in schemas that are dropped."""
+        """Tables in schemas that are dropped, by the next one if this process is killed."""
         schema = f"{self.place.schema}_check_{secrets.token_hex(2)}"
         made = PostgresTables(self.place._replace(schema=schema), self.wait)
-        try:
-            yield made
-        finally:
-            with self._connected() as connection, explaining(self.name):
-                made._builds.remove_all(connection)
+        with self._connected() as holder:
+            with explaining(self.name):
+                self._builds.remove_left(holder)
+                made._builds.hold(holder)
+            try:
+                yield made
+            finally:
+                with self._connected() as connection, explaining(self.name):
+                    made._builds.remove_all(connection)
 
     def _begin(
         self, connection: psycopg.Connection[Any], writing: PostgresWriting, *, copy: bool
@@ -258,6 +264,7 @@ class PostgresTables(Tables):
                 autocommit=True,
                 application_name="bowtie",
                 client_encoding="utf8",
+                **patience(self.place.server),
             )
         except psycopg.ProgrammingError:
             raise TablesError(

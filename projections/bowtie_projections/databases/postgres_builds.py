@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from bowtie_projections.databases.places import SCRATCH
 from bowtie_projections.databases.postgres_sql import quoted
 from bowtie_projections.tables import metadata, position_table
 
@@ -45,6 +46,8 @@ JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname = %s AND relkind = 'v' AND attnum > 0 AND NOT attisdropped
 ORDER BY relname, attnum
 """
+#: What an advisory lock on a name takes.
+_KEY = "hashtextextended(%s, 0)"
 
 
 class Builds:
@@ -86,6 +89,10 @@ class Builds:
         connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute(f"LOCK TABLE {found[0]} IN ACCESS SHARE MODE".encode())
         return True
+
+    def hold(self, connection: psycopg.Connection[Any]) -> None:
+        """Say, for as long as the connection lasts, that these tables are still needed."""
+        _asked(connection, f"SELECT pg_advisory_lock({_KEY})", _holding(self.schema))
 
     # -- what is there --------------------------------------------------------------------------
 
@@ -181,14 +188,46 @@ class Builds:
         except psycopg.OperationalError:
             return  # the connection is gone, and so is the reason to remove it now
 
+    def remove_left(self, connection: psycopg.Connection[Any]) -> None:
+        """Remove what killed checks left: scratch tables that no living session holds."""
+        named = re.compile(f"({re.escape(self.schema)}{SCRATCH})(_build_[0-9]+)?")
+        found = connection.execute(b"SELECT nspname FROM pg_namespace").fetchall()
+        for left in sorted({match[1] for (name,) in found if (match := named.fullmatch(name))}):
+            Builds(left).remove_unheld(connection)
+
+    def remove_unheld(self, connection: psycopg.Connection[Any]) -> None:
+        """Remove the views and all builds, unless somebody holds them or it is not only ours."""
+        views = ", ".join(
+            f"{quoted(self.schema)}.{quoted(table.name)}" for table in metadata.sorted_tables
+        )
+        try:
+            with connection.transaction():
+                if not _locks(connection, "pg_try_advisory_xact_lock", _holding(self.schema)):
+                    return
+                if self.is_foreign(connection):
+                    return
+                connection.execute(b"SET LOCAL lock_timeout = '1s'")
+                connection.execute(f"DROP VIEW IF EXISTS {views}".encode())
+                connection.execute(f"DROP SCHEMA IF EXISTS {quoted(self.schema)}".encode())
+                self.remove_others(connection)
+        except (
+            errors.DependentObjectsStillExist, errors.LockNotAvailable,
+            errors.InsufficientPrivilege,
+        ):  # fmt: skip
+            return  # somebody else's, or in use: the next one tries again
+
     def remove_all(self, connection: psycopg.Connection[Any]) -> None:
         """Remove the views and all builds."""
         connection.execute(f"DROP SCHEMA IF EXISTS {quoted(self.schema)} CASCADE".encode())
         self.remove_others(connection)
 
 
+def _holding(schema: str) -> str:
+    return f"bowtie holds {schema}"
+
+
 def _locks(connection: psycopg.Connection[Any], function: str, name: str) -> bool:
-    found = _asked(connection, f"SELECT {function}(hashtextextended(%s, 0)) IS NOT FALSE", name)
+    found = _asked(connection, f"SELECT {function}({_KEY}) IS NOT FALSE", name)
     return found is True
 
 
