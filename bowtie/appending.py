@@ -91,7 +91,9 @@ class Appender:
             memory = StreamMemory(self._store.master_key_for)
             look_up = [] if mode.new_ids else _ids_of(facts)
             with self._store.writing(connection, timeout, memory.about(facts, look_up)) as tx:
-                return self._decide(tx, memory, facts, mode, also, look_up=look_up)
+                outcome = self._decide(tx, memory, facts, mode, also, look_up=look_up)
+            outcome.scrubbed = outcome.erased is None  # only what is committed can be wiped
+            return outcome
         wait = WAIT if timeout is None else timeout
         if not self._lock.acquire(timeout=wait):
             raise StoreBusy(

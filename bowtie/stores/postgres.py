@@ -30,6 +30,7 @@ from bowtie.stores.postgres_url import PostgresUrl
 from bowtie.stores.queries import head_of
 from bowtie.stores.sqlstore import SqlStore
 from bowtie.stores.tables import SCHEMA_VERSION
+from bowtie.stores.writing import SECRETS
 
 __all__ = ["PostgresStore"]
 
@@ -37,6 +38,15 @@ __all__ = ["PostgresStore"]
 _LOOK = 0.25
 #: Seconds between two attempts to reach a server that is away.
 _RETRY = 0.1
+#: Seconds that a reader is waited for, where it keeps what was deleted.
+_SCRUB_TIMEOUT = 2.0
+#: Transactions of this database that may see what those before a certain one have deleted.
+_OLDER = """
+SELECT 1 FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'
+    AND coalesce(datname = current_database(), true)
+    AND greatest(age(backend_xmin), age(backend_xid)) > age(?::xid)
+"""
 #: Tells our advisory locks from those of others ("bowt").
 _LOCKS = 0x626F7774
 
@@ -152,10 +162,33 @@ class PostgresStore(SqlStore):
         return False
 
     def scrub(self) -> bool:
-        """Clear away what was deleted; what the server's own journals keep, they keep."""
+        """Write the tables with secrets to new files; False where a reader keeps the old rows.
+
+        What the server's own journals keep, they keep.
+        """
         with self._session() as connection:
+            unseen = self._unseen(PostgresQueries(connection, self._translate))
             for table in ("bowtie_ids", "bowtie_claims"):
                 connection.execute(self._translate(f"VACUUM {table}"))
+            connection.execute(f"SET lock_timeout = {round(_SCRUB_TIMEOUT * 1000)}".encode())
+            try:
+                for table in SECRETS:
+                    connection.execute(self._translate(f"VACUUM FULL {table}"))
+            except psycopg.errors.LockNotAvailable:
+                return False
+            finally:
+                with suppress(psycopg.Error):
+                    connection.execute("RESET lock_timeout")
+        return unseen
+
+    def _unseen(self, queries: PostgresQueries) -> bool:
+        """Wait until nobody sees what is deleted by now: no vacuum removes it before."""
+        ((now,),) = queries.rows("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
+        end = time.monotonic() + _SCRUB_TIMEOUT
+        while queries.rows(_OLDER, (now,)):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_RETRY)
         return True
 
     # -- transactions -------------------------------------------------------------------------

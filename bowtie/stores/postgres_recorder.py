@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import psycopg
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from psycopg.errors import UniqueViolation
+from psycopg.errors import InsufficientPrivilege, UniqueViolation
 from psycopg.rows import TupleRow, tuple_row
 
 from bowtie.stores.contract import Taken
@@ -215,11 +215,17 @@ class PostgresQueries:
                 copy.write_row(row)
 
     def rewrite(self, table: str) -> None:
-        """Write a table anew, so that its file holds no copy of what was deleted from it."""
-        self.run(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM {table}")
-        self.run(f"TRUNCATE {table}")
-        self.run(f"INSERT INTO {table} SELECT * FROM kept")
-        self.run("DROP TABLE kept")
+        """See that the table may be written anew: the store's ``scrub`` does so, after the commit.
+
+        TRUNCATE would do it here, and whoever has an older snapshot, such as ``pg_dump``, would
+        then find the table empty.
+        """
+        ((owner,),) = self.rows(
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ?::regclass",
+            (self._translate(table).decode(),),
+        )
+        if not owner:
+            raise InsufficientPrivilege(f"must be owner of table {table}")
 
     def notify(self, channel: str) -> None:
         """Write what waits, and tell those who wait for changes, when the transaction commits."""

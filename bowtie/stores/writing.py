@@ -10,8 +10,10 @@ from bowtie.stores.contract import CommitRow, IdRow, Snapshot, StoredState
 from bowtie.stores.queries import Asking, Queries
 from bowtie.times import now_micros
 
-__all__ = ["STATE", "SqlWriting"]
+__all__ = ["SECRETS", "STATE", "SqlWriting"]
 
+#: The tables that hold keys and personal text.
+SECRETS = ("bowtie_keys", "bowtie_parked", "bowtie_meta")
 #: Selects the columns of a StoredState.
 STATE = (
     "SELECT e.rowid, e.originator_id, e.originator_version, e.topic, e.state,"
@@ -211,9 +213,10 @@ class SqlWriting:
     def rewrite_secrets(self) -> None:
         """Write the keys and the parked lines left anew, so that no copy of one deleted stays.
 
-        Pages that were split or merged long ago may still hold one where no row is.
+        Pages that were split or merged long ago may still hold one where no row is. The store's
+        ``scrub`` completes it after the commit.
         """
-        for table in ("bowtie_keys", "bowtie_parked", "bowtie_meta"):
+        for table in SECRETS:
             self._queries.rewrite(table)
 
     def any_forgotten(self) -> bool:

@@ -134,6 +134,6 @@ def _done(linked: LinkedKeys, done: Erasure) -> Answer:
     if not done.scrubbed:
         notes.append(
             "Another process is reading, and keeps a copy of what was destroyed in the store's"
-            " journal: forget again when it is done."
+            " files: forget again when it is done."
         )
     return Answer(_COLUMNS, _rows(linked), whole, sentence, notes)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bowtie import Bowtie
+from bowtie.stores.postgres_url import PostgresUrl
 from bowtie_projections import Views
 from tests.logs import log, wire
 from tests.postgres import PostgresServer
@@ -140,6 +141,29 @@ def test_postgresql_writes_its_tables_to_new_files(
     assert stay in files
     assert [key for key, wrapped in secrets.items() if wrapped in files] == []
     assert _MARK.encode() not in files
+
+
+@pytest.mark.parametrize("looks", ["SELECT 1", "SELECT count(*) FROM {keys}"])
+def test_a_dump_taken_meanwhile_holds_all_keys(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path, looks: str
+) -> None:
+    """It sees the tables as they were when it began; what it keeps there is said."""
+    import psycopg
+
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(log(*_lines()))
+    with Bowtie.open(postgres_url) as engine:
+        engine.ingest(file)
+        before, wrapped = len(engine.store.keys()), engine.store.keys(["customer/c03"])
+        keys = f"{PostgresUrl.parse(postgres_url).schema}.bowtie_keys"
+        with psycopg.connect(postgres_server.url) as dump:
+            dump.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            dump.execute(looks.format(keys=keys).encode())
+            assert engine.forget("c03").scrubbed is False
+            found = dump.execute(f"SELECT count(*) FROM {keys}".encode()).fetchone()
+            assert found == (before,)
+        assert engine.forget("c03").scrubbed is True
+    assert wrapped["customer/c03"] not in _server_files(postgres_server.url)
 
 
 def _server_files(url: str) -> bytes:
