@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bowtie.demo import Demo
@@ -18,14 +18,12 @@ demos = st.builds(
 )
 
 
-@settings(max_examples=20)
 @given(demos)
 def test_the_same_arguments_give_the_same_bytes(demo):
     again = Demo(customers=demo.customers, seed=demo.seed, until=demo.until)
     assert list(demo.lines()) == list(again.lines())
 
 
-@settings(max_examples=20)
 @given(demos)
 def test_the_truth_adds_up(demo):
     truth = demo.truth()
@@ -37,7 +35,6 @@ def test_the_truth_adds_up(demo):
     assert truth.mature_customers <= truth.paying_customers <= demo.customers
 
 
-@settings(max_examples=20)
 @given(demos)
 def test_every_account_appears_and_none_too_late(demo):
     touched = set()

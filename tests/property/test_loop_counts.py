@@ -131,7 +131,6 @@ def threshold_by_hand(mature, top: Decimal) -> Decimal | None:
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 25), st.sampled_from((None, 20)))
-@settings(max_examples=40)
 def test_counts_are_those_of_reading_the_facts(memory, rng, customers, threshold):
     log = a_log(rng, customers)
     whole = rng.random() < 0.5
@@ -171,7 +170,7 @@ def test_counts_are_those_of_reading_the_facts(memory, rng, customers, threshold
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_levels_and_sources_add_up_to_the_whole(memory, rng):
     memory.load(a_log(rng, 30), B2B)
     as_of = START + timedelta(days=rng.choice((200, 400)))

@@ -282,7 +282,9 @@ def test_what_is_only_called_like_a_check_stays(tables, session):
 
 @pytest.mark.parametrize(("asked", "given"), [("", "10"), ("&connect_timeout=3", "3")])
 def test_a_server_that_does_not_answer_is_not_waited_for_without_end(postgres_url, asked, given):
-    with tables_at(f"{postgres_url}{asked}")._connected() as connection:
+    tables = tables_at(f"{postgres_url}{asked}")
+    assert isinstance(tables, PostgresTables)
+    with tables._connected() as connection:
         assert connection.info.get_parameters()["connect_timeout"] == given
 
 
