@@ -92,6 +92,14 @@ def postgres_database(postgres_server: PostgresServer, key_folder: Path) -> Iter
         yield url
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Laws over tables in PostgreSQL take minutes: CI asks the views there question by question."""
+    for item in items:
+        if "property" in item.path.parts and "[postgresql" in item.nodeid:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="module", params=["duckdb", "postgresql"])
 def make_tables(request: pytest.FixtureRequest) -> Iterator[Callable[[], FilledTables]]:
     """Makes empty read tables, in each database; all are gone with the module's last test."""
