@@ -77,8 +77,9 @@ class FilledTables:
         self.writing.run(sa.text(sql))
 
     def load(self, facts: Iterable[Said], definition: Definition | None = None) -> None:
-        """Replace all rows; with a definition the journeys too."""
+        """Replace all rows; with a definition the journeys too, which else follow none."""
         facts = list(facts)
+        self.definition = self.definition_hash = ""
         with self.writing.transaction():
             self.replace(_rows(facts))
             self.position = max((fact.position for fact in facts), default=0)

@@ -259,3 +259,10 @@ def test_a_real_value_other_is_not_the_rest(memory, top, expected):
     assert {row["channel"]: row["entered"] for row in rows[::7]} == expected
     behind = ask(memory, by=["channel"], top=top, customers="awareness:pending").rows()
     assert {row["channel"] for row in behind} == (set(expected) if behind else set())
+
+
+def test_tables_filled_anew_without_journeys_are_read_from_their_facts(memory):
+    facts = [Said("acme", Touched(channel="ads", direction="inbound"), day(0), 1)]
+    memory.load(facts, B2B)
+    memory.load(facts)
+    assert funnel(memory, Cut(1), B2B).rows()[0]["entered"] == 1

@@ -99,7 +99,7 @@ def both(tmp_path_factory, postgres_server):
         (name, {"unit": unit, **more})
         for name, more in ASKED
         for unit in UNITS
-        if unit != "cycle" or name not in ("status", "loop", "compare")
+        if unit != "cycle" or name not in ("status", "loop")
     ],
     ids=lambda value: str(value)[:60],
 )

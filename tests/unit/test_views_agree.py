@@ -33,6 +33,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("loop", {"tz": "Asia/Tokyo", "backfill_gap": "1d", "top": 0.1, "include_truncated": True}),
     ("compare", {"before": "b2b/1", "after": "shop/1"}),
     ("compare", {"before": "b2b/1", "after": "shop/1", "who": True}),
+    ("compare", {"before": "b2b/1", "after": "shop/1", "unit": "cycle", "who": True}),
 ]
 
 

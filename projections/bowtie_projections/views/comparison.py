@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bowtie.durations import format_duration
-from bowtie.errors import UsageError
 from bowtie.stages import STAGES, Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
@@ -45,15 +44,15 @@ def comparison(
         cut: the facts that count.
         definition: the one to stand by.
         before: the one to compare it with.
-        unit: what is counted: ``customer``, ``account`` or ``opportunity``. Two definitions need
-            not see the same cycles, so those are not compared one by one.
+        unit: what is counted: ``customer``, ``account``, ``opportunity``, or ``cycle``: then the
+            first cycle by one is compared with the first by the other, and so on.
         look_back: touches of a member count for the account from so long before the membership.
         who: instead of counts, those that stand elsewhere.
     """
     cut, span = settled(reader, cut), check_look_back(look_back)
-    units = Units.of(reader, cut, _checked(unit), span)
+    units = Units.of(reader, cut, check_unit(unit), span)
     reader = units.reader
-    keys = ["customer"]
+    keys = ["customer", "cycle"] if unit == "cycle" else ["customer"]
     tables = [
         reader.fetch(_standing(reader, cut, definition, keys)).rename_columns([*keys, name])
         for definition, name in ((before, "before"), (definition, "after"))
@@ -85,15 +84,6 @@ def comparison(
     )
 
 
-def _checked(unit: str) -> str:
-    if unit == "cycle":
-        raise UsageError(
-            "unit is 'cycle': two definitions need not see the same cycles; compare by customer, or"
-            " ask the funnel by cycle with each of them"
-        )
-    return check_unit(unit)
-
-
 def _standing(
     reader: Reader, cut: Cut, definition: Definition, keys: Sequence[str]
 ) -> sa.Select[Any]:
@@ -104,7 +94,11 @@ def _standing(
         (c.lost_at.is_not(None), sa.literal(LOST)),
         *((c[f"{stage}_at"].is_not(None), sa.literal(stage)) for stage in reversed(STAGES)),
     )
-    own = [c[name] for name in keys]
+    # journeys read from facts and those of the table number cycles in integers of two sizes
+    own = [
+        sa.cast(c[name], sa.BigInteger()).label(name) if name == "cycle" else c[name]
+        for name in keys
+    ]
     newest = sa.func.row_number().over(partition_by=own, order_by=c.cycle.desc())
     ranked = sa.select(*own, furthest.label("stage"), newest.label("rank")).subquery("ranked")
     names = [ranked.c[name] for name in (*keys, "stage")]
