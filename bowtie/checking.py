@@ -204,18 +204,19 @@ class _SecondProcess:
         return True
 
     def receive(self) -> _Answer | None:
-        """The answer for the oldest chunk that has none yet; None where the process has died."""
+        """The answer for the oldest chunk that has none yet; None where there is none to trust."""
         process = self._process
-        frame = None if process is None or process.stdout is None else _read(process.stdout)
-        if frame is None:
-            self._end()
+        if process is None or process.stdout is None:
             return None
+        frame = _read(process.stdout)
         try:
-            return _DECODE_ANSWER(frame)
+            if frame is not None:
+                return _DECODE_ANSWER(frame)
         except msgspec.MsgspecError:
-            _LOG.warning("the second process gave an answer that can't be read: going on alone")
-            self._end()
-            return None
+            pass
+        _LOG.warning("the second process has died, or gave a garbled answer: going on alone")
+        self._end()
+        return None
 
     def _write(self, frame: bytes) -> None:
         process = self._process

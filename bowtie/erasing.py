@@ -100,6 +100,7 @@ class _Link(NamedTuple):
 
     @classmethod
     def of(cls, stored: StoredState) -> _Link:
+        """The link that an event states, its alias unopened."""
         state = msgspec.json.decode(stored.state)
         token = str(json.loads(state["_sealed"])["alias"])
         return cls(state["_key"], stored.stream, state["_alias"], token)

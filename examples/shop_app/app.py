@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="A shop with journeys", lifespan=lifespan)
     for error in STATUS:
         app.add_exception_handler(error, _problem)
-    _add_routes(app)
+    app.include_router(routes)
     return app
 
 
@@ -96,66 +96,75 @@ TheShop = Annotated[Shop, Depends(_shop)]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 
-def _add_routes(app: FastAPI) -> None:
-    @app.get("/products")
-    def products(shop: TheShop) -> list[dict[str, Any]]:
-        return [
-            {"sku": one.sku, "name": one.name, "price": _money(one.price_cents), "left": one.stock}
-            for one in shop.products()
-        ]
+routes = APIRouter()
 
-    @app.post("/customers", status_code=201)
-    def sign_up(shop: TheShop, key: Key, new: NewCustomer) -> dict[str, Any]:
-        customer = shop.sign_up(key, new.email, new.country, new.channel)
-        return {"customer": customer.id, "position": customer.position}
 
-    @app.post("/customers/{customer}/cart", status_code=201)
-    def add_to_cart(shop: TheShop, key: Key, customer: int, wanted: Wanted) -> dict[str, Any]:
-        item = shop.add_to_cart(key, customer, wanted.sku, wanted.quantity)
-        return {"item": item.id, "position": item.position}
+@routes.get("/products")
+def products(shop: TheShop) -> list[dict[str, Any]]:
+    return [
+        {"sku": one.sku, "name": one.name, "price": _money(one.price_cents), "left": one.stock}
+        for one in shop.products()
+    ]
 
-    @app.post("/customers/{customer}/orders", status_code=201)
-    def place_order(shop: TheShop, key: Key, customer: int, wanted: Wanted) -> dict[str, Any]:
-        order = shop.place_order(key, customer, wanted.sku, wanted.quantity)
-        return {
-            "order": order.id,
-            "amount": _money(order.cents),
-            "welcome": order.welcome,
-            "position": order.position,
-        }
 
-    @app.delete("/customers/{customer}", status_code=204)
-    def forget(shop: TheShop, customer: int) -> None:
-        shop.forget(customer)
+@routes.post("/customers", status_code=201)
+def sign_up(shop: TheShop, key: Key, new: NewCustomer) -> dict[str, Any]:
+    customer = shop.sign_up(key, new.email, new.country, new.channel)
+    return {"customer": customer.id, "position": customer.position}
 
-    @app.get("/customers/{customer}/journey")
-    def journey(shop: TheShop, customer: int) -> dict[str, Any]:
-        record = shop.journey(customer)
-        return {
-            "customer": customer,
-            "stage": record.stage,
-            # what was erased can't be opened any more
-            "traits": {k: None if is_sealed(v) else v for k, v in record.traits.items()},
-            "events": [
-                {
-                    "time": entry.event.occurred_at,
-                    "type": entry.event.type,
-                    "entered": entry.entered,
-                }
-                for entry in record.timeline
-            ],
-        }
 
-    @app.get("/funnel")
-    def funnel(shop: TheShop, position: int = 0) -> dict[str, Any]:
-        return shop.funnel(position)
+@routes.post("/customers/{customer}/cart", status_code=201)
+def add_to_cart(shop: TheShop, key: Key, customer: int, wanted: Wanted) -> dict[str, Any]:
+    item = shop.add_to_cart(key, customer, wanted.sku, wanted.quantity)
+    return {"item": item.id, "position": item.position}
 
-    @app.get("/health")
-    def health(shop: TheShop, response: Response) -> dict[str, Any]:
-        positions, seconds = shop.lag()
-        late = shop.settings.follow and seconds > shop.settings.max_lag
-        response.status_code = 503 if late else 200
-        return {"ok": not late, "lag": {"events": positions, "seconds": seconds}}
+
+@routes.post("/customers/{customer}/orders", status_code=201)
+def place_order(shop: TheShop, key: Key, customer: int, wanted: Wanted) -> dict[str, Any]:
+    order = shop.place_order(key, customer, wanted.sku, wanted.quantity)
+    return {
+        "order": order.id,
+        "amount": _money(order.cents),
+        "welcome": order.welcome,
+        "position": order.position,
+    }
+
+
+@routes.delete("/customers/{customer}", status_code=204)
+def forget(shop: TheShop, customer: int) -> None:
+    shop.forget(customer)
+
+
+@routes.get("/customers/{customer}/journey")
+def journey(shop: TheShop, customer: int) -> dict[str, Any]:
+    record = shop.journey(customer)
+    return {
+        "customer": customer,
+        "stage": record.stage,
+        # what was erased can't be opened any more
+        "traits": {k: None if is_sealed(v) else v for k, v in record.traits.items()},
+        "events": [
+            {
+                "time": entry.event.occurred_at,
+                "type": entry.event.type,
+                "entered": entry.entered,
+            }
+            for entry in record.timeline
+        ],
+    }
+
+
+@routes.get("/funnel")
+def funnel(shop: TheShop, position: int = 0) -> dict[str, Any]:
+    return shop.funnel(position)
+
+
+@routes.get("/health")
+def health(shop: TheShop, response: Response) -> dict[str, Any]:
+    positions, seconds = shop.lag()
+    late = shop.settings.follow and seconds > shop.settings.max_lag
+    response.status_code = 503 if late else 200
+    return {"ok": not late, "lag": {"events": positions, "seconds": seconds}}
 
 
 def _money(cents: int) -> dict[str, str]:

@@ -112,6 +112,7 @@ class _Part(NamedTuple):
         *,
         trusted: bool,
     ) -> _Part:
+        """The columns of the lines of one type; what can't be read is skipped with its reason."""
         shape = shape_of(name)
         if shape is None:
             no_such = [(int(p), name, "the catalogue has no such event") for p in positions]

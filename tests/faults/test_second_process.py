@@ -98,6 +98,7 @@ def test_an_answer_that_was_garbled_is_not_taken(
     alone: tuple[list[object], dict[str, object]],
     started: list[subprocess.Popen[bytes]],
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     read, frames = checking._read, []
 
@@ -110,6 +111,7 @@ def test_an_answer_that_was_garbled_is_not_taken(
     assert _taken(log) == alone
     assert len(frames) == 2
     assert len(started) == 1
+    assert "going on alone" in caplog.text
 
 
 def test_a_frame_that_changed_on_its_way_is_none() -> None:
