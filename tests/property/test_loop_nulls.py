@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bowtie_projections.views.loop_counts import Totals, TraitCounts
-from bowtie_projections.views.loop_findings import findings, judge_traits
+from bowtie_projections.views.loop.counts import Totals, TraitCounts
+from bowtie_projections.views.loop.findings import findings, judge_traits
 
 QUARTERS, LATER = 8, np.repeat([0, 1], 4)
 MEANING = {"mark", "anti-mark", "not replicated", "can't tell"}

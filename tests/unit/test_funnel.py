@@ -14,7 +14,7 @@ from bowtie.stages import load_definition
 from bowtie_projections.views.cohorts import cohort_label, period
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
-from bowtie_projections.views.stage_rows import OTHER
+from bowtie_projections.views.funnel.members import OTHER
 from tests.read_tables import FilledTables, Said
 
 B2B = load_definition("b2b")

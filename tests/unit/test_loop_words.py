@@ -10,9 +10,9 @@ import pytest
 from bowtie.errors import Refused
 from bowtie.events import CostIncurred, SpendRecorded, Touched, TraitsObserved
 from bowtie_projections.views.cut import utc
-from bowtie_projections.views.loop_population import Arrived
-from bowtie_projections.views.loop_question import ask
-from bowtie_projections.views.loop_words import Said
+from bowtie_projections.views.loop.population import Arrived
+from bowtie_projections.views.loop.question import ask
+from bowtie_projections.views.loop.words import Said
 from tests.loops import B2B, DAY, START, World, fill, source_of
 
 DEFAULTS = {

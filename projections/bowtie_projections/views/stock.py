@@ -18,10 +18,10 @@ from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
 from bowtie_projections.views.cut import Cut, Reader
-from bowtie_projections.views.funnel_question import Question, ask
+from bowtie_projections.views.funnel.members import OTHER, WORDS, folded
+from bowtie_projections.views.funnel.question import Question, ask
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
 from bowtie_projections.views.labels import apart
-from bowtie_projections.views.stage_rows import OTHER, WORDS, folded
 from bowtie_projections.views.units import Units, plural
 
 if TYPE_CHECKING:

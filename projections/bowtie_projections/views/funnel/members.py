@@ -20,7 +20,7 @@ from bowtie_projections.expressions import micros_between, quantiles
 from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cohorts import cohort_start
 from bowtie_projections.views.cut import Cut
-from bowtie_projections.views.funnel_question import Question
+from bowtie_projections.views.funnel.question import Question
 from bowtie_projections.views.labels import OTHER, apart
 from bowtie_projections.views.units import Units
 

@@ -20,9 +20,9 @@ from bowtie_projections.traits import TraitRule, known_traits
 from bowtie_projections.value import MONEY, money_by_365
 from bowtie_projections.views.cut import Cut, counts
 from bowtie_projections.views.labels import OTHER, apart_in_sql
-from bowtie_projections.views.loop_counts import MISSING
-from bowtie_projections.views.loop_population import Population, channel_of
-from bowtie_projections.views.loop_question import Question
+from bowtie_projections.views.loop.counts import MISSING
+from bowtie_projections.views.loop.population import Population, channel_of
+from bowtie_projections.views.loop.question import Question
 
 __all__ = ["CELL", "MOST_LEVELS", "OTHER", "TRAIT_SUMS", "spread", "tally"]
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bowtie_projections.views import loop_findings, loop_sources
-from bowtie_projections.views.loop_traits import Standing
+from bowtie_projections.views.loop import findings as loop_findings
+from bowtie_projections.views.loop import sources as loop_sources
+from bowtie_projections.views.loop.traits import Standing
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -24,7 +24,7 @@ from bowtie_projections.localtime import local_day, local_month
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.labels import apart
-from bowtie_projections.views.loop_question import Question
+from bowtie_projections.views.loop.question import Question
 
 if TYPE_CHECKING:
     import pyarrow as pa

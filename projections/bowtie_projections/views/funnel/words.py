@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from bowtie.durations import format_duration
 from bowtie.stages import STAGES, Definition
 from bowtie.times import zone
-from bowtie_projections.views.funnel_question import LEFT, RIGHT, Question
-from bowtie_projections.views.funnel_table import Totals
-from bowtie_projections.views.stage_rows import Members
+from bowtie_projections.views.funnel.members import Members
+from bowtie_projections.views.funnel.question import LEFT, RIGHT, Question
+from bowtie_projections.views.funnel.table import Totals
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bowtie.wording import counted
 from bowtie_projections.traits import TOUCH_TRAITS, TraitRule
-from bowtie_projections.views.loop_counts import MISSING, TraitCounts
-from bowtie_projections.views.loop_findings import Judged
-from bowtie_projections.views.loop_tally import MOST_LEVELS
+from bowtie_projections.views.loop.counts import MISSING, TraitCounts
+from bowtie_projections.views.loop.findings import Judged
+from bowtie_projections.views.loop.tally import MOST_LEVELS
 
 __all__ = ["Standing", "is_leak", "looks_like_identifier", "standings", "untested"]
 

@@ -11,12 +11,12 @@ from typing import Any, Never
 from bowtie.durations import format_duration
 from bowtie.errors import Refused
 from bowtie.wording import are, counted
-from bowtie_projections.views.loop_counts import Totals, TraitCounts
-from bowtie_projections.views.loop_numbers import amount, percent
-from bowtie_projections.views.loop_population import Arrived
-from bowtie_projections.views.loop_question import Question
-from bowtie_projections.views.loop_sources import Unnamed
-from bowtie_projections.views.loop_traits import Standing
+from bowtie_projections.views.loop.counts import Totals, TraitCounts
+from bowtie_projections.views.loop.numbers import amount, percent
+from bowtie_projections.views.loop.population import Arrived
+from bowtie_projections.views.loop.question import Question
+from bowtie_projections.views.loop.sources import Unnamed
+from bowtie_projections.views.loop.traits import Standing
 from bowtie_projections.views.units import plural
 
 __all__ = ["ENOUGH", "Said", "assumed_values", "refuse_currencies"]

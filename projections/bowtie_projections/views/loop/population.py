@@ -17,7 +17,7 @@ from bowtie_projections.localtime import local_month
 from bowtie_projections.value import MONEY, Horizon, values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
-from bowtie_projections.views.loop_question import Question
+from bowtie_projections.views.loop.question import Question
 from bowtie_projections.views.units import Units
 
 __all__ = ["Arrived", "Population", "channel_of", "data_begin"]

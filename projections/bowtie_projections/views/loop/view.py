@@ -23,18 +23,18 @@ from bowtie_projections.results import Result
 from bowtie_projections.statistics import design_effect
 from bowtie_projections.traits import TraitRule, read_traits
 from bowtie_projections.value import money
-from bowtie_projections.views import loop_sources
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
-from bowtie_projections.views.loop_counts import Totals, TraitCounts, read_levels, read_totals
-from bowtie_projections.views.loop_findings import FEWEST, Finding, findings, judge_traits
-from bowtie_projections.views.loop_numbers import amount, percent
-from bowtie_projections.views.loop_population import Arrived, Population
-from bowtie_projections.views.loop_question import Question, ask
-from bowtie_projections.views.loop_tables import findings_table, sources_table, traits_table
-from bowtie_projections.views.loop_tally import spread, tally
-from bowtie_projections.views.loop_traits import Standing, standings, untested
-from bowtie_projections.views.loop_words import (
+from bowtie_projections.views.loop import sources as loop_sources
+from bowtie_projections.views.loop.counts import Totals, TraitCounts, read_levels, read_totals
+from bowtie_projections.views.loop.findings import FEWEST, Finding, findings, judge_traits
+from bowtie_projections.views.loop.numbers import amount, percent
+from bowtie_projections.views.loop.population import Arrived, Population
+from bowtie_projections.views.loop.question import Question, ask
+from bowtie_projections.views.loop.tables import findings_table, sources_table, traits_table
+from bowtie_projections.views.loop.tally import spread, tally
+from bowtie_projections.views.loop.traits import Standing, standings, untested
+from bowtie_projections.views.loop.words import (
     ENOUGH,
     Said,
     assumed_values,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bowtie_projections import statistics
 from bowtie_projections.stratified import Strata, deflated, omnibus
-from bowtie_projections.views.loop_counts import Totals, TraitCounts
+from bowtie_projections.views.loop.counts import Totals, TraitCounts
 
 __all__ = ["COLUMNS", "FEWEST", "VERDICTS", "Finding", "Judged", "findings", "judge_traits"]
 

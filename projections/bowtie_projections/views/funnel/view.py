@@ -14,13 +14,13 @@ from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
-from bowtie_projections.views import funnel_words
 from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
 from bowtie_projections.views.cut import Cut, Reader, counts
-from bowtie_projections.views.funnel_question import Question, ask
-from bowtie_projections.views.funnel_table import funnel_table, members_table
+from bowtie_projections.views.funnel import words as funnel_words
+from bowtie_projections.views.funnel.members import Members
+from bowtie_projections.views.funnel.question import Question, ask
+from bowtie_projections.views.funnel.table import funnel_table, members_table
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
-from bowtie_projections.views.stage_rows import Members
 from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:

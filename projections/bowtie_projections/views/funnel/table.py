@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bowtie.stages import STAGES
 from bowtie_projections.statistics import design_effect, wilson
 from bowtie_projections.views.cohorts import cohort_label
-from bowtie_projections.views.stage_rows import COHORT, OTHER, QUANTILES, Members, State
+from bowtie_projections.views.funnel.members import COHORT, OTHER, QUANTILES, Members, State
 
 if TYPE_CHECKING:
     import pyarrow as pa
