@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self
 
 from bowtie.errors import (
-    DefinitionError,
     NotReached,
-    TablesError,
     TablesForeign,
     UsageError,
 )
-from bowtie.stages import Definition, load_definition
 from bowtie_projections.databases import tables_at
 from bowtie_projections.databases.contract import WAIT, Tables
 from bowtie_projections.databases.places import beside
-from bowtie_projections.lag import Lag, lag_of
-from bowtie_projections.moments import (
-    last_moments,
-    newest_moments,
-    nothing_known,
-    recorded_by,
-)
-from bowtie_projections.parameters import (
-    CompareAsked,
-    FunnelAsked,
-    LoopAsked,
-    StatusAsked,
-    StockAsked,
-)
+from bowtie_projections.questions import Questions
 from bowtie_projections.replay import refresh
-from bowtie_projections.results import Result
-from bowtie_projections.skipping import notes_on_skipped, refuse_tables_with_skipped
-from bowtie_projections.views.comparison import comparison
-from bowtie_projections.views.cut import Cut, utc
-from bowtie_projections.views.funnel import funnel
-from bowtie_projections.views.loop import loop
-from bowtie_projections.views.status import status
-from bowtie_projections.views.stock import stock
+from bowtie_projections.skipping import refuse_tables_with_skipped
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
-    from bowtie_projections.databases.asking import Reader
 
 __all__ = ["Views", "tables_of"]
 
@@ -68,7 +42,7 @@ def tables_of(url: str | Path | None, engine: Bowtie | None, wait: float | None 
     return tables_at(beside(engine.store), patience)
 
 
-class Views:
+class Views(Questions):
     """The views of a store.
 
     All answers share one position, until :meth:`refresh`. No file is held between two answers.
@@ -82,14 +56,6 @@ class Views:
     ...     views.funnel(by=["channel"], within="90d").rows()[0]["entered"]
     1
     """
-
-    def __init__(self, engine: Bowtie, file: Tables) -> None:
-        self.engine, self.tables = engine, file
-        self.definition = engine.definition
-        self._position = 0
-        self._refreshes, self._strict = True, False
-        self._note = ""
-        self._moments: dict[int, tuple[datetime | None, datetime | None]] = {}
 
     @classmethod
     def open(
@@ -137,11 +103,6 @@ class Views:
         """Let go of tables in memory; those in a file are not held."""
         self.tables.close()
 
-    @property
-    def position(self) -> int:
-        """The position that all answers share."""
-        return self._position
-
     def refresh(self, progress: Callable[..., None] | None = None) -> None:
         """Bring the tables to the head of the log; later answers are from there.
 
@@ -174,10 +135,6 @@ class Views:
         self._position, self._note = standing.position, ""
         if lag := self.lag():
             self._note = f"The tables are as they stood, {lag}."
-
-    def lag(self) -> Lag:
-        """How far these answers are behind the log; false where they are not."""
-        return lag_of(self.engine.store, self._position)
 
     def wait_until(self, position: int, timeout: float = 30.0) -> None:
         """Wait until answers cover a position, so that one reads what one has just written.
@@ -214,187 +171,3 @@ class Views:
             f"waited {timeout:g} seconds for position {position:,}: {self.tables.name} stands at"
             f" {self._position:,}{hint}"
         )
-
-    # -- the views ----------------------------------------------------------------------------
-
-    def funnel(self, **asked: Unpack[FunnelAsked]) -> Result:
-        """How customers pass through the stages.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.funnel.funnel`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(funnel, asked, personal=True)
-
-    def stock(self, **asked: Unpack[StockAsked]) -> Result:
-        """Who stands in which stage.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.stock.stock`, and ``as_of``,
-                ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(stock, asked, personal=True)
-
-    def loop(self, **asked: Unpack[LoopAsked]) -> Result:
-        """Which traits mark those who became valuable, and which sources bring them.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.loop.loop`, and ``as_of``,
-                ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(loop, asked)
-
-    def status(self, **asked: Unpack[StatusAsked]) -> Result:
-        """What is in the log, and which views can be answered.
-
-        Args:
-            asked: ``unit``, ``look_back``, ``tz``, ``known_at`` and ``position``.
-        """
-        result = self._answer(status, asked)
-        lag = self.lag()
-        result.meta |= {"head": lag.head, "lag": lag.positions, "lag_seconds": lag.seconds}
-        result.meta["parked"] = sum(self.engine.store.parked_counts().values())
-        result.meta["dropped"] = sum(self.engine.store.dropped_counts().values())
-        return result
-
-    def compare(
-        self,
-        before: str | Path | Definition,
-        after: str | Path | Definition,
-        **asked: Unpack[CompareAsked],
-    ) -> Result:
-        """Who stands in another stage by another definition.
-
-        Args:
-            before, after: the definitions: a name, a file, or one at hand.
-            asked: ``unit``, ``look_back``, ``who`` (their keys, not counts), and up to where.
-        """
-        parameters = {**asked, "before": self._definition(before), "definition": after}
-        return self._answer(comparison, parameters)
-
-    def sql(self, statement: str) -> Result:
-        """The rows of a statement of your own, which may only read.
-
-        It sees the tables as they stand; where another process has brought them past the position
-        of the other answers, a note says so.
-        """
-        with self._reading() as reader:
-            table = reader.fetch(statement)
-            meta = {"position": reader.position, "definition": reader.definition}
-            statements = [*reader.statements]
-            notes = self._notes(reader)
-            if reader.position != self._position:
-                notes.append(
-                    f"This is from position {reader.position:,}, where the tables stand now; the"
-                    f" views answer from {self._position:,} until they are refreshed."
-                )
-            return Result("sql", table, sql=statements, meta=meta, notes=notes)
-
-    # -- where an answer is asked -------------------------------------------------------------
-
-    def _answer(
-        self, view: Callable[..., Result], asked: Mapping[str, Any], *, personal: bool = False
-    ) -> Result:
-        parameters = dict(asked)
-        where: dict[str, Any] = {**last_moments(parameters)}
-        where["position"] = parameters.get("position")
-        parameters = {name: value for name, value in parameters.items() if name not in where}
-        definition = self._definition(parameters.pop("definition", None))
-        if personal:
-            parameters["personal_names"] = self.engine.personal_names
-        with self._reading() as reader:
-            cut = self._cut(reader, **where)
-            try:
-                result = view(reader, cut, definition, **parameters)
-            except TypeError as error:
-                raise _explained(error, view) from error
-            result.notes += self._notes(reader)
-            if where["known_at"] is not None and cut.position == 0:
-                result.notes.append(nothing_known(reader))
-        if where["known_at"] is not None:
-            result.meta["known_at"] = where["known_at"]
-        return result
-
-    @contextmanager
-    def _reading(self) -> Iterator[Reader]:
-        """The tables, at the position of these views or past it.
-
-        A rebuild that began before the views were opened may have put older tables in place since:
-        they are brought up to date, once.
-        """
-        with ExitStack() as stack:
-            reader = stack.enter_context(self._opened())
-            if reader.position < self._position and self._refreshes:
-                stack.close()
-                refresh(self.engine.store, self.tables, self.engine.definition)
-                reader = stack.enter_context(self._opened())
-            if reader.position < self._position:
-                raise TablesError(
-                    f"{self.tables.name} now stands at position {reader.position:,}, behind"
-                    f" {self._position:,}, from where these views answer: another process has put"
-                    " older tables in place; refresh the views"
-                )
-            yield reader
-
-    @contextmanager
-    def _opened(self) -> Iterator[Reader]:
-        with self.tables.read() as reader:
-            if reader.standing.store_id != self.engine.store.store_id:
-                raise TablesForeign(f"{self.tables.name} now holds the tables of another store")
-            yield reader
-
-    def _definition(self, given: str | Path | Definition | None) -> Definition:
-        if given is None:
-            return self.definition
-        if not isinstance(given, Definition):
-            own = self.definition
-            if str(given) in {own.label, own.name}:
-                return own
-            given = load_definition(given, self.engine.personal_names)
-        if given.label == self.definition.label and given.sha256 != self.definition.sha256:
-            raise DefinitionError(
-                given.label,
-                "the store's own definition of that name and version reads differently:"
-                " give this one another name, or a higher version",
-            )
-        return given
-
-    def _cut(
-        self,
-        reader: Reader,
-        as_of: datetime | None,
-        known_at: datetime | None,
-        position: int | None,
-    ) -> Cut:
-        if known_at is not None and position is not None:
-            raise UsageError("known_at and position both say up to where: give one of them")
-        where = self._position
-        if position is not None:
-            if not 0 <= position <= where:
-                raise UsageError(f"position {position}: the tables hold positions up to {where}")
-            where = position
-        if known_at is not None:
-            where = recorded_by(reader, self._position, known_at)
-        newest, recorded = self._times(reader, where)
-        latest = newest if newest is None or recorded is None else min(newest, recorded)
-        if as_of is not None:
-            latest = utc(as_of)
-        complete = newest is None or latest is None or newest <= latest
-        return Cut(where, None if latest is None else latest.replace(tzinfo=UTC), complete)
-
-    def _times(self, reader: Reader, position: int) -> tuple[datetime | None, datetime | None]:
-        """When the newest fact at a position happened, and when the last one was recorded."""
-        if position not in self._moments:
-            self._moments[position] = newest_moments(reader, position)
-        return self._moments[position]
-
-    def _notes(self, reader: Reader) -> list[str]:
-        return [*([self._note] if self._note else []), *notes_on_skipped(reader)]
-
-
-def _explained(error: TypeError, view: Callable[..., Result]) -> Exception:
-    """A parameter that a view doesn't have is the asker's mistake; all else is ours."""
-    text = str(error)
-    if f"{view.__name__}() got an unexpected keyword argument" not in text:
-        return error
-    return UsageError(f"{view.__name__} has no parameter {text.rpartition(' ')[2]}")

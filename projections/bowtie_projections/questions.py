@@ -1,0 +1,101 @@
+"""What can be asked: a method for each view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+from bowtie.stages import Definition
+from bowtie_projections.answering import Answering
+from bowtie_projections.parameters import (
+    CompareAsked,
+    FunnelAsked,
+    LoopAsked,
+    StatusAsked,
+    StockAsked,
+)
+from bowtie_projections.results import Result
+from bowtie_projections.views.comparison import comparison
+from bowtie_projections.views.funnel import funnel
+from bowtie_projections.views.loop import loop
+from bowtie_projections.views.status import status
+from bowtie_projections.views.stock import stock
+
+__all__ = ["Questions"]
+
+
+class Questions(Answering):
+    """The views, each asked by a method of its name."""
+
+    def funnel(self, **asked: Unpack[FunnelAsked]) -> Result:
+        """How customers pass through the stages.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.funnel.funnel`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(funnel, asked, personal=True)
+
+    def stock(self, **asked: Unpack[StockAsked]) -> Result:
+        """Who stands in which stage.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.stock.stock`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(stock, asked, personal=True)
+
+    def loop(self, **asked: Unpack[LoopAsked]) -> Result:
+        """Which traits mark those who became valuable, and which sources bring them.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.loop.loop`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(loop, asked)
+
+    def status(self, **asked: Unpack[StatusAsked]) -> Result:
+        """What is in the log, and which views can be answered.
+
+        Args:
+            asked: ``unit``, ``look_back``, ``tz``, ``known_at`` and ``position``.
+        """
+        result = self._answer(status, asked)
+        lag = self.lag()
+        result.meta |= {"head": lag.head, "lag": lag.positions, "lag_seconds": lag.seconds}
+        result.meta["parked"] = sum(self.engine.store.parked_counts().values())
+        result.meta["dropped"] = sum(self.engine.store.dropped_counts().values())
+        return result
+
+    def compare(
+        self,
+        before: str | Path | Definition,
+        after: str | Path | Definition,
+        **asked: Unpack[CompareAsked],
+    ) -> Result:
+        """Who stands in another stage by another definition.
+
+        Args:
+            before, after: the definitions: a name, a file, or one at hand.
+            asked: ``unit``, ``look_back``, ``who`` (their keys, not counts), and up to where.
+        """
+        parameters = {**asked, "before": self._definition(before), "definition": after}
+        return self._answer(comparison, parameters)
+
+    def sql(self, statement: str) -> Result:
+        """The rows of a statement of your own, which may only read.
+
+        It sees the tables as they stand; where another process has brought them past the position
+        of the other answers, a note says so.
+        """
+        with self._reading() as reader:
+            table = reader.fetch(statement)
+            meta = {"position": reader.position, "definition": reader.definition}
+            statements = [*reader.statements]
+            notes = self._notes(reader)
+            if reader.position != self._position:
+                notes.append(
+                    f"This is from position {reader.position:,}, where the tables stand now; the"
+                    f" views answer from {self._position:,} until they are refreshed."
+                )
+            return Result("sql", table, sql=statements, meta=meta, notes=notes)
