@@ -36,7 +36,7 @@ def test_one_type(run):
 def test_it_takes_what_an_ingest_takes():
     valid = Validator(wire_schema())
     assert all(valid.is_valid(json.loads(good)) for good in GOOD)
-    lines = list(Demo(customers=40).lines())
+    lines = list(Demo(customers=10).lines())
     refused = 0
     for raw in lines:
         try:

@@ -12,9 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.docs.beginnings import Beginnings, Printed
+
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>[\w{}-]*)[^`]*$")
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->")
 NEEDS_DATA = "<!-- needs: shared data -->"
+LONG = "<!-- takes long -->"
 EXIT_CODE = re.compile(r"#.*\bexit code (?P<code>\d+)")
 LANGUAGES = {"python", "console"}
 OUTPUT_RULES = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -109,12 +112,23 @@ def same_output(expected: str, got: str) -> bool:
 
 
 class PageRun:
-    """One reader at one page: a folder, and the names its Python blocks have made so far."""
+    """One reader at one page: a folder, and the names its Python blocks have made so far.
 
-    def __init__(self, page: Path, folder: Path, root: Path, data: Path | None) -> None:
+    Args:
+        page: what is read.
+        folder: where its blocks run.
+        root: of the repository.
+        data: the test data, where it is asked for.
+        cache: where what pages begin with is kept for each other.
+    """
+
+    def __init__(
+        self, page: Path, folder: Path, root: Path, data: Path | None, cache: Path
+    ) -> None:
         self.page, self.folder = page, folder
         self.names: dict[str, object] = {"__name__": "__page__"}
         self.environment = _environment(data)
+        self._beginnings = Beginnings(cache, folder)
         #: the groups of processes that the commands made
         self._groups: list[int] = []
         (folder / "examples").symlink_to(root / "examples")
@@ -150,6 +164,16 @@ class PageRun:
         assert not failed, "".join(report)
 
     def _console(self, command: Command) -> None:
+        printed, exit_code = self._beginnings.run(command.text, lambda: self._ran(command))
+        where = f"{self.page}:{command.line}: $ {command.text}"
+        assert exit_code == command.exit_code, (
+            f"{where}\nended with {exit_code}, not {command.exit_code}:\n{printed}"
+        )
+        assert not command.output or same_output(command.output, printed), (
+            f"{where}\n--- the page says\n{command.output}\n--- it prints\n{printed}"
+        )
+
+    def _ran(self, command: Command) -> Printed:
         with subprocess.Popen(
             ["bash", "-c", command.text],
             cwd=self.folder,
@@ -166,13 +190,7 @@ class PageRun:
             except subprocess.TimeoutExpired:
                 self.close()
                 raise
-        where = f"{self.page}:{command.line}: $ {command.text}"
-        assert process.returncode == command.exit_code, (
-            f"{where}\nended with {process.returncode}, not {command.exit_code}:\n{printed}"
-        )
-        assert not command.output or same_output(command.output, printed), (
-            f"{where}\n--- the page says\n{command.output}\n--- it prints\n{printed}"
-        )
+        return Printed(printed, process.returncode)
 
 
 def _environment(data: Path | None) -> dict[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import partial
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.docs.beginnings import Beginnings, Printed
 from tests.docs.pages import Block, PageRun, blocks, commands, same_output
 
 PAGE = """\
@@ -49,7 +51,7 @@ text = '''
 @pytest.fixture
 def reader(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return PageRun(tmp_path / "page.md", tmp_path, ROOT, None)
+    return PageRun(tmp_path / "page.md", tmp_path, ROOT, None, tmp_path.with_name("beginnings"))
 
 
 def console(text: str) -> Block:
@@ -139,3 +141,32 @@ def test_a_traceback_names_the_line_of_the_page(reader):
     with pytest.raises(ZeroDivisionError) as caught:
         reader.run(Block("python", "1 / 0", 7))
     assert caught.traceback[-1].lineno + 1 == 7
+
+
+def test_what_pages_begin_with_is_made_once(tmp_path):
+    """The second page gets the files and the output; what comes after is its own."""
+    ran = []
+    cache = tmp_path / "cache"
+
+    def page(name: str, *commands: str) -> list[Printed]:
+        folder = tmp_path / name
+        folder.mkdir()
+        begins = Beginnings(cache, folder)
+
+        def run(command: str) -> Printed:
+            ran.append((name, command))
+            (folder / f"made-{len(ran)}").write_text(command)
+            return Printed(f"did {command}", 3)
+
+        return [begins.run(command, partial(run, command)) for command in commands]
+
+    demo, other, ask = "bowtie demo -o x", "bowtie demo -o y", "bowtie funnel"
+    assert page("first", demo, ask, demo) == page("second", demo, ask, demo)
+    page("third", other)
+    assert ran == [
+        ("first", demo), ("first", ask), ("first", demo),
+        ("second", ask), ("second", demo),
+        ("third", other),
+    ]  # fmt: skip
+    assert (tmp_path / "second" / "made-1").read_text() == demo
+    assert not (tmp_path / "third" / "made-1").exists()

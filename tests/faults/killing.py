@@ -25,7 +25,7 @@ __all__ = ["ROUNDS", "THOROUGH", "Victim", "problems_of"]
 THOROUGH = settings.get_current_profile_name() == "thorough"
 _NAMED = os.environ.get("BOWTIE_TEST_ROUNDS")
 #: How often each kind of work is killed, on each database: by the profile, unless it is named.
-ROUNDS = int(_NAMED or (50 if THOROUGH else 3))
+ROUNDS = int(_NAMED or (50 if THOROUGH else 1))
 #: How long what a killed process had started may take to notice, in seconds.
 _ORPHANS = 10.0
 
