@@ -52,13 +52,12 @@ def _library(given: dict[str, Any]) -> Any:
 
 def _rate(who: str, given: dict[str, Any]) -> float:
     command = [sys.executable, __file__, json.dumps(given), who]
-    writers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(_WRITERS)
-    ]
-    for one in writers:
+    writers = []
+    for _ in range(_WRITERS):  # one after the other: the library's set-up can't meet itself
+        one = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if one.stdout is None or one.stdout.readline() != "ready\n":
             raise RuntimeError(f"a writer of {who} did not start")
+        writers.append(one)
     started = time.perf_counter()
     for one in writers:
         if one.stdin is not None:
@@ -91,10 +90,8 @@ def measure(given: dict[str, Any]) -> dict[str, float]:
             joint = "&" if "?" in given["url"] else "?"
             given["ours"] = f"{given['url']}{joint}schema=w{uuid4().hex[:8]}"
             given["library"] = library_environment(given["url"])
-        # made once, before they meet
         with Bowtie.open(given["ours"]):
-            pass
-        _library(given)
+            pass  # made once, before they meet
         rates = {"ours": _rate("ours", given), "library": _rate("library", given)}
         with Bowtie.open(given["ours"], create=False) as engine:
             found = engine.store.count(engine.store.head())
