@@ -103,7 +103,7 @@ class Members:
     def counted(self) -> sa.Select[Any]:
         """How many members are in each state, by cell and stage; and a row of totals."""
         branches = [self._counts(stage) for stage in STAGES]
-        return sa.select(sa.union_all(*branches, self._totals()).subquery("counted"))
+        return sa.select(sa.union_all(*branches, self.totals()).subquery("counted"))
 
     def spread(self) -> sa.Select[Any]:
         """How the mature and those of them that reached are spread over accounts.
@@ -163,7 +163,7 @@ class Members:
         """The values of a breakdown, those of the most customers first."""
         entered = [
             sa.select(rows.c.customer, rows.c[dimension.column].label("value"))
-            for rows in (self._entered(stage) for stage in STAGES)
+            for rows in (self.entered(stage) for stage in STAGES)
         ]
         every = sa.union_all(*entered).subquery("every")
         customers = sa.func.count(every.c.customer.distinct())
@@ -179,13 +179,13 @@ class Members:
     def _leaves_out(self) -> bool:
         return self.seen_since is not None and not self.question.include_truncated
 
-    def _journeys_asked(self) -> list[ColumnElement[bool]]:
+    def journeys_asked(self) -> list[ColumnElement[bool]]:
         """Which journeys take part, whatever their age."""
         parts: list[ColumnElement[bool]] = []
         if not self.question.cycles:
             parts.append(self.journeys.c.cycle == 1)
         if self.question.cohort_stage is not None:
-            parts.append(self._in_period(self._time(self.question.cohort_stage)))
+            parts.append(self.in_period(self._time(self.question.cohort_stage)))
         return parts
 
     def _time(self, stage: str) -> ColumnElement[Any]:
@@ -196,7 +196,8 @@ class Members:
             return c[f"{stage}_at"]
         return sa.func.coalesce(*(c[f"{one}_at"] for one in later))
 
-    def _in_period(self, moment: ColumnElement[Any]) -> ColumnElement[bool]:
+    def in_period(self, moment: ColumnElement[Any]) -> ColumnElement[bool]:
+        """A moment is known, and of the period asked for."""
         parts: list[ColumnElement[bool]] = [moment.is_not(None)]
         if self.question.start is not None:
             parts.append(moment >= sa.literal(self.question.start))
@@ -204,7 +205,7 @@ class Members:
             parts.append(moment < sa.literal(self.question.end))
         return sa.and_(*parts)
 
-    def _entered(self, stage: str) -> sa.Subquery:
+    def entered(self, stage: str) -> sa.Subquery:
         """Who entered a stage: with the next one, and by what they are broken down."""
         c, question = self.journeys.c, self.question
         at = self._time(stage)
@@ -212,9 +213,9 @@ class Members:
         times = [self._time(one) for one in following] or [_null(sa.DateTime())]
         skipped = [c[f"{one}_at"].is_(None) for one in (stage, *following)]
         imputed, untimed = (skipped[0], sa.or_(*skipped)) if question.imputes else (sa.false(),) * 2
-        keys, joined = self._keys(at)
-        parts = self._journeys_asked()
-        parts.append(self._in_period(at) if question.cohort_stage is None else at.is_not(None))
+        keys, joined = self.keys_at(at)
+        parts = self.journeys_asked()
+        parts.append(self.in_period(at) if question.cohort_stage is None else at.is_not(None))
         if self._leaves_out:
             parts.append(c.first_seen_at >= sa.literal(self.seen_since))
         return (
@@ -233,7 +234,7 @@ class Members:
             .subquery(f"in_{stage}")
         )
 
-    def _keys(self, at: ColumnElement[Any]) -> tuple[list[ColumnElement[Any]], sa.FromClause]:
+    def keys_at(self, at: ColumnElement[Any]) -> tuple[list[ColumnElement[Any]], sa.FromClause]:
         """The columns of a cell, as known at the entry, and the journeys with what they need."""
         question, joined = self.question, self.journeys
         moment = at if question.cohort_stage is None else self._time(question.cohort_stage)
@@ -265,7 +266,7 @@ class Members:
 
         Nothing of a cycle happens after its loss, so what came within the time came before it.
         """
-        rows = self._entered(stage)
+        rows = self.entered(stage)
         c = rows.c
         window = self.question.window(stage)
         longest = sa.literal_column(str(window // _MICROSECOND), sa.BigInteger())
@@ -288,7 +289,7 @@ class Members:
     def _counts(self, stage: str) -> sa.Select[Any]:
         """How many members are in each state, and how long those waited that reached in time."""
         last = stage == STAGES[-1]
-        rows = self._entered(stage) if last else self._judged(stage)
+        rows = self.entered(stage) if last else self._judged(stage)
         keys = [rows.c[name] for name in self.key_names]
         groups = [*keys, rows.c.imputed]
         state, mature = _null(sa.Integer()), _null(sa.Boolean())
@@ -310,12 +311,12 @@ class Members:
             *nothing,
         ).group_by(*groups)
 
-    def _totals(self) -> sa.Select[Any]:
+    def totals(self) -> sa.Select[Any]:
         """How many customers are counted, may be older than the data, are lost by inference."""
         c, question = self.journeys.c, self.question
-        parts = self._journeys_asked()
+        parts = self.journeys_asked()
         if question.cohort_stage is None and (question.start or question.end):
-            parts.append(sa.or_(*(self._in_period(self._time(stage)) for stage in STAGES)))
+            parts.append(sa.or_(*(self.in_period(self._time(stage)) for stage in STAGES)))
         older: ColumnElement[bool] = sa.false()
         if self.seen_since is not None:
             older = c.first_seen_at < sa.literal(self.seen_since)
@@ -330,10 +331,10 @@ class Members:
             _null(sa.Integer()),
             _null(sa.Boolean()),
             _null(sa.Boolean()),
-            number.filter(counted),
+            number.filter(counted).label("members"),
             _null(sa.ARRAY(sa.Double())),
-            number.filter(older),
-            number.filter(sa.and_(counted, c.lost_inferred)),
+            number.filter(older).label("older"),
+            number.filter(sa.and_(counted, c.lost_inferred)).label("inferred"),
         ).where(*parts)
 
 

@@ -26,7 +26,7 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["funnel"]
+__all__ = ["funnel", "members_of"]
 
 
 def funnel(
@@ -98,19 +98,28 @@ def funnel(
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     reader = units.reader
-    members = _members(units, cut, definition, question, found)
+    members = members_of(units, cut, definition, question, found)
     if question.customers is None:
         return _counted(reader, definition, members)
     return _behind(reader, definition, members)
 
 
-def _members(
+def members_of(
     units: Units,
     cut: Cut,
     definition: Definition,
     question: Question,
     found: Sequence[Dimension],
 ) -> Members:
+    """The members of the stages, for the funnel and for whatever else counts those who entered.
+
+    Args:
+        units: what is counted, with the reader of their facts.
+        cut: settled.
+        definition: what entering a stage means.
+        question: what was asked.
+        found: the breakdowns.
+    """
     reader = units.reader
     since = _seen_since(reader, cut, definition, question)
     needs = Needs(
