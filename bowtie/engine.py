@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Self
 from bowtie.appending import Also, Appender
 from bowtie.codec import Fact
 from bowtie.decoding import unwrap_key
+from bowtie.documents import Documents
 from bowtie.envelope import Recorded
 from bowtie.erasing import Erasure, LinkedKeys
 from bowtie.errors import AliasClaimed, DefinitionError, EventRejected, IdReused, UsageError
@@ -25,12 +26,11 @@ from bowtie.logs.rows import Format
 from bowtie.outcome import Mode, Outcome
 from bowtie.parked import Dropped, Parked, drop_parked, list_dropped, list_parked, retry_parked
 from bowtie.reader import Reader
-from bowtie.reading import DEFAULT_DEFINITION, Reading
+from bowtie.reading import DEFAULT_DEFINITION
 from bowtie.recording import as_recorded, command_facts, holds_sealed
 from bowtie.restoring import restore_log
 from bowtie.rotating import change_master_key
 from bowtie.sources import open_lines
-from bowtie.stages import load_definition
 from bowtie.stores import StoredState, open_store
 from bowtie.stores.contract import Writing
 
@@ -40,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 _CONFLICTS = {"id_reused": IdReused, "alias_claimed": AliasClaimed}
 
 
-class Bowtie(Reading):
+class Bowtie(Documents):
     """A store of journeys, opened.
 
     >>> from bowtie import Bowtie, Touched
@@ -85,7 +85,7 @@ class Bowtie(Reading):
     # -- setting up ---------------------------------------------------------------------------
 
     def init(self, definition: str | os.PathLike[str] | None = None) -> None:
-        """Set the store's default stage definition: a built-in name or a TOML file's path.
+        """Set the store's default stage definition: a name or a TOML file's path.
 
         A store that an older version of bowtie wrote is upgraded first.
 
@@ -93,7 +93,8 @@ class Bowtie(Reading):
             DefinitionError: the definition is wrong, naming the line; or this store, which has
                 events, went by another text of that name and version.
         """
-        chosen = load_definition(definition or DEFAULT_DEFINITION, self.personal_names)
+        chosen = self.load_definition(definition or DEFAULT_DEFINITION)
+        self._refuse_other_text(chosen)
         used = f"definition {chosen.label}"
         self.store.upgrade()
         with self.store.writing() as tx:

@@ -1,4 +1,4 @@
-"""Finding a definition: one that comes with bowtie, a file, or a text at hand.
+"""Finding a definition: one that comes with bowtie or was published, a file, or a text at hand.
 
 >>> load_definition("b2b").label
 'b2b/1'
@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from os import PathLike, fspath
 from pathlib import Path
+from types import MappingProxyType
 
 from bowtie.errors import DefinitionError, FileError, UnknownName
 from bowtie.events import PERSONAL_NAMES
@@ -34,47 +35,68 @@ def builtin_definitions() -> tuple[Definition, ...]:
 
 
 def load_definition(
-    source: str | PathLike[str], personal_names: Collection[str] = PERSONAL_NAMES
+    source: str | PathLike[str],
+    personal_names: Collection[str] = PERSONAL_NAMES,
+    published: Mapping[str, str] = MappingProxyType({}),
 ) -> Definition:
     """The definition that a name, a path or a TOML text names.
 
     Args:
-        source: ``b2b/1`` or ``b2b`` (the newest version) for one that comes with bowtie; the path
-            of a TOML file; or, if it has a line break in it, the TOML itself. A name wins over a
-            file of that name: write ``./b2b`` for the file.
+        source: ``b2b/1`` or ``b2b`` (the newest version) for one that comes with bowtie or was
+            published; the path of a TOML file; or, if it has a line break in it, the TOML itself.
+            A name wins over a file of that name: write ``./b2b`` for the file.
         personal_names: traits and properties that the store seals.
+        published: the TOML of further definitions, by name and version.
 
     Raises:
         DefinitionError: the definition is wrong; the message names the line.
-        UnknownName: no definition of that name comes with bowtie, and no such file is there.
+        UnknownName: there is no definition of that name, and no such file.
         FileError: the file can't be read.
     """
     given = fspath(source)
     if "\n" in given:
-        return _own(read_definition("definition", given, personal_names))
-    return _builtin(given) or _own(_from_file(given, personal_names), given)
+        return _own(read_definition("definition", given, personal_names), published)
+    known = {one.label: one.text for one in builtin_definitions()}
+    label = _newest(given, {**published, **known})
+    if label is None:
+        return _own(_from_file(given, personal_names, published), published, given)
+    for one in builtin_definitions():
+        if one.label == label:
+            return one
+    return _labelled(label, read_definition(label, published[label], personal_names))
 
 
-def _builtin(label: str) -> Definition | None:
-    found = _LABEL.fullmatch(label)
+def _newest(given: str, known: Collection[str]) -> str | None:
+    """The label that a name stands for: itself, or without a version the newest one known."""
+    found = _LABEL.fullmatch(given)
     if found is None:
         return None
-    name, version = found[1], found[2]
-    fitting = [
-        definition
-        for definition in builtin_definitions()
-        if definition.name == name and version in (None, str(definition.version))
-    ]
-    return fitting[-1] if fitting else None
+    if found[2]:
+        return given if given in known else None
+    versions = [int(label.rpartition("/")[2]) for label in known if label.startswith(f"{given}/")]
+    return f"{given}/{max(versions)}" if versions else None
 
 
-def _from_file(path: str, personal_names: Collection[str]) -> Definition:
+def _labelled(label: str, definition: Definition) -> Definition:
+    """Refuse a document that calls itself otherwise than it was published."""
+    if definition.label != label:
+        raise DefinitionError(
+            label,
+            f"this document calls itself {definition.label}: publish it anew with"
+            " bowtie definition publish, which takes name and version from the text",
+        )
+    return definition
+
+
+def _from_file(
+    path: str, personal_names: Collection[str], published: Collection[str]
+) -> Definition:
     file = Path(path)
     try:
         return read_definition(path, file.read_bytes().decode("utf-8-sig"), personal_names)
     except FileNotFoundError:
         if _LABEL.fullmatch(path):
-            raise _unknown(path) from None
+            raise _unknown(path, published) from None
         raise FileError(path, "there is no such file; name a TOML file, or b2b, or shop") from None
     except UnicodeDecodeError:
         raise DefinitionError(path, "not UTF-8: save the file as UTF-8") from None
@@ -83,16 +105,19 @@ def _from_file(path: str, personal_names: Collection[str]) -> Definition:
         raise FileError(path, problem) from error
 
 
-def _unknown(label: str) -> UnknownName:
+def _unknown(label: str, published: Collection[str]) -> UnknownName:
     known = ", ".join(definition.label for definition in builtin_definitions())
+    more = f", and {', '.join(sorted(published))} are published" if published else ""
     return UnknownName(
-        f'no definition "{label}" comes with bowtie, only {known};'
+        f'no definition "{label}" comes with bowtie, only {known}{more};'
         " name one of them, or the path of a TOML file"
     )
 
 
-def _own(definition: Definition, path: str = "definition") -> Definition:
-    """Refuse another text under the label of a built-in one: figures would carry a false name."""
+def _own(
+    definition: Definition, published: Mapping[str, str], path: str = "definition"
+) -> Definition:
+    """Refuse another text under a label that is taken: figures would carry a false name."""
     for known in builtin_definitions():
         if known.label == definition.label and known.sha256 != definition.sha256:
             raise DefinitionError(
@@ -100,4 +125,10 @@ def _own(definition: Definition, path: str = "definition") -> Definition:
                 f"{known.label} comes with bowtie and reads differently:"
                 " give yours another name, or a higher version",
             )
+    if published.get(definition.label, definition.text) != definition.text:
+        raise DefinitionError(
+            path,
+            f"this store's {definition.label} reads differently:"
+            " give yours another name, or a higher version",
+        )
     return definition

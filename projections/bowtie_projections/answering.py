@@ -18,6 +18,7 @@ from bowtie_projections.moments import (
     nothing_known,
     recorded_by,
 )
+from bowtie_projections.published import published
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
 from bowtie_projections.skipping import notes_on_skipped
@@ -58,22 +59,35 @@ class Answering:
     def _answer(
         self, view: Callable[..., Result], asked: Mapping[str, Any], *, personal: bool = False
     ) -> Result:
+        with self._reading() as reader:
+            return self._asked(reader, view, asked, personal=personal)
+
+    def _asked(
+        self,
+        reader: Reader,
+        view: Callable[..., Result],
+        asked: Mapping[str, Any],
+        *,
+        personal: bool = False,
+    ) -> Result:
+        """What a view answers to the parameters, over tables that are open."""
         parameters = dict(asked)
         where: dict[str, Any] = {**last_moments(parameters)}
         where["position"] = parameters.get("position")
         parameters = {name: value for name, value in parameters.items() if name not in where}
-        definition = self._definition(parameters.pop("definition", None))
+        cut = self._cut(reader, **where)
+        definition = self._definition(parameters.pop("definition", None), reader, cut)
+        if "before" in parameters:
+            parameters["before"] = self._definition(parameters["before"], reader, cut)
         if personal:
             parameters["personal_names"] = self.engine.personal_names
-        with self._reading() as reader:
-            cut = self._cut(reader, **where)
-            try:
-                result = view(reader, cut, definition, **parameters)
-            except TypeError as error:
-                raise _explained(error, view) from error
-            result.notes += self._notes(reader)
-            if where["known_at"] is not None and cut.position == 0:
-                result.notes.append(nothing_known(reader))
+        try:
+            result = view(reader, cut, definition, **parameters)
+        except TypeError as error:
+            raise _explained(error, view) from error
+        result.notes += self._notes(reader)
+        if where["known_at"] is not None and cut.position == 0:
+            result.notes.append(nothing_known(reader))
         if where["known_at"] is not None:
             result.meta["known_at"] = where["known_at"]
         return result
@@ -106,15 +120,27 @@ class Answering:
                 raise TablesForeign(f"{self.tables.name} now holds the tables of another store")
             yield reader
 
-    def _definition(self, given: str | Path | Definition | None) -> Definition:
+    def _definition(
+        self, given: str | Path | Definition | None, reader: Reader, cut: Cut
+    ) -> Definition:
+        """The definition of a name, or of a file, as the cut knows of it.
+
+        A name with its version is one text for ever, whenever it was published: today's rules can
+        be asked of what was known in March. A bare name is the newest version that the cut knows
+        of, so that an old answer is found again.
+        """
+        own = self.definition
         if given is None:
-            return self.definition
+            return own
         if not isinstance(given, Definition):
-            own = self.definition
-            if str(given) in {own.label, own.name}:
+            if str(given) == own.label:
                 return own
-            given = load_definition(given, self.engine.personal_names)
-        if given.label == self.definition.label and given.sha256 != self.definition.sha256:
+            known = published(reader, "definition", cut, later="/" in str(given))
+            found = load_definition(
+                given, self.engine.personal_names, known | {own.label: own.text}
+            )
+            given = own if found == own else found
+        if given.label == own.label and given.sha256 != own.sha256:
             raise DefinitionError(
                 given.label,
                 "the store's own definition of that name and version reads differently:"

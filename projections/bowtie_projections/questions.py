@@ -79,8 +79,7 @@ class Questions(Answering):
             before, after: the definitions: a name, a file, or one at hand.
             asked: ``unit``, ``look_back``, ``who`` (their keys, not counts), and up to where.
         """
-        parameters = {**asked, "before": self._definition(before), "definition": after}
-        return self._answer(comparison, parameters)
+        return self._answer(comparison, {**asked, "before": before, "definition": after})
 
     def sql(self, statement: str) -> Result:
         """The rows of a statement of your own, which may only read.
