@@ -17,6 +17,7 @@ from bowtie.stages import Definition
 __all__ = [
     "CompareAsked",
     "CutAsked",
+    "FlowAsked",
     "FunnelAsked",
     "LoopAsked",
     "Moment",
@@ -90,6 +91,24 @@ class FunnelAsked(_Defined, total=False):
     data_through: Moment | None
     tz: str
     customers: str | None
+
+
+class FlowAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.flow` takes."""
+
+    period: Literal["day", "week", "month", "quarter", "year"]
+    unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    cycles: bool
+    from_: str | None
+    to: str | None
+    lost_after: str | timedelta | None
+    top: int
+    include_truncated: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
 
 
 class LoopAsked(_Defined, total=False):

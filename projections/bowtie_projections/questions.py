@@ -9,6 +9,7 @@ from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.parameters import (
     CompareAsked,
+    FlowAsked,
     FunnelAsked,
     LoopAsked,
     StatusAsked,
@@ -16,6 +17,7 @@ from bowtie_projections.parameters import (
 )
 from bowtie_projections.results import Result
 from bowtie_projections.views.comparison import comparison
+from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.status import status
@@ -44,6 +46,15 @@ class Questions(Answering):
                 ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(stock, asked, personal=True)
+
+    def flow(self, **asked: Unpack[FlowAsked]) -> Result:
+        """How many entered each stage, and how many were lost from it, in each period.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.flow.flow`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(flow, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.

@@ -13,7 +13,15 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie.errors import UsageError
 from bowtie_projections.localtime import local
 
-__all__ = ["PERIODS", "check_period", "cohort_label", "cohort_start", "period"]
+__all__ = [
+    "PERIODS",
+    "check_period",
+    "cohort_label",
+    "cohort_start",
+    "first_day",
+    "period",
+    "starts_between",
+]
 
 PERIODS = ("day", "week", "month", "quarter", "year")
 
@@ -108,3 +116,31 @@ def cohort_label(start: date, cohort: str) -> str:
     if cohort == "quarter":
         return f"{start.year}-Q{(start.month + 2) // 3}"
     return start.isoformat()[: {"year": 4, "month": 7, "day": 10}[cohort]]
+
+
+def first_day(day: date, cohort: str) -> date:
+    """The first day of the period a day falls in.
+
+    >>> first_day(date(2024, 5, 17), "quarter"), first_day(date(2024, 5, 17), "week")
+    (datetime.date(2024, 4, 1), datetime.date(2024, 5, 13))
+    """
+    if cohort == "week":
+        return day - timedelta(days=day.weekday())
+    if cohort == "day":
+        return day
+    months = {"month": 1, "quarter": 3, "year": 12}[cohort]
+    return date(day.year, (day.month - 1) // months * months + 1, 1)
+
+
+def starts_between(first: date, last: date, cohort: str) -> list[date]:
+    """The first days of all periods from one day's to another's, without a hole.
+
+    >>> starts_between(date(2023, 12, 24), date(2024, 2, 1), "month")
+    [datetime.date(2023, 12, 1), datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)]
+    """
+    found = []
+    start = first_day(first, cohort)
+    while start <= last:
+        found.append(start)
+        start = _days(cohort_label(start, cohort))[1]
+    return found

@@ -103,7 +103,7 @@ class Members:
     def counted(self) -> sa.Select[Any]:
         """How many members are in each state, by cell and stage; and a row of totals."""
         branches = [self._counts(stage) for stage in STAGES]
-        return sa.select(sa.union_all(*branches, self.totals()).subquery("counted"))
+        return sa.select(sa.union_all(*branches, self._totals_row()).subquery("counted"))
 
     def spread(self) -> sa.Select[Any]:
         """How the mature and those of them that reached are spread over accounts.
@@ -116,7 +116,7 @@ class Members:
         )
 
     def _spread(self, stage: str) -> sa.Select[Any]:
-        rows = self._judged(stage)
+        rows = self.judged(stage)
         joined, account = self.units.account_of(rows)
         keys = [rows.c[name] for name in self.key_names]
         reached = sa.case((rows.c.state.in_([int(one) for one in BEHIND["reached"]]), 1), else_=0)
@@ -148,7 +148,7 @@ class Members:
 
     def behind(self, stage: str, state: str) -> sa.Select[Any]:
         """Who is behind a cell."""
-        rows = self._judged(stage)
+        rows = self.judged(stage)
         c = rows.c
         keys = [c[name] for name in self.key_names]
         return (
@@ -188,6 +188,12 @@ class Members:
             parts.append(self.in_period(self._time(self.question.cohort_stage)))
         return parts
 
+    def surely_new(self) -> list[ColumnElement[bool]]:
+        """Who may be older than the data is left out, unless asked for."""
+        if not self._leaves_out:
+            return []
+        return [self.journeys.c.first_seen_at >= sa.literal(self.seen_since)]
+
     def _time(self, stage: str) -> ColumnElement[Any]:
         """When a stage was entered; a skipped one, where imputed, when the next one was."""
         c = self.journeys.c
@@ -216,8 +222,7 @@ class Members:
         keys, joined = self.keys_at(at)
         parts = self.journeys_asked()
         parts.append(self.in_period(at) if question.cohort_stage is None else at.is_not(None))
-        if self._leaves_out:
-            parts.append(c.first_seen_at >= sa.literal(self.seen_since))
+        parts += self.surely_new()
         return (
             sa.select(
                 c.customer,
@@ -261,7 +266,7 @@ class Members:
         """A value as an answer names it: SQL does so only where it puts others together."""
         return value if value is None or dimension.name in self.kept else apart(value, WORDS)
 
-    def _judged(self, stage: str) -> sa.Subquery:
+    def judged(self, stage: str) -> sa.Subquery:
         """The members of a stage, each with its :class:`State`.
 
         Nothing of a cycle happens after its loss, so what came within the time came before it.
@@ -289,7 +294,7 @@ class Members:
     def _counts(self, stage: str) -> sa.Select[Any]:
         """How many members are in each state, and how long those waited that reached in time."""
         last = stage == STAGES[-1]
-        rows = self.entered(stage) if last else self._judged(stage)
+        rows = self.entered(stage) if last else self.judged(stage)
         keys = [rows.c[name] for name in self.key_names]
         groups = [*keys, rows.c.imputed]
         state, mature = _null(sa.Integer()), _null(sa.Boolean())
@@ -324,6 +329,15 @@ class Members:
         # where each pass is a unit, passes are counted; else whose they are
         repeats = question.cycles and question.unit != "cycle"
         number = sa.func.count(c.customer.distinct() if repeats else c.customer)
+        return sa.select(
+            number.filter(counted).label("members"),
+            number.filter(older).label("older"),
+            number.filter(sa.and_(counted, c.lost_inferred)).label("inferred"),
+        ).where(*parts)
+
+    def _totals_row(self) -> sa.Select[Any]:
+        """The totals, as a row of counts."""
+        c = self.totals().subquery("totals").c
         keys = [_null(sa.Date() if name == COHORT else sa.String()) for name in self.key_names]
         return sa.select(
             *keys,
@@ -331,11 +345,11 @@ class Members:
             _null(sa.Integer()),
             _null(sa.Boolean()),
             _null(sa.Boolean()),
-            number.filter(counted).label("members"),
+            c.members,
             _null(sa.ARRAY(sa.Double())),
-            number.filter(older).label("older"),
-            number.filter(sa.and_(counted, c.lost_inferred)).label("inferred"),
-        ).where(*parts)
+            c.older,
+            c.inferred,
+        )
 
 
 def folded(value: ColumnElement[Any], kept: Sequence[str]) -> ColumnElement[Any]:
