@@ -19,12 +19,12 @@ from bowtie.stages import STAGES
 from bowtie_projections.expressions import micros_between, quantiles
 from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cohorts import cohort_start
-from bowtie_projections.views.cut import Cut
+from bowtie_projections.views.cut import Cut, time_before
 from bowtie_projections.views.funnel.question import Question
 from bowtie_projections.views.labels import OTHER, apart
 from bowtie_projections.views.units import Units
 
-__all__ = ["COHORT", "OTHER", "QUANTILES", "WORDS", "Members", "State", "folded"]
+__all__ = ["COHORT", "OTHER", "QUANTILES", "WORDS", "Members", "State", "earlier", "folded"]
 
 #: What stands for values in an answer, so that a real value called so must be told apart.
 WORDS = (OTHER, "(none)")
@@ -277,7 +277,7 @@ class Members:
         longest = sa.literal_column(str(window // _MICROSECOND), sa.BigInteger())
         waited = micros_between(c.at, c.next_at)
         # one comparison with a constant, instead of a sum for each row
-        old = c.at <= sa.literal(_earlier(self.moment, window))
+        old = c.at <= sa.literal(time_before(self.moment, window))
         state = sa.case(
             (waited < 0, _code(State.OUT_OF_ORDER)),
             (sa.and_(waited <= longest, c.untimed), _code(State.REACHED_UNTIMED)),
@@ -358,11 +358,6 @@ def folded(value: ColumnElement[Any], kept: Sequence[str]) -> ColumnElement[Any]
     return sa.case(
         (value.is_(None), sa.null()), *named, (value.in_(list(kept)), value), else_=OTHER
     )
-
-
-def _earlier(moment: datetime, window: timedelta) -> datetime:
-    """A time before a moment, or the beginning of the calendar."""
-    return moment - window if moment - _BEGINNING > window else _BEGINNING
 
 
 def _code(state: State) -> ColumnElement[Any]:
