@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, unit_options
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["loop"]
@@ -34,6 +34,7 @@ __all__ = ["loop"]
 @click.option("--strict-known", is_flag=True, help="Refuse to rest on facts loaded later.")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
 @cut_options
+@plot_option
 @output_options_with_parts
 @pass_session
 def loop(session: Session, output: Output, **asked: Any) -> None:

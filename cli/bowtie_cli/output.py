@@ -34,10 +34,12 @@ __all__ = [
     "open_output",
     "output_options",
     "output_options_with_parts",
+    "plot_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown", "parquet")
+_PICTURES = (".svg", ".png", ".html")
 _SUFFIXES = {
     ".json": "json",
     ".jsonl": "jsonl",
@@ -71,6 +73,13 @@ class Answers(Protocol):
 
     def to_arrow(self) -> pa.Table:
         """The rows, as Arrow."""
+
+
+class Drawable(Protocol):
+    """What can be drawn; the results of most views can."""
+
+    def chart(self) -> Any:
+        """The chart."""
 
 
 @dataclass(slots=True)
@@ -117,6 +126,7 @@ class Output:
     format: str = "table"
     file: Path | None = None
     part: str | None = None
+    plot: Path | None = None
 
     def show(self, answer: Answers) -> None:
         """Print an answer, or the part of it that was asked for."""
@@ -126,6 +136,17 @@ class Output:
                 raise click.UsageError(f"the answer has no part {self.part!r}; it has: {known}")
             answer = answer.parts[self.part]
         _WRITERS[self.format](self, answer)
+        if self.plot is not None:
+            self._draw(cast("Drawable", answer), self.plot)
+
+    def _draw(self, answer: Drawable, file: Path) -> None:
+        """Write the chart of an answer to a file."""
+        chart = answer.chart()
+        from bowtie_projections.charts import written
+
+        with open_output(file) as stream:
+            stream.write(written(chart, file.suffix[1:].lower()))
+        self.session.say(f"Chart written to {file}")
 
     def write(self, content: bytes) -> None:
         """Write data where the user wants it."""
@@ -307,6 +328,7 @@ def output_options(command: F) -> F:
         as_json: bool,
         output_file: Path | None,
         part: str | None = None,
+        plot: Path | None = None,
         **kwargs: Any,
     ) -> Any:
         session = click.get_current_context().find_object(Session) or Session()
@@ -314,7 +336,7 @@ def output_options(command: F) -> F:
             raise click.UsageError(f"--json and --format {format} are two different forms")
         chosen = "json" if as_json else format or _format_of(output_file)
         target = None if str(output_file) == "-" else output_file
-        return command(*args, output=Output(session, chosen, target, part), **kwargs)
+        return command(*args, output=Output(session, chosen, target, part, plot), **kwargs)
 
     return wrapped  # type: ignore[return-value]  # the same command, called with less
 
@@ -330,6 +352,26 @@ def _format_of(file: Path | None) -> str:
             f" .txt, or say --format"
         )
     return _SUFFIXES[suffix]
+
+
+def plot_option(command: F) -> F:
+    """Give a command of an answer that can be drawn ``--plot``: above the options of its output."""
+    option = click.option(
+        "--plot",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        callback=_picture,
+        help=f"Draw it, too: {', '.join(_PICTURES)}.",
+    )
+    return option(command)
+
+
+def _picture(context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Told before anything is computed: what can't be written to."""
+    del context, option
+    if file is not None and file.suffix.lower() not in _PICTURES:
+        raise click.BadParameter(f"{file}: name a file that ends in {', '.join(_PICTURES)}")
+    return file
 
 
 def output_options_with_parts(command: F) -> F:

@@ -1,4 +1,4 @@
-"""``bowtie stock``: who is where now."""
+"""``bowtie stock``: who is where now, and how long."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, unit_options
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options
+from bowtie_cli.output import Output, output_options_with_parts
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["stock"]
@@ -17,16 +17,23 @@ __all__ = ["stock"]
 @click.command(cls=Command)
 @unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@click.option(
+    "--customers", metavar="STAGE[:stuck]", help="Who stands in a stage; or who is stuck there."
+)
+@click.option(
+    "--within", metavar="TIME", help="How long a step may take, for stuck (90d; right of it 180d)."
+)
 @click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @cut_options
-@output_options
+@output_options_with_parts
 @pass_session
 def stock(session: Session, output: Output, **asked: Any) -> None:
-    r"""Count the customers that stand in each stage.
+    r"""Count who stands in each stage, how long, and who is stuck.
 
     \b
     Example:
       bowtie stock --by channel
+      bowtie stock --customers selection:stuck
     """
     output.show(ask(session, "stock", asked))

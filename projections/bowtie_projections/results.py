@@ -101,6 +101,17 @@ class Result:
 
         return pl.DataFrame(self._table)
 
+    def chart(self) -> Any:
+        """The answer as an Altair chart (extra ``charts``): ``.save("funnel.svg")`` writes it.
+
+        Raises:
+            Refused: such an answer has no chart.
+        """
+        _need("altair", "charts")
+        from bowtie_projections.charts import draw
+
+        return draw(self)
+
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as JSON-ready values: decimals as strings, times as ISO 8601 in UTC."""
         meta = {name: _plain(value) for name, value in self.meta.items()}
@@ -136,12 +147,12 @@ class Result:
         return "<div>" + "".join(parts) + "</div>"
 
 
-def _need(name: str) -> None:
+def _need(name: str, extra: str | None = None) -> None:
     try:
         __import__(name)
     except ImportError as error:
         raise UsageError(
-            f"{name} is not installed; run: pip install 'bowtie-journeys[{name}]'"
+            f"{name} is not installed; run: pip install 'bowtie-journeys[{extra or name}]'"
         ) from error
 
 
