@@ -19,7 +19,7 @@ from bowtie_projections import tables
 from bowtie_projections.conditions import Facts, plain_rows
 from bowtie_projections.expressions import map_text, span
 
-__all__ = ["closes"]
+__all__ = ["closes", "closing_facts"]
 
 _DAY = timedelta(days=1)
 #: A contract that is said to end so late has no end.
@@ -29,7 +29,7 @@ _FAR = sa.literal_column("DATE '9999-12-31'", sa.Date())
 
 def closes(definition: Definition, facts: Facts) -> sa.CTE:
     """Every close that stands: ``customer``, ``at``, ``seen``, ``side``; one a moment."""
-    right = _right_closes(facts).cte("right_closes").prefix_with("MATERIALIZED")
+    right = _right_closes(facts).cte(f"{facts.prefix}right_closes").prefix_with("MATERIALIZED")
     left = _left_closes(definition, facts, right)
     both = sa.union_all(
         sa.select(right.c.customer, right.c.at, right.c.seen, sa.literal("right").label("side")),
@@ -45,9 +45,30 @@ def closes(definition: Definition, facts: Facts) -> sa.CTE:
             sa.func.max(both.c.side).label("side"),
         )
         .group_by(both.c.customer, both.c.at)
-        .cte("closes")
+        .cte(f"{facts.prefix}closes")
         .prefix_with("MATERIALIZED")
     )
+
+
+def closing_facts(definition: Definition, facts: Facts) -> sa.Select[Any]:
+    """The facts that made each close: ``customer``, ``at``, ``position``, ``how``.
+
+    ``how`` is ``disqualified``, ``contract ended``, ``contract replaced``, or ``contract ran out``:
+    then no fact made it but the passing of the last day, which the fact named had given.
+    """
+    closed, ends = closes(definition, facts), _contract_ends(facts)
+    c, lost = closed.c, tables.facts["disqualified"]
+    ended = sa.and_(ends.c.customer == c.customer, _midnight_after(ends.c.hard) == c.at)
+    disqualified = sa.and_(lost.c.customer == c.customer, lost.c.occurred_at == c.at)
+    position = ends.c.said_position.label("position")
+    right = sa.select(c.customer, c.at, position, ends.c.how)
+    how = sa.literal("disqualified").label("how")
+    left = sa.select(c.customer, c.at, lost.c.position, how).where(facts.counted(lost))
+    both = sa.union_all(
+        right.select_from(closed.join(ends, ended)).where(c.side == "right"),
+        left.select_from(closed.join(lost, disqualified)).where(c.side == "left"),
+    )
+    return sa.select(both.subquery())
 
 
 def _right_closes(facts: Facts) -> sa.Select[Any]:
@@ -103,12 +124,21 @@ def _contract_ends(facts: Facts) -> sa.Subquery:
         else_=term,
     )
     replaced_first = sa.and_(replaced.c.day.is_not(None), replaced.c.day < ended.c.day)
-    said_at = sa.case(
-        (sa.and_(by_ending, replaced_first), replaced.c.said_at),
-        (by_ending, ended.c.said_at),
-        (cut_short, replaced.c.said_at),
-        (renewed.c.contract.is_not(None), renewed.c.said_at),
-        else_=signed.c.said_at,
+
+    def said(name: str) -> ColumnElement[Any]:
+        return sa.case(
+            (sa.and_(by_ending, replaced_first), replaced.c[name]),
+            (by_ending, ended.c[name]),
+            (cut_short, replaced.c[name]),
+            (renewed.c.contract.is_not(None), renewed.c[name]),
+            else_=signed.c[name],
+        )
+
+    how = sa.case(
+        (sa.and_(by_ending, replaced_first), "contract replaced"),
+        (by_ending, "contract ended"),
+        (cut_short, "contract replaced"),
+        else_="contract ran out",
     )
     joined = signed
     for other in (renewed, ended, replaced):
@@ -121,7 +151,8 @@ def _contract_ends(facts: Facts) -> sa.Subquery:
             signed.c.starts_on.label("start"),
             sa.case((hard < _NO_END, hard)).label("hard"),
             sa.and_(sa.not_(by_ending), sa.not_(cut_short)).label("lapsed"),
-            said_at.label("said_at"),
+            *(said(name).label(name) for name in ("said_at", "said_position")),
+            how.label("how"),
         )
         .select_from(joined)
         .subquery()
@@ -148,7 +179,7 @@ def _first_paid(facts: Facts) -> sa.Subquery:
             signed.c.starts_on,
             signed.c.ends_on,
             signed.c.auto_renews,
-            signed.c.occurred_at.label("said_at"),
+            *_said(signed),
         ],
         sa.and_(facts.counted(signed), signed.c.kind == "paid", signed.c.amount > 0),
         (signed.c.occurred_at, signed.c.position),
@@ -158,7 +189,7 @@ def _first_paid(facts: Facts) -> sa.Subquery:
 def _last_renewals(facts: Facts) -> sa.Subquery:
     renewed = tables.facts["contract_renewed"]
     order = (renewed.c.occurred_at.desc(), renewed.c.position.desc())
-    columns = [renewed.c.ends_on, renewed.c.occurred_at.label("said_at")]
+    columns = [renewed.c.ends_on, *_said(renewed)]
     return _first(renewed, columns, facts.counted(renewed), order)
 
 
@@ -167,7 +198,7 @@ def _endings(facts: Facts) -> sa.Subquery:
     day = sa.func.coalesce(ended.c.effective_on, sa.cast(ended.c.occurred_at, sa.Date()))
     return _first(
         ended,
-        [day.label("day"), ended.c.occurred_at.label("said_at")],
+        [day.label("day"), *_said(ended)],
         facts.counted(ended),
         (day, ended.c.occurred_at, ended.c.position),
     )
@@ -178,11 +209,16 @@ def _replacements(facts: Facts) -> sa.Subquery:
     day = signed.c.starts_on - 1
     return _first(
         signed,
-        [day.label("day"), signed.c.occurred_at.label("said_at")],
+        [day.label("day"), *_said(signed)],
         sa.and_(facts.counted(signed), signed.c.replaces != signed.c.contract),
         (day, signed.c.occurred_at, signed.c.position),
         contract=signed.c.replaces,
     )
+
+
+def _said(table: sa.Table) -> list[ColumnElement[Any]]:
+    """When a fact was said to be, and which it is."""
+    return [table.c.occurred_at.label("said_at"), table.c.position.label("said_position")]
 
 
 def _first(
@@ -206,7 +242,7 @@ def _first(
 
 def _left_closes(definition: Definition, facts: Facts, right: sa.CTE) -> sa.Subquery:
     """Disqualifications that leave none open, before any commitment, and not undone after."""
-    nothing = _nothing_left(facts).cte("nothing_left").prefix_with("MATERIALIZED")
+    nothing = _nothing_left(facts).cte(f"{facts.prefix}nothing_left").prefix_with("MATERIALIZED")
     commitments = plain_rows(definition, facts, stages=("commitment",))
     committed = _with_latest_before(nothing, commitments, "committed")
     ended = _with_latest_before(committed, right, "ended")

@@ -20,7 +20,7 @@ from bowtie_projections import tables
 from bowtie_projections.expressions import map_text, packed_field, packed_min
 from bowtie_projections.views.cut import Cut, counts
 
-__all__ = ["Facts", "condition_rows", "plain_rows"]
+__all__ = ["Facts", "compares", "condition_rows", "plain_rows", "single_rows"]
 
 #: Months' worth of an amount in a year, by the period it is for.
 _PER_YEAR = {"month": 12, "quarter": 4, "year": 1}
@@ -28,10 +28,17 @@ _PER_YEAR = {"month": 12, "quarter": 4, "year": 1}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts a definition is read over: those at a cut, of all customers or of some."""
+    """The facts a definition is read over: those at a cut, of all customers or of some.
+
+    Args:
+        cut: the facts that count.
+        customers: a relation with a column ``customer``, to look at those only.
+        prefix: begins the names in SQL, where a statement reads definitions more than once.
+    """
 
     cut: Cut
     customers: sa.FromClause | None = None
+    prefix: str = ""
 
     def counted(self, table: sa.FromClause) -> ColumnElement[bool]:
         """The rows of a table of facts that take part."""
@@ -71,14 +78,19 @@ def condition_rows(condition: Condition, facts: Facts) -> sa.Subquery:
     """The facts that meet a condition before its place in a cycle is looked at.
 
     Columns ``customer``, ``position``, ``at``, and ``each`` where the condition counts by a field.
+    Of facts that are added up by day, the first of each day.
     """
-    if condition.event == "traits_observed":
-        source = _trait_events(condition, facts)
-    else:
-        source = _matching(condition, facts)
+    source = single_rows(condition, facts)
     if condition.day_total is not None:
         source = _day_total(condition, condition.day_total, source)
     return source
+
+
+def single_rows(condition: Condition, facts: Facts) -> sa.Subquery:
+    """The same before any are added up: each fact, with ``amount`` and ``currency`` if it has."""
+    if condition.event == "traits_observed":
+        return _trait_events(condition, facts)
+    return _matching(condition, facts)
 
 
 def _is_simple(condition: Condition) -> bool:
@@ -129,7 +141,7 @@ def _branch(
 
 def _holds(where: Iterable[Comparison], table: sa.FromClause) -> ColumnElement[bool]:
     return sa.and_(
-        sa.true(), *(_compares(comparison, _field(table, comparison.field)) for comparison in where)
+        sa.true(), *(compares(comparison, _field(table, comparison.field)) for comparison in where)
     )
 
 
@@ -138,7 +150,8 @@ def _field(table: sa.FromClause, field: str) -> ColumnElement[Any]:
     return map_text(table.c[name], key) if dot else table.c[name]
 
 
-def _compares(comparison: Comparison, value: ColumnElement[Any]) -> ColumnElement[bool]:
+def compares(comparison: Comparison, value: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a value compares as said; a null never does."""
     if comparison.kind == "map":
         return _compares_text(comparison, value)
     if comparison.op == "in":
@@ -271,7 +284,7 @@ def _trait_events(condition: Condition, facts: Facts) -> sa.Subquery:
         query = sa.select(*columns, own.c.value.label("each")).join(own, trait)
     for comparison in condition.where:
         own = table.alias()
-        holds = _compares(comparison, own.c.value)
+        holds = compares(comparison, own.c.value)
         said = sa.select(own.c.position).where(own.c.name == comparison.key, holds)
         query = query.where(table.c.position.in_(said))
     return query.where(facts.counted(table)).distinct().subquery()

@@ -8,7 +8,7 @@ look at the cycle there is one pass over the facts and one aggregation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,11 +23,22 @@ from bowtie_projections.conditions import Facts, condition_rows, plain_rows
 from bowtie_projections.expressions import BEGINNING, END, packed_field, packed_min, span
 from bowtie_projections.views.cut import Cut, counts
 
-__all__ = ["cycles", "journey_rows"]
+__all__ = [
+    "BOOKKEEPING",
+    "contextual",
+    "cycles",
+    "groups_of",
+    "journey_rows",
+    "placed_matches",
+    "placed_rows",
+]
+
+#: What is told of a condition: from it, the facts, the groups and the entries of other stages.
+Matches = Callable[[Condition, Facts, "sa.CTE | None", "dict[str, sa.CTE]"], "sa.Select[Any]"]
 
 _TOUCH = ("channel", "campaign", "medium", "touchpoint", "content")
 #: Facts about the log itself, no sign of the customer.
-_BOOKKEEPING = ("retracted", "forgotten")
+BOOKKEEPING = ("retracted", "forgotten")
 
 
 def cycles(
@@ -47,7 +58,7 @@ def cycles(
     """
     facts = Facts(cut, customers)
     suffixes = _BOTH if latest else _BOTH[:1]
-    groups = _groups(closes(definition, facts)) if definition.loss == "events" else None
+    groups = groups_of(definition, facts)
     entries = _entries(definition, facts, groups, suffixes)
     if groups is None:
         whole = entries.subquery("entries")
@@ -83,7 +94,7 @@ def activity(facts: Facts) -> sa.Select[Any]:
         customer,
         sa.func.max(table.c.occurred_at).label("last_activity_at"),
         sa.func.min(table.c.occurred_at).label("first_seen_at"),
-    ).where(_counted_events(facts), table.c.kind == "customer", table.c.type.not_in(_BOOKKEEPING))
+    ).where(_counted_events(facts), table.c.kind == "customer", table.c.type.not_in(BOOKKEEPING))
     return view.group_by(table.c.subject)
 
 
@@ -116,8 +127,14 @@ def _counted_events(facts: Facts) -> ColumnElement[bool]:
     return sa.and_(at_cut, table.c.subject.in_(sa.select(facts.customers.c.customer)))
 
 
-def _groups(closed: sa.CTE) -> sa.CTE:
-    """The spans between closes of the customers that have any: (since, until] and its number."""
+def groups_of(definition: Definition, facts: Facts) -> sa.CTE | None:
+    """The spans between closes of the customers that have any: (since, until] and its number.
+
+    None where the definition sees no losses.
+    """
+    if definition.loss == "none":
+        return None
+    closed = closes(definition, facts)
     before = sa.func.lag(closed.c.at).over(partition_by=closed.c.customer, order_by=closed.c.at)
     number = sa.func.row_number().over(partition_by=closed.c.customer, order_by=closed.c.at)
     ended = sa.select(
@@ -136,7 +153,7 @@ def _groups(closed: sa.CTE) -> sa.CTE:
         _null(sa.DateTime()),
         _null(sa.String()),
     ).group_by(closed.c.customer)
-    return sa.union_all(ended, last).cte("groups").prefix_with("MATERIALIZED")
+    return sa.union_all(ended, last).cte(f"{facts.prefix}groups").prefix_with("MATERIALIZED")
 
 
 def _in_group(groups: sa.CTE, rows: sa.FromClause) -> ColumnElement[bool]:
@@ -159,7 +176,7 @@ def _entries(
     plain = _grouped(plain_rows(definition, facts), groups)
     own = [plain.c[stage].label(f"{stage}_{suffix}") for stage in STAGES for suffix in suffixes]
     branches = [sa.select(plain.c.customer, plain.c.grp, *own)]
-    for stage, found in _contextual(definition, facts, groups):
+    for stage, found in contextual(definition, facts, groups, placed_matches):
         branches.append(_as_branch(stage, found, suffixes))
     rows = sa.union_all(*branches).subquery("matches")
     keys = [rows.c.customer] if groups is None else [rows.c.customer, rows.c.grp]
@@ -182,10 +199,17 @@ def _as_branch(stage: str, found: sa.FromClause, suffixes: Sequence[str]) -> sa.
     return sa.select(found.c.customer, found.c.grp, *columns)
 
 
-def _contextual(
-    definition: Definition, facts: Facts, groups: sa.CTE | None
+def contextual(
+    definition: Definition, facts: Facts, groups: sa.CTE | None, matches: Matches
 ) -> list[tuple[str, sa.FromClause]]:
-    """What the conditions that look at the cycle find, each with its stage."""
+    """What the conditions that look at the cycle find, each with its stage.
+
+    Args:
+        definition: whose conditions they are.
+        facts: what they are looked for in.
+        groups: from :func:`groups_of`.
+        matches: what is told of each condition: ``customer``, ``grp``, ``at`` at least.
+    """
     found: list[tuple[str, sa.FromClause]] = []
     needed = {
         of
@@ -196,13 +220,13 @@ def _contextual(
     entered: dict[str, sa.CTE] = {}
     for stage in definition.order:
         own: list[sa.FromClause] = [
-            _matches(condition, facts, groups, entered).cte(f"{stage}_{number}")
+            matches(condition, facts, groups, entered).cte(f"{facts.prefix}{stage}_{number}")
             for number, condition in enumerate(definition.conditions[stage])
             if not condition.plain
         ]
         if stage in needed:
             entered[stage] = _entered(definition, stage, own, facts, groups)
-        found += [(stage, matches) for matches in own]
+        found += [(stage, one) for one in own]
     return found
 
 
@@ -234,23 +258,29 @@ def _entered(
     return (
         sa.select(*entry.c, since.label("since"), until.label("until"))
         .select_from(joined)
-        .cte(f"entered_{stage}")
+        .cte(f"{facts.prefix}entered_{stage}")
         .prefix_with("MATERIALIZED")
     )
 
 
-def _matches(
+def placed_matches(
     condition: Condition, facts: Facts, groups: sa.CTE | None, entered: dict[str, sa.CTE]
 ) -> sa.Select[Any]:
     """First and latest match of a condition by customer and group."""
-    rows: sa.FromClause = condition_rows(condition, facts)
-    if condition.refers_to:
-        rows = _after_entries(condition, rows, entered)
-    else:
-        rows = _grouped(rows, groups)
+    rows = placed_rows(condition, facts, groups, entered)
     if condition.nth > 1:
         return _nth_matches(condition, rows)
     return _first_and_latest(rows, rows.c.at, rows.c.at)
+
+
+def placed_rows(
+    condition: Condition, facts: Facts, groups: sa.CTE | None, entered: dict[str, sa.CTE]
+) -> sa.FromClause:
+    """The facts that meet a condition in their place in a cycle, before they are counted."""
+    rows = condition_rows(condition, facts)
+    if condition.refers_to:
+        return _after_entries(condition, rows, entered)
+    return _grouped(rows, groups)
 
 
 def _after_entries(
