@@ -13,17 +13,17 @@ from bowtie_projections.views.funnel.members import COHORT, OTHER, QUANTILES, Me
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "Totals", "funnel_table", "members_table"]
+__all__ = ["ADDS", "COLUMNS", "DAY_MICROS", "Totals", "funnel_table", "members_table"]
 
 #: Under so many durations their quantiles are chance.
 FEWEST = 20
-_DAY_MICROS = 86_400_000_000
+DAY_MICROS = 86_400_000_000
 _COUNTS = ("reached_next", "out_of_order", "lost", "expired", "reached_late", "pending", "mature")
 _RATES = ("conversion", "conversion_low", "conversion_high", "conversion_so_far")
 #: The columns after the breakdowns and the cohort.
 COLUMNS = ("stage", "entered", *_COUNTS, *_RATES, "imputed", *QUANTILES)
 #: What a member in a state adds to.
-_ADDS: dict[State, tuple[str, ...]] = {
+ADDS: dict[State, tuple[str, ...]] = {
     State.REACHED: ("reached_next",),
     State.REACHED_UNTIMED: ("reached_next",),
     State.OUT_OF_ORDER: ("reached_next", "out_of_order"),
@@ -79,7 +79,7 @@ def members_table(found: pa.Table, members: Members) -> pa.Table:
     import pyarrow as pa
 
     micros = found.column("micros").to_pylist()
-    days = [None if value is None else value / _DAY_MICROS for value in micros]
+    days = [None if value is None else value / DAY_MICROS for value in micros]
     rows = found.drop_columns(["micros"]).append_column("days", pa.array(days, pa.float64()))
     for one in members.dimensions:
         values = [members.named(one, value) for value in rows.column(one.column).to_pylist()]
@@ -156,13 +156,13 @@ def _add(row: _Row, group: _Row) -> None:
     if group["state"] is None:
         return
     state = State(group["state"])
-    for name in _ADDS[state]:
+    for name in ADDS[state]:
         row[name] += number
     if group["mature"]:
         row["mature"] += number
-        row["mature_reached"] += number if "reached_next" in _ADDS[state] else 0
+        row["mature_reached"] += number if "reached_next" in ADDS[state] else 0
         if state is State.REACHED and number >= FEWEST:
-            days = (micros / _DAY_MICROS for micros in group["waited"])
+            days = (micros / DAY_MICROS for micros in group["waited"])
             row.update(zip(QUANTILES, days, strict=True))
 
 

@@ -1,0 +1,170 @@
+"""Who is behind a figure of the stage funnel, and by what they came to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.errors import UsageError
+from bowtie.stages import STAGES, Definition
+from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.views.breakdown import dimensions
+from bowtie_projections.views.cohorts import period
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.funnel.members import COHORT, QUANTILES, WORDS, Members, State
+from bowtie_projections.views.funnel.question import ask
+from bowtie_projections.views.funnel.table import ADDS, COLUMNS, DAY_MICROS
+from bowtie_projections.views.funnel.view import members_of
+from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.labels import apart_in_sql
+from bowtie_projections.views.units import Units
+
+__all__ = ["evidence", "in_cell"]
+
+_REACHED = [int(state) for state, adds in ADDS.items() if "reached_next" in adds]
+_EVER_REACHED = [*_REACHED, int(State.REACHED_LATE)]
+_EXPLAINED = (
+    "entered", "reached_next", "out_of_order", "lost", "expired", "reached_late", "pending",
+    "mature", "imputed", "conversion", "conversion_so_far", *QUANTILES,
+)  # fmt: skip
+
+
+def evidence(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Who is counted in a cell: their entry, what came of it, and the loss.
+
+    Args:
+        reader: the read tables.
+        cut: where the funnel was asked.
+        definition: what entering a stage means.
+        cell: the row of the funnel.
+        column: a count, ``conversion`` (its members are the mature), ``conversion_so_far`` (all
+            who entered), or a quantile of the days (the mature that reached in time).
+        asked: the parameters of :func:`bowtie_projections.views.funnel.funnel`, all of them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    if column not in _EXPLAINED:
+        raise not_explained(column, _EXPLAINED)
+    personal_names = asked.pop("personal_names")
+    question = ask(asked)
+    if question.customers is not None:
+        raise UsageError("customers lists who is behind a cell already; ask without it")
+    found = dimensions(
+        reader, cut, question.by,
+        cohort_stage=question.cohort_stage, personal_names=personal_names,
+    )  # fmt: skip
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    members = members_of(units, cut, definition, question, found)
+    rows = _counted(members, cell, column)
+    return Evidence(
+        units, cut, definition, rows, _traces(rows, cell["stage"], members), _value(rows, column)
+    )
+
+
+def in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> ColumnElement[bool]:
+    """The rows of members that are of a cell, by the names that the answer gives its values."""
+    parts: list[ColumnElement[bool]] = []
+    for name, title in zip(members.key_names, members.titles(COLUMNS), strict=True):
+        value, wanted = rows.c[name], cell[title]
+        if wanted is None:
+            parts.append(value.is_(None))
+        elif name == COHORT:
+            parts.append(value == sa.literal(period(wanted)[0].date()))
+        else:
+            parts.append(_named(members, name, value) == wanted)
+    return sa.and_(sa.true(), *parts)
+
+
+def _named(members: Members, name: str, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    (dimension,) = (one for one in members.dimensions if one.column == name)
+    return value if dimension.name in members.kept else apart_in_sql(value, WORDS)
+
+
+def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.Subquery:
+    """The members that a column counts, with all that their journeys tell."""
+    stage = cell["stage"]
+    last = stage == STAGES[-1]
+    judged = members.entered(stage) if last else members.judged(stage)
+    own = (
+        sa.select(judged).where(in_cell(members, judged, cell), _counts(judged, column)).cte("own")
+    )
+    j = members.journeys.c
+    told = [j.lost_inferred, *(j[f"{one}_at"] for one in STAGES)]
+    if "last_activity_at" in j:
+        told.append(j.last_activity_at)
+    same = sa.and_(j.customer == own.c.customer, j.cycle == own.c.cycle)
+    return sa.select(*own.c, *told).select_from(own.join(members.journeys, same)).subquery("told")
+
+
+def _counts(rows: sa.FromClause, column: str) -> ColumnElement[bool]:
+    """Whether a member adds to a column."""
+    c = rows.c
+    if column in {"entered", "conversion_so_far"}:
+        return sa.true()
+    if column == "imputed":
+        return c.imputed
+    if column in {"mature", "conversion"}:
+        return c.mature
+    if column in QUANTILES:
+        return sa.and_(c.mature, c.state == int(State.REACHED))
+    return c.state.in_([int(state) for state, adds in ADDS.items() if column in adds])
+
+
+def _value(rows: sa.FromClause, column: str) -> ColumnElement[Any] | None:
+    """The figure again, where it is no mere count."""
+    if column in {"conversion", "conversion_so_far"}:
+        reached = sa.case((rows.c.state.in_(_REACHED), 1.0), else_=0.0)
+        return sa.cast(sa.func.sum(reached), sa.Double()) / sa.func.count()
+    if column in QUANTILES:
+        share: ColumnElement[Any] = sa.literal_column(str(QUANTILES[column]), sa.Double())
+        return sa.func.percentile_cont(share).within_group(rows.c.micros) / DAY_MICROS
+    return None
+
+
+def _traces(rows: sa.FromClause, stage: str, members: Members) -> list[Trace]:
+    """The entry, that of the next stage where it was reached, and the loss where it came first."""
+    c = rows.c
+    traces = _entries(rows, stage, f"entered {stage}", None, members)
+    if stage == STAGES[-1]:
+        return traces
+    following = STAGES[STAGES.index(stage) + 1]
+    reached = c.state.in_(_EVER_REACHED)
+    traces += _entries(rows, following, f"reached {following}", reached, members)
+    lost = c.state == int(State.LOST)
+    traces.append(Trace.loss(sa.case((sa.and_(lost, sa.not_(c.lost_inferred)), c.lost_at))))
+    if "last_activity_at" in c:
+        silent = sa.case((sa.and_(lost, c.lost_inferred), c.last_activity_at))
+        traces.append(Trace.heard(silent, "last heard of, lost by silence"))
+    return traces
+
+
+def _entries(
+    rows: sa.FromClause,
+    stage: str,
+    role: str,
+    where: ColumnElement[bool] | None,
+    members: Members,
+) -> list[Trace]:
+    """The entry of a stage; where skipped ones are imputed, that of the stage it is taken from."""
+    c, traces = rows.c, []
+    skipped: list[ColumnElement[bool]] = [] if where is None else [where]
+    later = STAGES[STAGES.index(stage) :] if members.question.imputes else (stage,)
+    for one in later:
+        said = role if one == stage else f"{role} (imputed from {one})"
+        at = sa.case((sa.and_(sa.true(), *skipped), c[f"{one}_at"]))
+        traces.append(Trace.entry(one, at, said))
+        skipped.append(c[f"{one}_at"].is_(None))
+    return traces
