@@ -29,6 +29,7 @@ COMMANDS = (
     LazyCommand("funnel", "funnel", "Count how customers move from stage to stage."),
     LazyCommand("stock", "stock", "Count the customers that stand in each stage."),
     LazyCommand("flow", "flow", "Count who entered each stage, and who was lost, in each period."),
+    LazyCommand("velocity", "velocity", "Tell how many days each step takes, by cohort."),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand("sql", "sql", "Ask the read tables in SQL."),
     LazyCommand("export", "export", "Write the log or the read tables to files."),

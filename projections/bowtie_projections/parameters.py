@@ -23,6 +23,7 @@ __all__ = [
     "Moment",
     "StatusAsked",
     "StockAsked",
+    "VelocityAsked",
 ]
 
 #: A time with its zone, or a day; text of either.
@@ -104,6 +105,25 @@ class FlowAsked(_Defined, total=False):
     from_: str | None
     to: str | None
     lost_after: str | timedelta | None
+    top: int
+    include_truncated: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class VelocityAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.velocity` takes."""
+
+    unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    within: str | timedelta | None
+    cohort: Literal["day", "week", "month", "quarter", "year", "all"]
+    from_: str | None
+    to: str | None
+    cycles: bool
+    cohort_stage: Stage | None
     top: int
     include_truncated: bool
     data_from: Moment | None

@@ -14,6 +14,7 @@ from bowtie_projections.parameters import (
     LoopAsked,
     StatusAsked,
     StockAsked,
+    VelocityAsked,
 )
 from bowtie_projections.results import Result
 from bowtie_projections.views.comparison import comparison
@@ -22,6 +23,7 @@ from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
+from bowtie_projections.views.velocity import velocity
 
 __all__ = ["Questions"]
 
@@ -55,6 +57,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(flow, asked, personal=True)
+
+    def velocity(self, **asked: Unpack[VelocityAsked]) -> Result:
+        """How many days each step takes, by cohort.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.velocity.velocity`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(velocity, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.

@@ -24,7 +24,7 @@ from bowtie_projections.views.funnel.question import Question
 from bowtie_projections.views.labels import OTHER, apart
 from bowtie_projections.views.units import Units
 
-__all__ = ["COHORT", "OTHER", "QUANTILES", "WORDS", "Members", "State", "earlier", "folded"]
+__all__ = ["COHORT", "OTHER", "QUANTILES", "WORDS", "Members", "State", "folded"]
 
 #: What stands for values in an answer, so that a real value called so must be told apart.
 WORDS = (OTHER, "(none)")
