@@ -27,7 +27,7 @@ COMMANDS = (
     LazyCommand("replay", "replay", "Bring the read tables up to date."),
     LazyCommand("status", "status", "Show what is in the log and what can be answered."),
     LazyCommand("funnel", "funnel", "Count how customers move from stage to stage."),
-    LazyCommand("stock", "stock", "Count the customers that stand in each stage."),
+    LazyCommand("stock", "stock", "Count who stands in each stage, how long, and who is stuck."),
     LazyCommand("flow", "flow", "Count who entered each stage, and who was lost, in each period."),
     LazyCommand("velocity", "velocity", "Tell how many days each step takes, by cohort."),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),

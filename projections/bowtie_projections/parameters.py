@@ -71,8 +71,10 @@ class StockAsked(_Defined, total=False):
     data_through: Moment | None
     tz: str
 
+    within: str | timedelta | None
 
 class FunnelAsked(_Defined, total=False):
+    customers: str | None
     """What :meth:`bowtie_projections.Views.funnel` takes."""
 
     unit: Literal["customer", "account", "opportunity", "cycle"]

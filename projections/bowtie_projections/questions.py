@@ -41,7 +41,7 @@ class Questions(Answering):
         return self._answer(funnel, asked, personal=True)
 
     def stock(self, **asked: Unpack[StockAsked]) -> Result:
-        """Who stands in which stage.
+        """Who stands in which stage, since when, and who is stuck there.
 
         Args:
             asked: the parameters of :func:`bowtie_projections.views.stock.stock`, and ``as_of``,

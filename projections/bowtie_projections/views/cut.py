@@ -12,7 +12,7 @@ datetime.datetime(2026, 3, 31, 0, 0)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Cut", "Reader", "counts", "utc"]
+__all__ = ["Cut", "Reader", "counts", "time_before", "utc"]
 
 
 def utc(moment: datetime) -> datetime:
@@ -31,6 +31,18 @@ def utc(moment: datetime) -> datetime:
     datetime.datetime(2026, 1, 5, 11, 0)
     """
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def time_before(moment: datetime, length: timedelta) -> datetime:
+    """So long before a moment of the tables, or the beginning of the calendar.
+
+    >>> time_before(datetime(2026, 1, 5), timedelta(days=5))
+    datetime.datetime(2025, 12, 31, 0, 0)
+    >>> time_before(datetime(1, 1, 3), timedelta(days=5))
+    datetime.datetime(1, 1, 1, 0, 0)
+    """
+    beginning = datetime.min  # noqa: DTZ901 - in UTC without a zone, as the tables write times
+    return moment - length if moment - beginning > length else beginning
 
 
 @dataclass(frozen=True, slots=True)

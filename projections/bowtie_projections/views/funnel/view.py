@@ -26,7 +26,7 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["funnel", "members_of"]
+__all__ = ["funnel", "members_of", "seen_since"]
 
 
 def funnel(
@@ -121,7 +121,7 @@ def members_of(
         found: the breakdowns.
     """
     reader = units.reader
-    since = _seen_since(reader, cut, definition, question)
+    since = seen_since(reader, cut, definition, question)
     needs = Needs(
         touch=any(one.kind == "touch" for one in found),
         activity=since is not None or question.lost_after is not None,
@@ -134,7 +134,7 @@ def members_of(
     return replace(members, kept=kept)
 
 
-def _seen_since(
+def seen_since(
     reader: Reader, cut: Cut, definition: Definition, question: Question
 ) -> datetime | None:
     """The moment before which a first fact says that its customer may be older than the data."""

@@ -1,0 +1,168 @@
+"""Every customer in the log, where they stand and since when, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import STAGES
+from bowtie_projections.conditions import Facts
+from bowtie_projections.cycles import activity, first_touch
+from bowtie_projections.expressions import micros_between, quantiles
+from bowtie_projections.views.breakdown import Dimension
+from bowtie_projections.views.cut import Cut
+from bowtie_projections.views.funnel.members import QUANTILES, WORDS, folded
+from bowtie_projections.views.funnel.question import Question
+from bowtie_projections.views.labels import apart
+from bowtie_projections.views.stock.places import LOST, NO_STAGE, PLACES, furthest, since
+from bowtie_projections.views.stock.waiting import Waiting
+
+__all__ = ["Standing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Every customer in the log, and where they stand.
+
+    Args:
+        journeys: all cycles at the cut.
+        cut: the facts that count; settled.
+        question: what was asked.
+        dimensions: the breakdowns.
+        waits: of each stage but the last, how long is too long.
+        kept: for each breakdown that has too many values, those that stay apart.
+    """
+
+    journeys: sa.FromClause
+    cut: Cut
+    question: Question
+    dimensions: Sequence[Dimension]
+    waits: Mapping[str, Waiting] = field(default_factory=dict)
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def counted(self) -> sa.Select[Any]:
+        """Customers by cell and place, for how long they stand there, and how many are stuck."""
+        rows = self._placed().subquery("placed")
+        keys = [rows.c[one.column] for one in self.dimensions]
+        return sa.select(
+            *keys,
+            rows.c.place,
+            sa.func.count().label("customers"),
+            quantiles(rows.c.micros, tuple(QUANTILES.values())).label("waited"),
+            sa.func.count().filter(self._stuck(rows)).label("stuck"),
+        ).group_by(*keys, rows.c.place)
+
+    def listed(self, stage: str, *, stuck: bool) -> sa.Select[Any]:
+        """Who stands in a stage, those who came first before others; or the stuck of them."""
+        rows = self._placed().subquery("placed")
+        c, is_stuck = rows.c, self._stuck(rows)
+        keys = [c[one.column] for one in self.dimensions]
+        found = sa.select(
+            c.customer,
+            c.cycle,
+            *keys,
+            c.since.label("entered_at"),
+            c.micros,
+            is_stuck.label("stuck"),
+        ).where(c.place == PLACES.index(stage))
+        if stuck:
+            found = found.where(is_stuck)
+        return found.order_by(c.since, c.customer, c.cycle)
+
+    def ranked(self, dimension: Dimension) -> sa.Select[Any]:
+        """The values of a breakdown, those of the most customers first."""
+        rows = self._placed().subquery("placed")
+        value = rows.c[dimension.column]
+        return (
+            sa.select(value.label("value"))
+            .where(value.is_not(None))
+            .group_by(value)
+            .order_by(sa.func.count().desc(), value)
+            .limit(self.question.top)
+        )
+
+    def cell(self, group: Mapping[str, Any]) -> tuple[str | None, ...]:
+        """The values of a row, as an answer names them."""
+        return tuple(self.named(one, group[one.column]) for one in self.dimensions)
+
+    def named(self, dimension: Dimension, value: str | None) -> str | None:
+        """A value as an answer names it."""
+        # where others are put together, SQL has named the values already
+        return value if value is None or dimension.name in self.kept else apart(value, WORDS)
+
+    def _stuck(self, rows: sa.FromClause) -> ColumnElement[bool]:
+        c = rows.c
+        return sa.case(
+            *(
+                (c.place == PLACES.index(stage), wait.stuck(c.micros))
+                for stage, wait in self.waits.items()
+            ),
+            else_=sa.cast(sa.null(), sa.Boolean()),
+        )
+
+    def _placed(self) -> sa.Select[Any]:
+        stands = self._standing().subquery("standing")
+        everybody = stands
+        joined: sa.FromClause = stands
+        if self.question.unit != "cycle":
+            everybody = activity(Facts(self.cut)).subquery("everybody")
+            joined = everybody.outerjoin(stands, stands.c.customer == everybody.c.customer)
+        keys = []
+        moment = sa.literal(self.cut.moment, sa.DateTime())
+        touch = first_touch(Facts(self.cut)).subquery("touch")
+        if any(one.kind == "touch" for one in self.dimensions):
+            joined = joined.outerjoin(touch, touch.c.customer == everybody.c.customer)
+        for one in self.dimensions:
+            source = one.source(self.cut)
+            if source is None:
+                value: ColumnElement[Any] = one.touch(touch, moment)
+            else:
+                journeys = stands if one.kind == "contract" else everybody
+                joined = joined.outerjoin(source, one.place(journeys, source, moment))
+                value = source.c.value
+            keys.append(self._folded(one, value).label(one.column))
+        place = sa.func.coalesce(stands.c.place, PLACES.index(NO_STAGE))
+        in_stage = stands.c.place < len(STAGES)
+        entered = sa.case((in_stage, stands.c.since))
+        return sa.select(
+            everybody.c.customer,
+            stands.c.cycle,
+            *keys,
+            place.label("place"),
+            entered.label("since"),
+            micros_between(entered, moment).label("micros"),
+        ).select_from(joined)
+
+    def _standing(self) -> sa.Select[Any]:
+        """The furthest stage of each one's open cycle, as its number; else that of lost.
+
+        Of the cycles of a customer at most one is open, the last.
+        """
+        c, lost = self.journeys.c, PLACES.index(LOST)
+        is_open = c.lost_at.is_(None)
+        place, entered = furthest(self.journeys), since(self.journeys)
+        if self.question.unit == "cycle":
+            stands = sa.case((is_open, place), else_=lost)
+            return sa.select(
+                c.customer,
+                c.cycle,
+                stands.label("place"),
+                entered.label("since"),
+                c.commitment_at,
+            )
+        latest = sa.func.max
+        return sa.select(
+            c.customer,
+            latest(c.cycle).label("cycle"),
+            sa.func.coalesce(latest(place).filter(is_open), lost).label("place"),
+            latest(entered).filter(is_open).label("since"),
+            latest(c.commitment_at).label("commitment_at"),
+        ).group_by(c.customer)
+
+    def _folded(self, dimension: Dimension, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        kept = self.kept.get(dimension.name)
+        return value if kept is None else folded(value, kept)
