@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
+from bowtie_projections.explaining import explanation
 from bowtie_projections.parameters import (
-    CompareAsked,
+    DefinitionAsked,
+    DefinitionDiffAsked,
     FlowAsked,
     FunnelAsked,
     LoopAsked,
@@ -102,6 +105,34 @@ class Questions(Answering):
             asked: ``unit``, ``look_back``, ``who`` (their keys, not counts), and up to where.
         """
         return self._answer(comparison, {**asked, "before": before, "definition": after})
+
+    def explain(
+        self,
+        view: str,
+        *,
+        cell: Mapping[str, Any],
+        column: str,
+        part: str | None = None,
+        data: bool = False,
+        **asked: Any,
+    ) -> Result:
+        """Whom one figure of a view counts, and the exact events behind each of them.
+
+        The members are counted against the figure; ``meta["hash"]`` is the same for whoever asks
+        the same of the same log, in any store and database.
+
+        Args:
+            view: the view's name.
+            cell: what names the row, such as ``{"stage": "selection", "channel": "webinar"}``.
+            column: the figure's column.
+            part: the further table of the answer it is in, if it is in one.
+            data: add the fields of each event, as JSON; what is sealed is not among them.
+            asked: what the view itself was asked, with ``as_of``, ``known_at`` and the like.
+        """
+        question = {**asked, "view": view, "cell": cell, "column": column, "part": part}
+        result = self._answer(explanation, {**question, "data": data}, personal=True)
+        result.meta["store_id"] = self.engine.store.store_id
+        return result
 
     def sql(self, statement: str) -> Result:
         """The rows of a statement of your own, which may only read.
