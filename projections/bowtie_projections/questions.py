@@ -10,8 +10,7 @@ from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.explaining import explanation
 from bowtie_projections.parameters import (
-    DefinitionAsked,
-    DefinitionDiffAsked,
+    CompareAsked,
     FlowAsked,
     FunnelAsked,
     LoopAsked,
