@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from bowtie.errors import DefinitionError
 from bowtie.stages.fields import near
@@ -16,6 +16,7 @@ __all__ = ["Document"]
 
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 _AT_END = re.compile(r" \(at end of document\)$")
+_ADVICE = "write text in quotes, tables as [[stages.awareness]], key = value on one line"
 
 
 class Document:
@@ -25,13 +26,20 @@ class Document:
         DefinitionError: the text is not TOML.
     """
 
-    def __init__(self, name: str, text: str) -> None:
-        self.name, self.text = name, text
+    def __init__(self, name: str, text: str, *, advice: str = _ADVICE) -> None:
+        self.name, self.text, self._advice = name, text, advice
         try:
             self.content: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             self._fail_unreadable(str(error))
         self.lines = line_numbers(text)
+
+    @classmethod
+    def of(cls, name: str, content: Mapping[str, Any]) -> Self:
+        """A document that was never written as TOML; it has no lines."""
+        document = cls(name, "")
+        document.content = {key: _exact(value) for key, value in content.items()}
+        return document
 
     def _fail_unreadable(self, message: str) -> NoReturn:
         at_line = _AT_LINE.search(message)
@@ -39,10 +47,8 @@ class Document:
         if _AT_END.search(message):
             line = self.text.rstrip("\n").count("\n") + 1
         problem = _AT_END.sub("", _AT_LINE.sub("", message))
-        advice = "write text in quotes, tables as [[stages.awareness]], key = value on one line"
-        raise DefinitionError(
-            self.name, f"not valid TOML: {problem[:1].lower()}{problem[1:]} ({advice})", line
-        ) from None
+        told = f"not valid TOML: {problem[:1].lower()}{problem[1:]} ({self._advice})"
+        raise DefinitionError(self.name, told, line) from None
 
     def fail(self, path: Path, problem: str) -> NoReturn:
         """Say what is wrong at a path, with its line."""
@@ -69,3 +75,12 @@ class Document:
         if value not in choices:
             self.fail(path, f'"{path[-1]}" can\'t be "{value}": {near(value, choices)}')
         return value
+
+
+def _exact(value: Any) -> Any:
+    """The value as TOML would give it: numbers with a point as decimals, sequences as lists."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, Mapping):
+        return {str(key): _exact(inner) for key, inner in value.items()}
+    return [_exact(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -18,6 +18,7 @@ from bowtie_projections.moments import (
     nothing_known,
     recorded_by,
 )
+from bowtie_projections.narrowing import Asking, Narrowing
 from bowtie_projections.published import published
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result
@@ -81,10 +82,13 @@ class Answering:
             parameters["before"] = self._definition(parameters["before"], reader, cut)
         if personal:
             parameters["personal_names"] = self.engine.personal_names
+        question = Asking(reader, cut, definition, self.engine.personal_names)
+        narrowing = Narrowing.of(view, parameters, question)
         try:
-            result = view(reader, cut, definition, **parameters)
+            result = view(narrowing.reading(reader), cut, definition, **narrowing.parameters)
         except TypeError as error:
             raise _explained(error, view) from error
+        narrowing.told(result)
         result.notes += self._notes(reader)
         if where["known_at"] is not None and cut.position == 0:
             result.notes.append(nothing_known(reader))

@@ -19,6 +19,7 @@ __all__ = [
     "map_text",
     "micros_between",
     "packed_field",
+    "packed_max",
     "packed_min",
     "quantiles",
     "span",
@@ -89,21 +90,49 @@ class packed_min(FunctionElement[Any]):  # noqa: N801 - read as a function
     name = "packed_min"
 
 
-@compiles(packed_min)
-def _packed_min(element: packed_min, compiler: SQLCompiler, **options: Any) -> str:
+class packed_max(FunctionElement[Any]):  # noqa: N801 - read as a function
+    """The greatest row of (first, second, ...), packed alike."""
+
+    type = sa.types.NullType()
+    inherit_cache = True
+    name = "packed_max"
+
+
+def _packed(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
     fields = ", ".join(
         f"f{index} := {compiler.process(column, **options)}"
         for index, column in enumerate(element.clauses)
     )
-    return f"min(struct_pack({fields}))"
+    return f"struct_pack({fields})"
+
+
+def _packed_in_postgres(
+    element: FunctionElement[Any], compiler: SQLCompiler, **options: Any
+) -> str:
+    # A row has no least one there, and its fields no names; an array of texts has both.
+    first, *others = (_sortable(column, compiler, **options) for column in element.clauses)
+    fields = ", ".join([f'{first} COLLATE "C"', *others])
+    return f"ARRAY[{fields}]"
+
+
+@compiles(packed_min)
+def _packed_min(element: packed_min, compiler: SQLCompiler, **options: Any) -> str:
+    return f"min({_packed(element, compiler, **options)})"
 
 
 @compiles(packed_min, "postgresql")
 def _packed_min_in_postgres(element: packed_min, compiler: SQLCompiler, **options: Any) -> str:
-    # A row has no least one there, and its fields no names; an array of texts has both.
-    first, *others = (_sortable(column, compiler, **options) for column in element.clauses)
-    fields = ", ".join([f'{first} COLLATE "C"', *others])
-    return f"min(ARRAY[{fields}])"
+    return f"min({_packed_in_postgres(element, compiler, **options)})"
+
+
+@compiles(packed_max)
+def _packed_max(element: packed_max, compiler: SQLCompiler, **options: Any) -> str:
+    return f"max({_packed(element, compiler, **options)})"
+
+
+@compiles(packed_max, "postgresql")
+def _packed_max_in_postgres(element: packed_max, compiler: SQLCompiler, **options: Any) -> str:
+    return f"max({_packed_in_postgres(element, compiler, **options)})"
 
 
 def _sortable(column: ColumnElement[Any], compiler: SQLCompiler, **options: Any) -> str:

@@ -12,12 +12,17 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections import tables
 from bowtie_projections.expressions import stored
 
-__all__ = ["Layer", "Links", "of_customers", "replaced", "rows_of", "shadowed", "whose"]
+__all__ = [
+    "Kept", "Layer", "Links", "of_customers", "replaced", "rows_of", "shadowed", "standing_alone",
+    "whose",
+]  # fmt: skip
 
 Asking = TypeVar("Asking", bound=sa.Select[Any])
 
@@ -70,6 +75,57 @@ class Links:
         return sa.select(*replaced(rows, canonical)).select_from(rows.outerjoin(links, same))
 
 
+class Kept:
+    """The facts of some customers only, and their journeys.
+
+    Args:
+        customers: whose, with a column ``customer``. It is read by itself: what layers do to the
+            tables of the statement around it, and this one too, it must have done already.
+    """
+
+    def __init__(self, customers: sa.FromClause) -> None:
+        rows = sa.select(customers.c.customer)
+        self.customers = rows.cte("kept_customers").prefix_with("MATERIALIZED")
+
+    def rows(self, table: sa.Table, rows: sa.FromClause) -> sa.Select[Any]:
+        """The rows of a table that are of these customers, or of none."""
+        del table
+        inside = whose(rows).in_(sa.select(self.customers.c.customer))
+        return sa.select(rows).where(sa.or_(sa.not_(of_customers(rows)), inside))
+
+
+class standing_alone(sa.TableClause):  # noqa: N801 - read as a function
+    """The rows of a statement, read for itself in whatever statement it stands.
+
+    A statement around it may have given the tables' names to other rows; here they are those that
+    these layers make of them.
+
+    Args:
+        statement: what to read; each of its columns has a name.
+        layers: whose the facts are that it reads.
+        name: what it is called in the statement around it.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, statement: sa.Select[Any], layers: Sequence[Layer], name: str) -> None:
+        super().__init__(name, *(sa.column(c.name, c.type) for c in statement.selected_columns))
+        self.statement = statement.add_cte(*_named(_tables_in(statement), layers))
+
+
+@compiles(standing_alone)
+def _standing_alone(
+    element: standing_alone, compiler: SQLCompiler, *, asfrom: bool = False, **options: Any
+) -> str:
+    name: str = compiler.visit_table(element, asfrom=asfrom, **options)  # type: ignore[no-untyped-call]
+    if not asfrom:
+        return name
+    sql = element.statement.compile(
+        dialect=compiler.dialect, compile_kwargs={"literal_binds": True}
+    )
+    return f"({sql}) AS {name}"
+
+
 def rows_of(table: sa.Table, layers: Sequence[Layer]) -> sa.FromClause:
     """A table through the layers."""
     rows: sa.FromClause = stored(table)
@@ -80,16 +136,31 @@ def rows_of(table: sa.Table, layers: Sequence[Layer]) -> sa.FromClause:
 
 def shadowed(statement: Asking, layers: Sequence[Layer]) -> Asking:
     """The statement, over the tables of facts as the layers give them."""
-    used = _tables_in(statement) if layers else ()
-    own = [
-        sa.select(rows_of(table, layers)).cte(table.name).prefix_with("NOT MATERIALIZED")
+    if not layers:
+        return statement
+    used = [table for table in _tables_in(statement) if _over(table, layers)]
+    return statement.add_cte(*_named(used, layers)) if used else statement
+
+
+def _named(used: Sequence[sa.Table], layers: Sequence[Layer]) -> list[sa.CTE]:
+    """For each table its rows, under its own name."""
+    return [
+        sa.select(rows_of(table, _over(table, layers)))
+        .cte(table.name)
+        .prefix_with("NOT MATERIALIZED")
         for table in used
     ]
-    return statement.add_cte(*own) if own else statement
+
+
+def _over(table: sa.Table, layers: Sequence[Layer]) -> list[Layer]:
+    """The layers of a table: journeys are of the right customers already, or are not asked."""
+    if table is not tables.journeys:
+        return list(layers)
+    return [layer for layer in layers if isinstance(layer, Kept)]
 
 
 def _tables_in(statement: sa.Select[Any]) -> list[sa.Table]:
-    """The tables of customers' facts that a statement asks, each looked at once."""
+    """The tables of customers that a statement asks, each looked at once."""
     found, seen, waiting = {}, set(), [statement]
     while waiting:
         element: Any = waiting.pop()
@@ -98,7 +169,7 @@ def _tables_in(statement: sa.Select[Any]) -> list[sa.Table]:
         seen.add(id(element))
         if isinstance(element, sa.Table):
             facts = element.name in tables.facts and "customer" in element.c
-            if facts or element is tables.events:
+            if facts or element is tables.events or element is tables.journeys:
                 found[element.name] = element
             continue
         waiting += element.get_children()

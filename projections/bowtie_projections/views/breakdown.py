@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,16 +15,23 @@ from bowtie.errors import Refused, UnknownName, UsageError
 from bowtie.stages import STAGES
 from bowtie_projections import tables
 from bowtie_projections.expressions import END, happened, packed_field, packed_min
+from bowtie_projections.scope import Scope, scope_of
 from bowtie_projections.views.cut import Cut, Reader, counts
 
-__all__ = ["CONTRACT", "TOUCH", "Dimension", "dimensions", "distinct_values"]
+__all__ = [
+    "CONTRACT", "SEGMENT", "TOUCH", "Dimension", "check_traits", "dimensions", "distinct_values",
+]  # fmt: skip
 
-#: Dimensions of the first touch.
+#: Dimensions of a touch: the first one, unless the question says another.
 TOUCH = ("channel", "campaign", "medium", "touchpoint", "content")
 #: Dimensions of the contract that made the commitment.
 CONTRACT = ("motion", "offering", "partner")
 _KNOT = STAGES.index("commitment")
 _PREFIX = "trait."
+#: Before the name of a segment.
+SEGMENT = "segment:"
+#: The kinds of the dimensions of touches, by the rule that says which touch.
+_TOUCH_KINDS = {"first": "touch", "last": "last touch", "step": "step touch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +40,19 @@ class Dimension:
 
     Args:
         name: as it was asked for.
-        kind: ``touch``, ``trait`` or ``contract``.
-        key: the field or the trait.
+        kind: ``touch`` (the first), ``last touch``, ``step touch`` (the one at the entry),
+            ``trait``, ``contract`` or ``segment``.
+        key: the field, the trait, or the segment.
         number: its place among those asked for. Names in SQL are made of it: a trait may be called
             anything, and SQL takes ``Plan`` and ``plan`` for one name.
+        members: of a segment: each customer, and whether they are in it.
     """
 
     name: str
     kind: str
     key: str
     number: int = 0
+    members: Callable[[Cut, str], sa.Select[Any]] | None = field(default=None, compare=False)
 
     @property
     def column(self) -> str:
@@ -54,19 +65,34 @@ class Dimension:
 
     def source(self, cut: Cut) -> sa.CTE | None:
         """What must be joined to the journeys to know the values, if anything."""
-        if self.kind == "contract":
-            return _signings(self.key, cut).cte(f"source_{self.number}").prefix_with("MATERIALIZED")
-        if self.kind == "trait":
-            return _believed(self.key, cut).cte(f"source_{self.number}").prefix_with("MATERIALIZED")
-        return None
+        rows = self._source(cut)
+        if rows is None:
+            return None
+        return rows.cte(f"source_{self.number}").prefix_with("MATERIALIZED")
+
+    def _source(self, cut: Cut) -> sa.Select[Any] | None:
+        match self.kind:
+            case "contract":
+                return _signings(self.key, cut)
+            case "trait":
+                return _believed(self.key, cut)
+            case "last touch":
+                return _latest_touches(self.key, cut)
+            case "step touch":
+                return _touches(self.key, cut)
+        return None if self.members is None else self.members(cut, f"segment_{self.number}")
 
     def place(
         self, journeys: sa.FromClause, source: sa.FromClause, at: ColumnElement[Any]
     ) -> ColumnElement[bool]:
         """On what the source is joined, for the value at a moment."""
         same = source.c.customer == journeys.c.customer
+        if self.kind == "segment":
+            return same
         if self.kind == "contract":
             return sa.and_(same, source.c.at == journeys.c.commitment_at)
+        if self.kind == "step touch":
+            return sa.and_(same, source.c.at == at)
         return sa.and_(same, at >= source.c.since, at < source.c.until)
 
     def touch(self, journeys: sa.FromClause, at: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -85,25 +111,31 @@ def dimensions(
     """The breakdowns asked for.
 
     Raises:
-        UnknownName: no customer has such a trait, and it is no field of the first touch.
+        UnknownName: no customer has such a trait, and it is no field of a touch; or there is no
+            such segment.
         Refused: it is sealed, or only later stages can carry it.
     """
     if isinstance(by, str):
         raise UsageError(f"by is a list of names: write [{by!r}]")
+    scope = scope_of(reader)
     found = [
-        replace(_dimension(name, cohort_stage, personal_names), number=number)
+        replace(_dimension(name, scope, cohort_stage, personal_names), number=number)
         for number, name in enumerate(by)
     ]
     _check_different(found)
-    asked = [one for one in found if one.kind == "trait"]
-    if asked:
-        _check_traits(reader, cut, asked)
+    check_traits(reader, cut, [one.key for one in found if one.kind == "trait"])
     return found
 
 
-def _dimension(name: str, cohort_stage: str | None, personal_names: Collection[str]) -> Dimension:
+def _dimension(
+    name: str, scope: Scope | None, cohort_stage: str | None, personal_names: Collection[str]
+) -> Dimension:
     if name in TOUCH:
-        return Dimension(name, "touch", name)
+        return Dimension(name, _TOUCH_KINDS["first" if scope is None else scope.touch], name)
+    if name.startswith(SEGMENT) and scope is not None:
+        segment = scope.segment_named(name.removeprefix(SEGMENT))
+        members = partial(scope.told_apart, segment)
+        return Dimension(name, "segment", segment.label, members=members)
     if name in CONTRACT:
         if cohort_stage is None or STAGES.index(cohort_stage) < _KNOT:
             raise Refused(
@@ -131,26 +163,35 @@ def _check_different(found: Sequence[Dimension]) -> None:
         first[one.kind, one.key] = one.name
 
 
-def _check_traits(reader: Reader, cut: Cut, asked: Sequence[Dimension]) -> None:
+def check_traits(reader: Reader, cut: Cut, keys: Collection[str]) -> None:
+    """Refuse a trait that nobody has.
+
+    Raises:
+        UnknownName: with the names that come near it, or all there are.
+    """
+    if not keys:
+        return
     table = tables.facts["traits_observed"]
     names = sa.select(table.c.name).where(counts(table, cut)).distinct().order_by(table.c.name)
     known = [str(name) for name in reader.fetch(names).column(0).to_pylist()]
-    for dimension in asked:
-        if dimension.key in known:
+    for key in keys:
+        if key in known:
             continue
         choices = [*TOUCH, *CONTRACT, *known]
-        near = get_close_matches(dimension.key, choices, n=3)
+        near = get_close_matches(key, choices, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(choices)}"
-        raise UnknownName(f"nobody has a trait {dimension.key!r}; {hint}")
+        raise UnknownName(f"nobody has a trait {key!r}; {hint}")
 
 
 def distinct_values(reader: Reader, cut: Cut, dimension: Dimension) -> int:
     """How many values a breakdown has in the log, at most."""
+    if dimension.kind == "segment":
+        return 2
     if dimension.kind == "trait":
         table = tables.facts["traits_observed"]
         column, own = table.c.value, table.c.name == dimension.key
     else:
-        name = "touched" if dimension.kind == "touch" else "contract_signed"
+        name = "contract_signed" if dimension.kind == "contract" else "touched"
         table = tables.facts[name]
         column, own = table.c[dimension.key], sa.true()
     counted = sa.select(sa.func.count(column.distinct())).where(counts(table, cut), own)
@@ -191,6 +232,36 @@ def _believed(trait: str, cut: Cut) -> sa.Select[Any]:
         told.c.since,
         sa.func.coalesce(following, END).label("until"),
     ).where(told.c.place == told.c.newest)
+
+
+def _latest_touches(field: str, cut: Cut) -> sa.Select[Any]:
+    """A field of the last touch there was, and from when until when it was the last."""
+    table = tables.facts["touched"]
+    c = table.c
+    following = sa.func.lead(c.occurred_at).over(
+        partition_by=c.customer, order_by=(c.occurred_at, c.position)
+    )
+    return sa.select(
+        c.customer,
+        c[field].label("value"),
+        c.occurred_at.label("since"),
+        sa.func.coalesce(following, END).label("until"),
+    ).where(counts(table, cut))
+
+
+def _touches(field: str, cut: Cut) -> sa.Select[Any]:
+    """A field of the touch at each moment; of several, the first recorded."""
+    table = tables.facts["touched"]
+    first = packed_min(table.c.position, table.c[field])
+    rows = (
+        sa.select(table.c.customer, table.c.occurred_at.label("at"), first.label("first"))
+        .where(counts(table, cut))
+        .group_by(table.c.customer, table.c.occurred_at)
+        .subquery("touches")
+    )
+    return sa.select(
+        rows.c.customer, rows.c.at, packed_field(rows.c.first, 1, sa.String()).label("value")
+    )
 
 
 def _signings(field: str, cut: Cut) -> sa.Select[Any]:

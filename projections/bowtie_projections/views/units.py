@@ -19,6 +19,7 @@ from bowtie.durations import parse_duration
 from bowtie.errors import Refused, UsageError
 from bowtie_projections import tables
 from bowtie_projections.membership import LOOK_BACK, Accounts, Opportunities, opportunity_of
+from bowtie_projections.scope import scope_of
 from bowtie_projections.shadowing import Layer, Links, shadowed
 from bowtie_projections.views.cut import Cut, Reader
 
@@ -69,7 +70,7 @@ class _Layered:
     """The read tables, read under the keys of a unit."""
 
     def __init__(self, reader: Reader, layers: Sequence[Layer], *, own_keys: bool) -> None:
-        self._reader, self._layers = reader, layers
+        self._reader, self._layers, self.scope = reader, layers, scope_of(reader)
         self.position, self.has_links = reader.position, reader.has_links
         # the table of journeys is of customers
         self.definition = reader.definition if own_keys else ""
@@ -96,11 +97,14 @@ class Units:
         reader: the read tables, under the keys of the units.
         accounts: ``customer`` (the unit's key) and ``account``, for units that repeat within one;
             who is not in it is their own.
+        everybody: the same read tables, whatever segment the question is narrowed to: what is asked
+            of the data as a whole, such as where it begins.
     """
 
     name: str
     reader: Reader
     accounts: sa.FromClause | None = None
+    everybody: Reader | None = None
 
     @classmethod
     def of(cls, reader: Reader, cut: Cut, name: str, look_back: timedelta = LOOK_BACK) -> Units:
@@ -112,9 +116,30 @@ class Units:
             name: one of :data:`UNITS`.
             look_back: touches count for an account from so long before a membership's start.
 
+        Where the question is narrowed to a segment, they are those of the segment.
+
         Raises:
             Refused: nothing in the log tells of such units.
         """
+        layers, accounts = cls._layered(reader, cut, name, look_back)
+        own_keys = name in {"customer", "cycle"}
+
+        def under(layers: Sequence[Layer]) -> Reader:
+            return _Layered(reader, layers, own_keys=own_keys) if layers else reader
+
+        everybody, scope = under(layers), scope_of(reader)
+        if scope is None:
+            return cls(name, everybody, accounts, everybody)
+        scope.bind(everybody, layers)
+        kept = scope.kept(name, cut)
+        own = everybody if kept is None else under([*layers, kept])
+        return cls(name, own, accounts, everybody)
+
+    @staticmethod
+    def _layered(
+        reader: Reader, cut: Cut, name: str, look_back: timedelta
+    ) -> tuple[list[Layer], sa.FromClause | None]:
+        """What makes the tables' keys those of the units, and the account of each."""
         linked, members = _held(reader, cut)
         layers: list[Layer] = [Links(cut.position)] if linked else []
         accounts = Accounts(cut, tuple(layers), look_back) if members else None
@@ -125,30 +150,14 @@ class Units:
                     " membership_started on each person with the account's key, or ask with"
                     ' unit="customer"'
                 )
-            return cls(name, _Layered(reader, [*layers, accounts], own_keys=False))
+            return [*layers, accounts], None
         if name == "opportunity":
-            return cls._opportunities(reader, cut, [*layers, accounts] if accounts else layers)
-        own: Reader = _Layered(reader, layers, own_keys=True) if layers else reader
+            below = [*layers, accounts] if accounts else layers
+            opportunities = Opportunities(cut, tuple(below))
+            return [*below, opportunities], _owners(reader, opportunities)
         if accounts is not None:
-            return cls(name, own, accounts.clusters())
-        return cls(name, own, _nobody() if name == "cycle" else None)
-
-    @classmethod
-    def _opportunities(cls, reader: Reader, cut: Cut, layers: Sequence[Layer]) -> Units:
-        opportunities = Opportunities(cut, tuple(layers))
-        known = opportunities.known
-        if not reader.fetch(sa.select(known.c.unit).limit(1)).num_rows:
-            raise Refused(
-                "no event names an opportunity, so there are none to count: record opportunity with"
-                " touches, stages, disqualifications and contracts, or as a property of what is"
-                ' noted, or ask with unit="customer"'
-            )
-        accounts = sa.select(known.c.unit.label("customer"), known.c.customer.label("account"))
-        return cls(
-            "opportunity",
-            _Layered(reader, [*layers, opportunities], own_keys=False),
-            accounts.subquery("accounts"),
-        )
+            return layers, accounts.clusters()
+        return layers, _nobody() if name == "cycle" else None
 
     @property
     def clustered(self) -> bool:
@@ -201,6 +210,20 @@ def _held(reader: Reader, cut: Cut) -> tuple[bool, bool]:
         linked = sa.exists(Links(cut.position).links)
     found = reader.fetch(sa.select(linked.label("linked"), members)).to_pylist()[0]
     return bool(found["linked"]), bool(found["members"])
+
+
+def _owners(reader: Reader, opportunities: Opportunities) -> sa.Subquery:
+    """Whose each opportunity is."""
+    known = opportunities.known
+    if not reader.fetch(sa.select(known.c.unit).limit(1)).num_rows:
+        raise Refused(
+            "no event names an opportunity, so there are none to count: record opportunity with"
+            " touches, stages, disqualifications and contracts, or as a property of what is"
+            ' noted, or ask with unit="customer"'
+        )
+    return sa.select(known.c.unit.label("customer"), known.c.customer.label("account")).subquery(
+        "accounts"
+    )
 
 
 def _nobody() -> sa.Subquery:
