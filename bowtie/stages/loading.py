@@ -106,10 +106,11 @@ def _from_file(
 
 
 def _unknown(label: str, published: Collection[str]) -> UnknownName:
-    known = ", ".join(definition.label for definition in builtin_definitions())
-    more = f", and {', '.join(sorted(published))} are published" if published else ""
+    known = [definition.label for definition in builtin_definitions()]
+    own = sorted({*published} - {*known})
+    more = f", and this store knows {', '.join(own)}" if own else ""
     return UnknownName(
-        f'no definition "{label}" comes with bowtie, only {known}{more};'
+        f'no definition "{label}" comes with bowtie, only {", ".join(known)}{more};'
         " name one of them, or the path of a TOML file"
     )
 

@@ -15,8 +15,19 @@ if TYPE_CHECKING:
     from bowtie_cli.session import Session
     from bowtie_projections import Result
 
-__all__ = ["as_options", "ask", "cut_options", "given", "refresh_options", "unit_options"]
+__all__ = [
+    "EXPLAINED_BY",
+    "as_options",
+    "ask",
+    "cut_options",
+    "given",
+    "moment_options",
+    "refresh_options",
+    "unit_options",
+]
 
+#: What a context holds that explains a figure of the view: asked instead of the view itself.
+EXPLAINED_BY = "bowtie_cli.explained_by"
 F = TypeVar("F", bound=Callable[..., Any])
 #: A parameter as the views write it: ``name``, ``name=``, ``name=value`` or ``name="value"``.
 _PARAMETER = re.compile(
@@ -34,7 +45,12 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
         _as_typed(),
         session.answers(refresh=refresh, wait=wait, definition=definition) as views,
     ):
-        result: Result = getattr(views, view)(**parameters)
+        explained = click.get_current_context().meta.get(EXPLAINED_BY)
+        result: Result = (
+            getattr(views, view)(**parameters)
+            if explained is None
+            else explained(views, view, parameters)
+        )
     result.sentence, *result.notes = map(as_options, [result.sentence, *result.notes])
     if session.shows_progress and result.meta.get("as_of") is not None:
         session.say(_where(result, asked))
@@ -128,7 +144,17 @@ unit_options = _stack(
     ),
 )
 
-#: At which point of both clocks, and over which data, a view is asked.
+#: At which point of both clocks a question is asked.
+moment_options = _stack(
+    click.option("--as-of", metavar="T", help="The world as it was then."),
+    click.option("--known-at", metavar="T", help="What this store had been told by then."),
+    click.option(
+        "--position", type=click.IntRange(0), metavar="N", help="The log up to a position."
+    ),
+    refresh_options,
+)
+
+#: The same, by which definition, and over which data.
 cut_options = _stack(
     click.option("--as-of", metavar="T", help="The world as it was then."),
     click.option("--known-at", metavar="T", help="What this store had been told by then."),

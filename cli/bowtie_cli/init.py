@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bowtie_cli.definition import found_definition
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Answer, Output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -36,10 +37,8 @@ def init(
     Example:
       bowtie init --definition shop
     """
-    from bowtie import load_definition
-
     if definition is not None:  # a wrong one must not leave a store behind
-        load_definition(definition)
+        found_definition(session, definition)
     with session.engine(create=True) as engine:
         upgraded = engine.store.upgrade()
         if personal:

@@ -45,10 +45,8 @@ def journey(
     Example:
       bowtie journey acme --as-of 2026-03-31
     """
-    from bowtie import load_definition
-
     with session.engine() as engine:
-        chosen = load_definition(definition, engine.personal_names) if definition else None
+        chosen = engine.load_definition(definition) if definition else None
         record = engine.journey(customer, as_of=as_of, known_at=known_at, definition=chosen, tz=tz)
     output.show(_answer(record))
 

@@ -31,9 +31,16 @@ COMMANDS = (
     LazyCommand("flow", "flow", "Count who entered each stage, and who was lost, in each period."),
     LazyCommand("velocity", "velocity", "Tell how many days each step takes, by cohort."),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
+    LazyCommand(
+        "explain", "explain", "Name whom a figure counts, and the exact events behind it."
+    ),
     LazyCommand("sql", "sql", "Ask the read tables in SQL."),
     LazyCommand("export", "export", "Write the log or the read tables to files."),
-    LazyCommand("definition", "definition", "Show, copy, check and compare stage definitions."),
+    LazyCommand(
+        "definition",
+        "definition",
+        "Publish, list, show, copy, check and compare stage definitions.",
+    ),
     LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
     LazyCommand("parked", "parked", "List what was refused, try it again, or drop it."),
     LazyCommand("forget", "forget", "Destroy a customer's personal data for ever."),

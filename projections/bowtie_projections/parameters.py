@@ -15,8 +15,9 @@ from bowtie.fields import Stage
 from bowtie.stages import Definition
 
 __all__ = [
-    "CompareAsked",
     "CutAsked",
+    "DefinitionAsked",
+    "DefinitionDiffAsked",
     "FlowAsked",
     "FunnelAsked",
     "LoopAsked",
@@ -50,12 +51,17 @@ class _Defined(CutAsked, total=False):
     definition: str | Path | Definition | None
 
 
-class CompareAsked(CutAsked, total=False):
-    """What :meth:`bowtie_projections.Views.compare` takes beside the two definitions."""
+class DefinitionAsked(CutAsked, total=False):
+    """What :meth:`bowtie_projections.Views.definition_check` takes beside the definition."""
 
     as_of: Moment | None
     unit: Literal["customer", "account", "opportunity", "cycle"]
     look_back: str | timedelta
+
+
+class DefinitionDiffAsked(DefinitionAsked, total=False):
+    """What :meth:`bowtie_projections.Views.definition_diff` takes beside the two definitions."""
+
     who: bool
 
 

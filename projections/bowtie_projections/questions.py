@@ -10,7 +10,8 @@ from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.explaining import explanation
 from bowtie_projections.parameters import (
-    CompareAsked,
+    DefinitionAsked,
+    DefinitionDiffAsked,
     FlowAsked,
     FunnelAsked,
     LoopAsked,
@@ -25,6 +26,7 @@ from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
+from bowtie_projections.views.trial import trial
 from bowtie_projections.views.velocity import velocity
 
 __all__ = ["Questions"]
@@ -91,13 +93,24 @@ class Questions(Answering):
         result.meta["dropped"] = sum(self.engine.store.dropped_counts().values())
         return result
 
-    def compare(
+    def definition_check(
+        self, definition: str | Path | Definition, **asked: Unpack[DefinitionAsked]
+    ) -> Result:
+        """What a definition does to the log: whom it sees, which rules and events never meet.
+
+        Args:
+            definition: a name, a file, or one at hand.
+            asked: the parameters of :func:`bowtie_projections.views.trial.trial`, and up to where.
+        """
+        return self._answer(trial, {**asked, "definition": definition})
+
+    def definition_diff(
         self,
         before: str | Path | Definition,
         after: str | Path | Definition,
-        **asked: Unpack[CompareAsked],
+        **asked: Unpack[DefinitionDiffAsked],
     ) -> Result:
-        """Who stands in another stage by another definition.
+        """Who stands in another stage by another definition, and which figures change.
 
         Args:
             before, after: the definitions: a name, a file, or one at hand.

@@ -29,7 +29,7 @@ def test_the_commands_of_the_design_are_there():
         *("init", "ingest", "record", "journey", "replay", "status", "funnel", "stock", "loop"),
         *("sql", "export log", "export tables", "schema", "verify", "demo"),
         *("definition list", "definition show", "definition init", "definition check"),
-        *("definition compare", "parked list", "parked show", "parked retry"),
+        *("definition publish", "definition diff", "parked list", "parked show", "parked retry"),
     }
 
 

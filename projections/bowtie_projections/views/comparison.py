@@ -1,4 +1,4 @@
-"""Two stage definitions over the same history: who stands in another stage by the other one."""
+"""Two stage definitions over the same history: who stands elsewhere, and which figures change."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bowtie.stages import STAGES, Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 from bowtie_projections.views.stock import LOST, NO_STAGE
 from bowtie_projections.views.units import Units, check_look_back, check_unit, plural
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison"]
 
+#: The figures of the funnel that are set side by side, with their kinds in Arrow.
+_FIGURES = {"entered": "int64", "mature": "int64", "conversion": "double"}
 _ORDER = {place: index for index, place in enumerate((*STAGES, LOST, NO_STAGE))}
 
 
@@ -37,7 +40,8 @@ def comparison(
 ) -> Result:
     """How many customers stand in which stage by one definition, and in which by the other.
 
-    Counted are those that entered a stage by either.
+    Counted are those that entered a stage by either. The part ``figures`` sets the funnels by the
+    two side by side: who ``entered`` each stage, the ``mature`` and their ``conversion``.
 
     Args:
         reader: the read tables.
@@ -50,7 +54,13 @@ def comparison(
         who: instead of counts, those that stand elsewhere.
     """
     cut, span = settled(reader, cut), check_look_back(look_back)
-    units = Units.of(reader, cut, check_unit(unit), span)
+    figures = _figures(
+        *(
+            funnel(reader, cut, one, unit=check_unit(unit), look_back=span).rows()
+            for one in (before, definition)
+        )
+    )
+    units = Units.of(reader, cut, unit, span)
     reader = units.reader
     keys = ["customer", "cycle"] if unit == "cycle" else ["customer"]
     tables = [
@@ -61,7 +71,7 @@ def comparison(
     rows, counted = _counts(joined), plural(unit)
     moved = sum(row["number"] for row in rows if row["before"] != row["after"])
     return Result(
-        "comparison",
+        "definition_diff",
         units.by_name(_movers(joined, keys)) if who else _table(rows, counted),
         sentence=f"{moved:,} of {units.count(joined.num_rows)} stand elsewhere by"
         f" {definition.label} (after) than by {before.label} (before).",
@@ -81,7 +91,20 @@ def comparison(
             counted: joined.num_rows,
             "moved": moved,
         },
+        parts={"figures": figures},
     )
+
+
+def _figures(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> pa.Table:
+    """The funnels of the two definitions, stage by stage."""
+    import pyarrow as pa
+
+    sides = {"before": before, "after": after}
+    columns: dict[str, Any] = {"stage": pa.array(STAGES, pa.string())}
+    for name, kind in _FIGURES.items():
+        for side, rows in sides.items():
+            columns[f"{name}_{side}"] = pa.array([row[name] for row in rows], kind)
+    return pa.table(columns)
 
 
 def _standing(

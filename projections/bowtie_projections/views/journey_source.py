@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie.events import DOCUMENT_KINDS
 from bowtie.stages import STAGES, Definition
 from bowtie_projections import tables
 from bowtie_projections.conditions import Facts
@@ -34,11 +35,14 @@ class Needs:
 def newest_fact(reader: Reader, cut: Cut) -> datetime | None:
     """When the newest fact at the cut's position happened; None where there is none.
 
-    That a customer was forgotten is no fact of the world: figures must stay as they were.
+    That a customer was forgotten, or that a document was published, is no fact of the world:
+    figures must stay as they were.
     """
     table = tables.events
     newest = sa.select(sa.func.max(table.c.occurred_at)).where(
-        counts(table, Cut(cut.position)), table.c.type != "forgotten"
+        counts(table, Cut(cut.position)),
+        table.c.type != "forgotten",
+        table.c.kind.not_in(sorted(DOCUMENT_KINDS | {"profile"})),
     )
     found: datetime | None = reader.fetch(newest).column(0)[0].as_py()
     return found
