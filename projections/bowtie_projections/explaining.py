@@ -94,7 +94,10 @@ def explanation(
     explained = _known(view)
     asked = _filled(explained.view, asked, personal_names)
     answer = explained.view(reader, cut, definition, **asked)
-    row = _row(answer if part is None else answer.part(part), cell, column)
+    table = answer if part is None else answer.part(part)
+    cell = {_column(table, name): value for name, value in cell.items()}
+    column = _column(table, column)
+    row = _row(table, cell, column)
     find = explained.evidence if part is None else explained.parts.get(part)
     if find is None:
         known = ", ".join(explained.parts) or "none"
@@ -112,11 +115,12 @@ def explanation(
         "parameters": {name: said for name, said in parameters.items() if said is not None},
         "definition": definition.sha256,
     }
+    digest = _hash(pinned, facts)
     return Result(
         "explain",
         _shown(found, facts, data=data),
         sentence=_sentence(pinned, row[column], figure, facts, found),
-        notes=_notes(facts, figure),
+        notes=_notes(facts, digest),
         sql=reader.statements,
         meta={
             "definition": definition.label,
@@ -130,7 +134,7 @@ def explanation(
             "column": column,
             "value": row[column],
             "members": figure,
-            "hash": _hash(pinned, facts),
+            "hash": digest,
         },
     )
 
@@ -163,13 +167,18 @@ def _word(value: Any) -> str:
     return NONE if value is None else str(value)
 
 
+def _column(answer: Result, name: str) -> str:
+    """A column by its name, or as it is printed."""
+    known = {shown: own for own in answer.columns for shown in (own.replace("_", " "), own)}
+    if name not in known:
+        near = get_close_matches(name, answer.columns, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(answer.columns)}"
+        raise UnknownName(f"{answer.view} has no column {name!r}; {hint}")
+    return known[name]
+
+
 def _row(answer: Result, cell: Mapping[str, Any], column: str) -> dict[str, Any]:
     """The one row that a cell names."""
-    for name in (*cell, column):
-        if name not in answer.columns:
-            near = get_close_matches(name, answer.columns, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(answer.columns)}"
-            raise UnknownName(f"{answer.view} has no column {name!r}; {hint}")
     rows = answer.rows()
     for name, value in cell.items():
         left = [row for row in rows if _word(row[name]) == _word(value)]
@@ -267,8 +276,8 @@ def _sentence(
     )
 
 
-def _notes(facts: pa.Table, members: int) -> list[str]:
-    notes = []
+def _notes(facts: pa.Table, digest: str) -> list[str]:
+    notes = [f"Hash {digest}: the same for whoever asks this of the same log."]
     roles: list[Any] = facts.column("role").to_pylist()
     if lapsed := sum(role == "contract ran out" for role in roles):
         notes.append(
@@ -278,7 +287,7 @@ def _notes(facts: pa.Table, members: int) -> list[str]:
     later = sum(map(bool, facts.column("retracted").to_pylist()))
     if later:
         notes.append(f"{counted(later, 'event')} counted here {are(later)} retracted since.")
-    if members and (silent := sum(role is None for role in roles)):
+    if silent := sum(role is None for role in roles):
         notes.append(f"No event stands behind {counted(silent, 'member')} of it.")
     return notes
 

@@ -1,0 +1,113 @@
+"""``bowtie explain``: whom a figure of a view counts, and the exact events behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bowtie_cli.asking import EXPLAINED_BY
+from bowtie_cli.failures import Failure
+from bowtie_cli.funnel import funnel
+from bowtie_cli.groups import Command, Group
+
+if TYPE_CHECKING:
+    from bowtie_projections import Result, Views
+
+__all__ = ["explain"]
+
+#: Options of views that ask for another answer than the one that is explained.
+_OTHER_ANSWERS = {"customers", "part", "plot"}
+
+
+@click.group(cls=Group)
+def explain() -> None:
+    """Name whom a figure counts, and the exact events behind it.
+
+    Ask with the options that the view was asked with, and name the figure by its row and column.
+    """
+
+
+def _parsed(
+    context: click.Context, option: click.Parameter, written: tuple[str, ...]
+) -> dict[str, str]:
+    """The columns and values that name a row."""
+    del context, option
+    cell = {}
+    for one in written:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{one!r}: write COLUMN=VALUE, such as stage=selection")
+        cell[name.strip()] = value
+    return cell
+
+
+def _own_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--cell"],
+            metavar="COLUMN=VALUE",
+            multiple=True,
+            callback=_parsed,
+            help="The row of the figure: repeat it until it is one row.",
+        ),
+        click.Option(["--column"], metavar="NAME", required=True, help="The figure's column."),
+        click.Option(["--part"], metavar="NAME", help="The further table that it stands in."),
+        click.Option(["--data"], is_flag=True, help="Show the fields of each event too, as JSON."),
+        click.Option(["--verify"], metavar="HASH", help="Exit with 3 if the hash is not this one."),
+    ]
+
+
+def _explaining(view: click.Command, example: str) -> click.Command:
+    """The command that explains a view: its own options, and those of the view."""
+
+    @click.pass_context
+    def answer(
+        context: click.Context,
+        /,
+        *,
+        verify: str | None,
+        cell: dict[str, str],
+        column: str,
+        part: str | None,
+        data: bool,
+        **asked: Any,
+    ) -> None:
+        found: list[Result] = []
+
+        def explained(views: Views, name: str, parameters: dict[str, Any]) -> Result:
+            own: dict[str, Any] = {"cell": cell, "column": column, "part": part, "data": data}
+            found.append(views.explain(name, **own, **parameters))
+            return found[0]
+
+        context.meta[EXPLAINED_BY] = explained
+        assert view.callback is not None  # noqa: S101 - for the type checker
+        context.invoke(view.callback, **asked)
+        if verify is not None and found[0].meta["hash"] != verify.strip().lower():
+            raise Failure(
+                f"the hash is {found[0].meta['hash']}, not the one given: other customers or other"
+                " events are behind the figure, or it was asked otherwise",
+                exit_code=3,
+            )
+
+    return Command(
+        view.name,
+        callback=answer,
+        params=[
+            *_own_options(),
+            *(
+                option
+                for option in view.params
+                if option.name not in _OTHER_ANSWERS and not getattr(option, "hidden", False)
+            ),
+        ],
+        help=f"Explain a figure of bowtie {view.name}.\n\n\\b\nExample:\n  {example}",
+    )
+
+
+#: Each view that can be explained, with a figure of it.
+_VIEWS = {
+    funnel: "--by channel --cell stage=selection --cell channel=webinar --column lost",
+}
+for _view, _figure in _VIEWS.items():
+    explain.add_command(_explaining(_view, f"bowtie explain {_view.name} {_figure}"))
