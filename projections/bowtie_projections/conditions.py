@@ -20,7 +20,7 @@ from bowtie_projections import tables
 from bowtie_projections.expressions import map_text, packed_field, packed_min
 from bowtie_projections.views.cut import Cut, counts
 
-__all__ = ["Facts", "compares", "condition_rows", "plain_rows", "single_rows"]
+__all__ = ["Facts", "compares", "condition_rows", "holds", "plain_rows", "single_rows"]
 
 #: Months' worth of an amount in a year, by the period it is for.
 _PER_YEAR = {"month": 12, "quarter": 4, "year": 1}
@@ -66,7 +66,7 @@ def plain_rows(
             if _is_simple(condition):
                 table = tables.facts[condition.event]
                 asked = simple.setdefault(condition.event, {}).setdefault(stage, [])
-                asked.append(_holds(condition.where, table))
+                asked.append(holds(condition.where, table))
             else:
                 rows = condition_rows(condition, facts)
                 branches.append(_branch(rows.c.customer, rows.c.at, {stage: None}, stages))
@@ -139,7 +139,8 @@ def _branch(
     return sa.select(customer.label("customer"), at.label("at"), *columns)
 
 
-def _holds(where: Iterable[Comparison], table: sa.FromClause) -> ColumnElement[bool]:
+def holds(where: Iterable[Comparison], table: sa.FromClause) -> ColumnElement[bool]:
+    """Whether all the comparisons hold of a row of a table of facts."""
     return sa.and_(
         sa.true(), *(compares(comparison, _field(table, comparison.field)) for comparison in where)
     )
@@ -199,7 +200,7 @@ def _matching(condition: Condition, facts: Facts) -> sa.Subquery:
         table.c.occurred_at.label("at"),
         *_extra_columns(condition, table),
     ]
-    query = sa.select(*columns).where(facts.counted(table), _holds(condition.where, table))
+    query = sa.select(*columns).where(facts.counted(table), holds(condition.where, table))
     moved = condition.rises or condition.falls
     if moved is not None:
         amounts = _annual_amounts(moved, facts)
