@@ -25,7 +25,9 @@ from bowtie_projections.views.journey_source import settled
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TOUCH_RULES", "Outside", "Scope", "Scoped", "scope_of"]
+__all__ = [
+    "TOUCH_RULES", "Outside", "Scope", "Scoped", "both", "is_narrowed", "of_everybody", "scope_of",
+]  # fmt: skip
 
 #: Which touch a breakdown by a field of touches reads.
 TOUCH_RULES = ("first", "last", "step")
@@ -144,6 +146,17 @@ class Scoped:
 def scope_of(reader: Reader) -> Scope | None:
     """What a reader's question is narrowed to, if anything."""
     return getattr(reader, "scope", None)
+
+
+def of_everybody(reader: Reader) -> Reader:
+    """The same tables with all customers: for what is asked of the data as a whole."""
+    found: Reader = getattr(reader, "everybody", reader)
+    return found
+
+
+def is_narrowed(reader: Reader) -> bool:
+    """Whether a view reads the facts of a segment's customers only."""
+    return of_everybody(reader) is not reader
 
 
 def both(segments: Sequence[Segment]) -> Segment | None:

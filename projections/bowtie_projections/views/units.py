@@ -67,10 +67,25 @@ def check_look_back(value: object) -> timedelta:
 
 
 class _Layered:
-    """The read tables, read under the keys of a unit."""
+    """The read tables, read under the keys of a unit.
 
-    def __init__(self, reader: Reader, layers: Sequence[Layer], *, own_keys: bool) -> None:
+    Args:
+        reader: the tables.
+        layers: whose the facts are.
+        own_keys: the unit's keys are those of the table of journeys.
+        everybody: the same, whatever segment the layers keep.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        layers: Sequence[Layer],
+        *,
+        own_keys: bool,
+        everybody: Reader | None = None,
+    ) -> None:
         self._reader, self._layers, self.scope = reader, layers, scope_of(reader)
+        self.everybody = everybody or self
         self.position, self.has_links = reader.position, reader.has_links
         # the table of journeys is of customers
         self.definition = reader.definition if own_keys else ""
@@ -97,14 +112,11 @@ class Units:
         reader: the read tables, under the keys of the units.
         accounts: ``customer`` (the unit's key) and ``account``, for units that repeat within one;
             who is not in it is their own.
-        everybody: the same read tables, whatever segment the question is narrowed to: what is asked
-            of the data as a whole, such as where it begins.
     """
 
     name: str
     reader: Reader
     accounts: sa.FromClause | None = None
-    everybody: Reader | None = None
 
     @classmethod
     def of(cls, reader: Reader, cut: Cut, name: str, look_back: timedelta = LOOK_BACK) -> Units:
@@ -124,16 +136,16 @@ class Units:
         layers, accounts = cls._layered(reader, cut, name, look_back)
         own_keys = name in {"customer", "cycle"}
 
-        def under(layers: Sequence[Layer]) -> Reader:
-            return _Layered(reader, layers, own_keys=own_keys) if layers else reader
-
-        everybody, scope = under(layers), scope_of(reader)
+        everybody = _Layered(reader, layers, own_keys=own_keys) if layers else reader
+        scope = scope_of(reader)
         if scope is None:
-            return cls(name, everybody, accounts, everybody)
+            return cls(name, everybody, accounts)
         scope.bind(everybody, layers)
         kept = scope.kept(name, cut)
-        own = everybody if kept is None else under([*layers, kept])
-        return cls(name, own, accounts, everybody)
+        if kept is None:
+            return cls(name, everybody, accounts)
+        own = _Layered(reader, [*layers, kept], own_keys=own_keys, everybody=everybody)
+        return cls(name, own, accounts)
 
     @staticmethod
     def _layered(

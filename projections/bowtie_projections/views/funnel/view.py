@@ -14,6 +14,7 @@ from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
+from bowtie_projections.scope import of_everybody
 from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel import words as funnel_words
@@ -144,7 +145,7 @@ def seen_since(
         oldest = sa.select(sa.func.min(table.c.occurred_at)).where(
             counts(table, cut), table.c.kind == "customer"
         )
-        start = reader.fetch(oldest).column(0)[0].as_py()
+        start = of_everybody(reader).fetch(oldest).column(0)[0].as_py()
     return None if start is None else start + definition.burn_in
 
 

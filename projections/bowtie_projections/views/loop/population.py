@@ -14,6 +14,7 @@ from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.expressions import span
 from bowtie_projections.localtime import local_month
+from bowtie_projections.scope import of_everybody
 from bowtie_projections.value import MONEY, Horizon, values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
@@ -38,7 +39,7 @@ def data_begin(
         oldest = sa.select(sa.func.min(table.c.occurred_at)).where(
             counts(table, cut), table.c.kind == "customer"
         )
-        start = reader.fetch(oldest).column(0)[0].as_py()
+        start = of_everybody(reader).fetch(oldest).column(0)[0].as_py()
     return None if start is None else start + definition.burn_in
 
 

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from bowtie.wording import are, counted
 from bowtie_projections import tables
 from bowtie_projections.localtime import local_day, local_month
+from bowtie_projections.scope import is_narrowed
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.labels import apart
@@ -66,8 +67,13 @@ class Span:
 
 @dataclass(slots=True)
 class Ledger:
-    """The spend of one source: by month, all of it and that of its mature days."""
+    """The spend of one source: by month, all of it and that of its mature days.
 
+    Args:
+        of_everybody: part of it was spent on all customers, and only some are counted.
+    """
+
+    of_everybody: bool = False
     currencies: set[str] = field(default_factory=set)
     months: dict[int, Fraction] = field(default_factory=dict)
     mature: dict[int, Fraction] = field(default_factory=dict)
@@ -109,6 +115,7 @@ def read_spend(
     recorded = reader.fetch(_recorded(cut)).to_pylist()
     for row in recorded:
         ledger = ledgers[row["channel"]]
+        ledger.of_everybody = is_narrowed(reader)
         ledger.currencies.add(row["currency"])
         for month, share, mature in _spread(row["from_on"], row["to_on"], span):
             ledger.add(month, Fraction(row["amount"]) * share, mature=mature)
@@ -316,6 +323,8 @@ def _unusable(source: str, ledger: Ledger | None, currency: str | None) -> str |
         return "these customers had no touch by time zero, so there is no source to have spent on"
     if ledger is None:
         return "no spend on record for this source"
+    if ledger.of_everybody:
+        return "spend is on record for all customers of this source, not for the segment's alone"
     if len(ledger.currencies) > 1:
         return f"spend is in {' and '.join(sorted(ledger.currencies))}: needs dated rates"
     (spent,) = ledger.currencies
