@@ -116,6 +116,9 @@ class FlowAsked(_Defined, total=False):
     top: int
     include_truncated: bool
     data_from: Moment | None
+    estimate: bool
+    horizon: str | timedelta | Sequence[str | timedelta] | None
+    entry_age: bool
     data_through: Moment | None
     tz: str
 

@@ -108,6 +108,11 @@ class Incidence:
         self._add_up()
         self.known_through = self._watched_through()
 
+    @property
+    def number(self) -> int:
+        """How many members there are."""
+        return int(self._ages.size)
+
     def _count(self, ending: NDArray[np.intp], ends: Ints) -> None:
         """At each distinct age: how many reached it, were lost, and were at risk."""
         ages = self._ages[ending]

@@ -26,6 +26,7 @@ _KINDS: dict[int, pa.DataType] = {
     25: pa.string(),
     700: pa.float32(),
     701: pa.float64(),
+    1016: pa.list_(pa.int64()),
     1022: pa.list_(pa.float64()),
     1043: pa.string(),
     1082: pa.date32(),

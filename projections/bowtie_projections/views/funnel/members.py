@@ -72,6 +72,8 @@ class Members:
         seen_since: customers first seen before may be older than the data.
         kept: for each breakdown that has too many values, those that stay apart.
         sources: what is joined for a breakdown's values, where they are not in the journeys.
+        older_too: count those older than the data; only for what knows from which age on they are
+            watched.
     """
 
     journeys: sa.FromClause
@@ -82,6 +84,7 @@ class Members:
     seen_since: datetime | None = None
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sources: Mapping[str, sa.CTE] = field(default_factory=dict)
+    older_too: bool = False
 
     @property
     def moment(self) -> datetime:
@@ -192,7 +195,11 @@ class Members:
         """Who may be older than the data is left out, unless asked for."""
         if not self._leaves_out:
             return []
-        return [self.journeys.c.first_seen_at >= sa.literal(self.seen_since)]
+        first_seen, since = self.journeys.c.first_seen_at, self.question.data_from
+        new = first_seen >= sa.literal(self.seen_since)
+        if self.older_too and since is not None:
+            return [sa.or_(new, first_seen < sa.literal(since))]
+        return [new]
 
     def _time(self, stage: str) -> ColumnElement[Any]:
         """When a stage was entered; a skipped one, where imputed, when the next one was."""

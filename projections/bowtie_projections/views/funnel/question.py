@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bowtie.durations import format_duration, parse_duration
+from bowtie.durations import format_duration
 from bowtie.errors import UsageError
 from bowtie.stages import STAGES
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.views.cohorts import check_period, period
+from bowtie_projections.views.funnel.horizons import Estimating, estimating, length
 from bowtie_projections.views.units import check_look_back, check_unit
 
 __all__ = ["STATES", "Question", "ask"]
@@ -45,6 +46,7 @@ class Question:
     data_through: datetime | None
     tz: str
     customers: tuple[str, str] | None
+    estimating: Estimating | None
     written: Mapping[str, Any]
 
     def window(self, stage: str) -> timedelta:
@@ -85,20 +87,21 @@ def ask(given: Mapping[str, Any]) -> Question:
         unit=unit,
         look_back=check_look_back(asked["look_back"]),
         by=tuple(_names(asked["by"])),
-        within=_length("within", asked["within"]),
+        within=length("within", asked["within"]),
         cohort=check_period(asked["cohort"]),
         start=start,
         end=end,
         skipped=_one_of("skipped", asked["skipped"], ("absent", "impute")),
         cycles=bool(asked["cycles"]) or unit == "cycle",
         cohort_stage=_stage("cohort_stage", asked["cohort_stage"]),
-        lost_after=_length("lost_after", asked["lost_after"]),
+        lost_after=length("lost_after", asked["lost_after"]),
         top=_count("top", asked["top"]),
         include_truncated=bool(asked["include_truncated"]),
         data_from=None if since is None else period(since, tz)[0],
         data_through=None if through is None else _last_moment(through, tz),
         tz=tz,
         customers=_cell(asked["customers"]),
+        estimating=estimating(asked),
         written=_written(given),
     )
 
@@ -112,18 +115,6 @@ def _names(by: str | Sequence[str]) -> list[str]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"by names {twice[0]!r} twice")
     return names
-
-
-def _length(name: str, value: Any) -> timedelta | None:
-    if value is None:
-        return None
-    try:
-        length = value if isinstance(value, timedelta) else parse_duration(str(value))
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}") from None
-    if length <= timedelta(0):
-        raise UsageError(f"{name} is {value}: write a time longer than none")
-    return length
 
 
 def _one_of(name: str, value: object, words: Sequence[str]) -> str:
@@ -161,8 +152,11 @@ def _written(given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as they stand in the answer."""
     shown = dict(given) | {"by": _names(given["by"])}
     for name in {"within", "lost_after"} & set(given):
-        length = _length(name, given[name])
-        shown[name] = None if length is None else format_duration(length)
+        asked_for = length(name, given[name])
+        shown[name] = None if asked_for is None else format_duration(asked_for)
+    if "horizon" in given:
+        asked_of_it = estimating(given)
+        shown["horizon"] = None if asked_of_it is None else asked_of_it.written
     shown["look_back"] = format_duration(check_look_back(given["look_back"]))
     if "within" in shown and shown["within"] is None:
         shown["within"] = {"left": format_duration(LEFT), "right": format_duration(RIGHT)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from bowtie_projections.scope import of_everybody
 from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel import words as funnel_words
+from bowtie_projections.views.funnel.estimate import estimated
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.funnel.question import Question, ask
 from bowtie_projections.views.funnel.table import funnel_table, members_table
@@ -52,6 +53,9 @@ def funnel(
     data_through: Any = None,
     tz: str = "UTC",
     customers: str | None = None,
+    estimate: bool = False,
+    horizon: str | timedelta | Sequence[str | timedelta] | None = None,
+    entry_age: bool = False,
     personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """How customers pass through the stages.
@@ -81,6 +85,13 @@ def funnel(
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days and months.
         customers: ``STAGE:pending|lost|expired|reached``: instead of counts, who is behind them.
+        estimate: add the share that reaches the next stage of all who entered, those who still wait
+            too, by Aalen-Johansen (Kaplan-Meier where no loss can be seen), with its log-log
+            interval, who is still at risk at the window's end, and when half had reached it.
+        horizon: the estimate at these ages too, in the part ``curve``: ``30d,60d,90d``, a list, or
+            ``curve`` for even steps up to the window's end.
+        entry_age: who is older than the data takes part in the estimate from the age at which the
+            data begin, instead of being left out.
         personal_names: traits that are sealed.
 
     Raises:
@@ -153,10 +164,18 @@ def _counted(reader: Reader, definition: Definition, members: Members) -> Result
     counted = reader.fetch(members.counted())
     spread = reader.fetch(members.spread()) if members.units.clustered else None
     sees_losses = definition.loss == "events" or members.question.lost_after is not None
+    estimates = estimated(reader, members, sees_losses=sees_losses)
+    if estimates is not None:
+        counted = estimates.with_cells(counted)
     table, totals = funnel_table(counted, spread, members, sees_losses=sees_losses)
     said = funnel_words.Said(members, definition, totals, table)
     notes = said.notes(blended=_motions(reader, members) > 1)
-    return _result(reader, definition, members, table, said.sentence(), *notes)
+    parts = {}
+    if estimates is not None:
+        table = estimates.beside(table)
+        notes += estimates.notes(table)
+        parts = estimates.parts(table)
+    return _result(reader, definition, members, table, said.sentence(), *notes, parts=parts)
 
 
 def _behind(reader: Reader, definition: Definition, members: Members) -> Result:
@@ -182,6 +201,7 @@ def _result(
     members: Members,
     table: pa.Table,
     *said: str,
+    parts: Mapping[str, pa.Table] | None = None,
 ) -> Result:
     moment = members.cut.moment
     return Result(
@@ -198,6 +218,7 @@ def _result(
             "as_of": None if moment is None else moment.replace(tzinfo=UTC),
             "known_at": None,
         },
+        parts=parts,
     )
 
 
