@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["cell", "plain", "table_text", "text", "visible"]
 
 #: Columns that hold a share of one; a table shows them in per cent.
-_RATE = re.compile(r"^(conversion|conversion_.*|.*_rate|share_of_.*|share|.*_share|coverage)$")
+_RATE = re.compile(
+    r"^(conversion|conversion_.*|.*_rate|share_of_.*|share|.*_share|coverage"
+    r"|retention|grr|nrr|(day|week|month)_\d+)$"
+)
 _BOUNDS = ("low", "high")
 #: Columns that hold money; a table shows them in hundredths.
-_MONEY = re.compile(r"^(value|spend|spend_.*|cost_per_.*)$")
+_MONEY = re.compile(r"^(value|spend|spend_.*|cost_per_.*|mrr|mrr_.*)$")
 #: What would move the cursor or hide text, were it printed as it is.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WIDEST = 100_000

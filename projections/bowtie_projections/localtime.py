@@ -5,6 +5,7 @@ Tables hold times in UTC; a business counts days and months where it is.
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.times import zone
 
-__all__ = ["check_zone", "local", "local_day", "local_month"]
+__all__ = ["check_zone", "day_of", "local", "local_day", "local_month"]
 
 
 def check_zone(name: str) -> str:
@@ -38,6 +39,15 @@ def local(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
 def local_day(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:
     """The day a moment fell on."""
     return sa.cast(local(moment, tz), sa.Date())
+
+
+def day_of(moment: datetime, tz: str) -> date:
+    """The same of a moment in UTC without a zone.
+
+    >>> day_of(datetime(2026, 1, 5, 23, 30), "Europe/Berlin")
+    datetime.date(2026, 1, 6)
+    """
+    return moment.replace(tzinfo=UTC).astimezone(zone(tz)).date()
 
 
 def local_month(moment: ColumnElement[Any], tz: str) -> ColumnElement[Any]:

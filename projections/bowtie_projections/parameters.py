@@ -22,6 +22,7 @@ __all__ = [
     "FunnelAsked",
     "LoopAsked",
     "Moment",
+    "RetentionAsked",
     "StatusAsked",
     "StockAsked",
     "VelocityAsked",
@@ -135,6 +136,27 @@ class VelocityAsked(_Defined, total=False):
     to: str | None
     cycles: bool
     cohort_stage: Stage | None
+    top: int
+    include_truncated: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class RetentionAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.retention` takes."""
+
+    active: str | None
+    age: Literal["day", "week", "month"]
+    ages: int | None
+    cohort: Literal["day", "week", "month", "quarter", "year"]
+    currency: str | None
+    wide: Literal["retention", "active", "grr", "nrr"] | None
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    from_: str | None
+    to: str | None
     top: int
     include_truncated: bool
     data_from: Moment | None

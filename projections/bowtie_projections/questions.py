@@ -15,6 +15,7 @@ from bowtie_projections.parameters import (
     FlowAsked,
     FunnelAsked,
     LoopAsked,
+    RetentionAsked,
     StatusAsked,
     StockAsked,
     VelocityAsked,
@@ -24,6 +25,7 @@ from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.trial import trial
@@ -70,6 +72,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(velocity, asked, personal=True)
+
+    def retention(self, **asked: Unpack[RetentionAsked]) -> Result:
+        """Who is still active at each age, by the cohort they committed in.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.retention.retention`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(retention, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.

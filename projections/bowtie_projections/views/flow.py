@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie.errors import Refused, UsageError
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import STAGES, Definition
-from bowtie.times import zone
 from bowtie_projections import tables
+from bowtie_projections.localtime import day_of
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.breakdown import CONTRACT, dimensions
@@ -29,10 +29,10 @@ from bowtie_projections.views.cohorts import (
 )
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel.members import COHORT, Members
-from bowtie_projections.views.funnel.question import Question, ask
+from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.view import members_of
 from bowtie_projections.views.journey_source import settled_through
-from bowtie_projections.views.shares import cell_order, standing, typed_table
+from bowtie_projections.views.shares import cell_order, covered_until, standing, typed_table
 from bowtie_projections.views.units import Units, plural
 
 if TYPE_CHECKING:
@@ -212,12 +212,13 @@ class _Spans:
         since = max(filter(None, (question.data_from, question.start)), default=None)
         if moment is None:  # there is no fact
             return cls(length, (), since, members.moment, question.tz)
-        until = _until(members.cut, moment, question)
-        last = _day(min(until - _INSTANT, moment), question.tz)
+        until = covered_until(members.cut, moment, question.data_through)
+        until = min(filter(None, (until, question.end)))
+        last = day_of(min(until - _INSTANT, moment), question.tz)
         first = min((row[COHORT] for row in counted), default=None)
         if question.start is not None:
             begin = question.data_from or _oldest(reader, members.cut) or moment
-            first = _day(max(begin, question.start), question.tz)
+            first = day_of(max(begin, question.start), question.tz)
         starts = [] if first is None else starts_between(first, last, length)
         return cls(length, starts, since, until, question.tz)
 
@@ -229,18 +230,6 @@ class _Spans:
         """Whether all of a period is counted."""
         begin, end = bounds_of(self.label(start), self.tz)
         return end <= self.until and (self.since is None or begin >= self.since)
-
-
-def _until(cut: Cut, moment: datetime, question: Question) -> datetime:
-    """The first moment that is not counted."""
-    covered = moment
-    if cut.complete and question.data_through is not None:
-        covered = max(moment, question.data_through)
-    return min(filter(None, (covered + _INSTANT, question.end)))
-
-
-def _day(moment: datetime, tz: str) -> date:
-    return moment.replace(tzinfo=UTC).astimezone(zone(tz)).date()
 
 
 def _oldest(reader: Reader, cut: Cut) -> datetime | None:

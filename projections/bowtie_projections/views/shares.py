@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FEWEST", "cell_order", "shares", "spread", "standing", "typed_table"]
+__all__ = ["FEWEST", "cell_order", "covered_until", "shares", "spread", "standing", "typed_table"]
 
 #: Under so many durations their quantiles are chance.
 FEWEST = 20
@@ -106,6 +106,17 @@ def cell_order(cell: Sequence[str | None]) -> tuple[tuple[int, str], ...]:
     return tuple(
         (2, "") if value is None else (1, "") if value == OTHER else (0, value) for value in cell
     )
+
+
+def covered_until(cut: Cut, moment: datetime, data_through: datetime | None) -> datetime:
+    """The first moment of which the data says nothing.
+
+    Just after the moment asked of; or after the data's own end, where nothing happened in between.
+    """
+    covered = moment
+    if cut.complete and data_through is not None:
+        covered = max(moment, data_through)
+    return covered + timedelta(microseconds=1)
 
 
 def standing(
