@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,6 +39,18 @@ PERIODS = click.Choice(["day", "week", "month", "quarter", "year"])
 @click.option("--cycles", is_flag=True, help="Count each cycle, not each customer's first alone.")
 @click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
+@click.option("--shrink", is_flag=True, help="Each rate drawn to the mean, as far as it is chance.")
+@click.option(
+    "--compare",
+    type=click.Choice(["previous", "year"]),
+    help="With the period before, or a year earlier.",
+)
+@click.option(
+    "--targets",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A plan: month, measure, breakdown, value.",
+)
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
 @cut_options
 @plot_option

@@ -55,11 +55,19 @@ def period(written: Any, tz: str = "UTC") -> tuple[datetime, datetime]:
             )
         moment = written.astimezone(UTC).replace(tzinfo=None)
         return moment, moment + timedelta(microseconds=1)
-    first, after = _days(written)
+    first, after = days_of(written)
     return _midnight(first, tz), _midnight(after, tz)
 
 
-def _days(written: Any) -> tuple[date, date]:
+def days_of(written: Any) -> tuple[date, date]:
+    """The first day of a period, and the first after it.
+
+    >>> days_of("2024-W01")
+    (datetime.date(2024, 1, 1), datetime.date(2024, 1, 8))
+
+    Raises:
+        UsageError: it is no period.
+    """
     if isinstance(written, date):
         return written, written + timedelta(days=1)
     found = _WRITTEN.fullmatch(str(written))
@@ -142,5 +150,5 @@ def starts_between(first: date, last: date, cohort: str) -> list[date]:
     start = first_day(first, cohort)
     while start <= last:
         found.append(start)
-        start = _days(cohort_label(start, cohort))[1]
+        start = days_of(cohort_label(start, cohort))[1]
     return found

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-__all__ = ["OTHER", "apart", "apart_in_sql"]
+__all__ = ["OTHER", "apart", "apart_in_sql", "unapart"]
 
 #: The values beyond the most frequent ones, together.
 OTHER = "other"
@@ -24,6 +24,16 @@ def apart(value: str, words: Collection[str]) -> str:
     """
     taken = any(value == word or value.startswith(word + _REAL) for word in words)
     return value + _REAL if taken else value
+
+
+def unapart(value: str, words: Collection[str]) -> str:
+    """The real value behind what :func:`apart` made of it.
+
+    >>> unapart("web", ["other"]), unapart("other (value)", ["other"])
+    ('web', 'other')
+    """
+    taken = any(value.startswith(word + _REAL) for word in words)
+    return value.removesuffix(_REAL) if taken else value
 
 
 def apart_in_sql(value: ColumnElement[str], words: Collection[str]) -> ColumnElement[str]:

@@ -46,6 +46,7 @@ class Question:
     data_through: datetime | None
     tz: str
     customers: tuple[str, str] | None
+    shrink: bool
     estimating: Estimating | None
     written: Mapping[str, Any]
 
@@ -66,7 +67,7 @@ _DEFAULTS: dict[str, Any] = dict.fromkeys(
     ("within", "cohort", "from_", "to", "cohort_stage", "lost_after", "data_from", "data_through",
      "customers")
 ) | {"unit": "customer", "look_back": LOOK_BACK, "by": (), "skipped": "absent", "cycles": False,
-     "top": 10, "include_truncated": False, "tz": "UTC"}  # fmt: skip
+     "top": 10, "include_truncated": False, "shrink": False, "tz": "UTC"}  # fmt: skip
 
 
 def ask(given: Mapping[str, Any]) -> Question:
@@ -101,6 +102,7 @@ def ask(given: Mapping[str, Any]) -> Question:
         data_through=None if through is None else _last_moment(through, tz),
         tz=tz,
         customers=_cell(asked["customers"]),
+        shrink=_shrink(asked),
         estimating=estimating(asked),
         written=_written(given),
     )
@@ -131,6 +133,14 @@ def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UsageError(f"{name} is {value!r}; write a whole number from 1")
     return value
+
+
+def _shrink(asked: Mapping[str, Any]) -> bool:
+    if asked["shrink"] and not asked["by"] and asked["cohort"] is None:
+        raise UsageError(
+            "shrink draws rates to the mean of several: ask by something, or by cohort"
+        )
+    return bool(asked["shrink"])
 
 
 def _cell(written: str | None) -> tuple[str, str] | None:

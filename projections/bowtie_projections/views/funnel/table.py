@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bowtie.stages import STAGES
+from bowtie_projections.shrinking import Chance
 from bowtie_projections.statistics import design_effect, wilson
 from bowtie_projections.views.cohorts import cohort_label
 from bowtie_projections.views.funnel.members import COHORT, OTHER, QUANTILES, Members, State
+from bowtie_projections.views.funnel.shrinking import SHRUNK, add_shrunk, chances
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +46,8 @@ class Totals:
     customers: int
     older: int
     inferred: int
+    #: by stage, how far chance alone would spread the rates of the breakdown
+    chances: Mapping[str, Chance] = field(default_factory=dict)
 
 
 def funnel_table(
@@ -58,7 +63,6 @@ def funnel_table(
     """
     found = counted.to_pylist()
     total = next(group for group in found if group["stage"] == "")
-    totals = Totals(total["members"], total["older"], total["inferred"])
     rows = _rows([group for group in found if group["stage"] != ""], members)
     effects = {} if spread is None else _spread(spread.to_pylist(), members)
     for row in rows:
@@ -71,6 +75,10 @@ def funnel_table(
         if members.question.cohort is not None:
             row[COHORT] = cohort_label(row[COHORT], members.question.cohort)
     _add_conversions(rows)
+    if members.question.shrink:
+        add_shrunk(rows, members)
+    spread_by_chance = chances(rows, members)
+    totals = Totals(total["members"], total["older"], total["inferred"], spread_by_chance)
     return _table(rows, members), totals
 
 
@@ -181,7 +189,9 @@ def _add_conversions(rows: list[_Row]) -> None:
         [row["mature_reached"] / effect for row, effect in zip(judged, effects, strict=True)],
         [row["mature"] / effect for row, effect in zip(judged, effects, strict=True)],
     )
-    for row, bottom, top in zip(judged, low.tolist(), high.tolist(), strict=True):
+    bounds = zip(judged, effects, low.tolist(), high.tolist(), strict=True)
+    for row, effect, bottom, top in bounds:
+        row["design"] = effect
         row["conversion"] = row["mature_reached"] / row["mature"]
         row["conversion_low"], row["conversion_high"] = bottom, top
 
@@ -191,8 +201,10 @@ def _table(rows: list[_Row], members: Members) -> pa.Table:
 
     keys = members.key_names
     kinds: dict[str, pa.DataType] = dict.fromkeys((*keys, "stage"), pa.string())
-    kinds |= dict.fromkeys((*_RATES, *QUANTILES), pa.float64())
-    names = (*keys, *COLUMNS)
+    kinds |= dict.fromkeys((*_RATES, *QUANTILES, SHRUNK), pa.float64())
+    columns = (*COLUMNS, SHRUNK) if members.question.shrink else COLUMNS
+    names = (*keys, *columns)
     schema = pa.schema([pa.field(name, kinds.get(name, pa.int64())) for name in names])
-    table = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows], schema)
-    return table.rename_columns([*members.titles(COLUMNS), *COLUMNS])
+    found = [{name: row.get(name) for name in names} for row in rows]
+    table = pa.Table.from_pylist(found, schema)
+    return table.rename_columns([*members.titles(columns), *columns])

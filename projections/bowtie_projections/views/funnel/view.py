@@ -56,6 +56,8 @@ def funnel(
     estimate: bool = False,
     horizon: str | timedelta | Sequence[str | timedelta] | None = None,
     entry_age: bool = False,
+    shrink: bool = False,
+    kept: Mapping[str, Sequence[str]] | None = None,
     personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """How customers pass through the stages.
@@ -92,6 +94,9 @@ def funnel(
             ``curve`` for even steps up to the window's end.
         entry_age: who is older than the data takes part in the estimate from the age at which the
             data begin, instead of being left out.
+        shrink: add ``conversion_shrunk``: each rate drawn to the mean of its stage by as much as
+            it may be chance.
+        kept: of a breakdown, the values that stand apart instead of the top ones.
         personal_names: traits that are sealed.
 
     Raises:
@@ -101,7 +106,7 @@ def funnel(
     """
     asked = {
         name: given for name, given in locals().items()
-        if name not in {"reader", "cut", "definition", "personal_names"}
+        if name not in {"reader", "cut", "definition", "kept", "personal_names"}
     }  # fmt: skip
     question = ask(asked)
     found = dimensions(
@@ -110,7 +115,7 @@ def funnel(
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     reader = units.reader
-    members = members_of(units, cut, definition, question, found)
+    members = members_of(units, cut, definition, question, found, kept=kept)
     if question.customers is None:
         return _counted(reader, definition, members)
     return _behind(reader, definition, members)
@@ -122,6 +127,8 @@ def members_of(
     definition: Definition,
     question: Question,
     found: Sequence[Dimension],
+    *,
+    kept: Mapping[str, Sequence[str]] | None = None,
 ) -> Members:
     """The members of the stages, for the funnel and for whatever else counts those who entered.
 
@@ -131,6 +138,7 @@ def members_of(
         definition: what entering a stage means.
         question: what was asked.
         found: the breakdowns.
+        kept: of a breakdown, the values that stand apart instead of the top ones.
     """
     reader = units.reader
     since = seen_since(reader, cut, definition, question)
@@ -142,8 +150,14 @@ def members_of(
     sources = {one.name: source for one in found if (source := one.source(cut)) is not None}
     members = Members(journeys, cut, question, found, units, since, sources=sources)
     many = [one for one in found if distinct_values(reader, cut, one) > question.top]
-    kept = {one.name: _values(reader.fetch(members.ranked(one))) for one in many}
-    return replace(members, kept=kept)
+    given = kept or {}
+    apart = {
+        one.name: given[one.name]
+        if one.name in given
+        else _values(reader.fetch(members.ranked(one)))
+        for one in many
+    }
+    return replace(members, kept=apart)
 
 
 def seen_since(

@@ -12,6 +12,7 @@ from bowtie.stages import STAGES, Definition
 from bowtie.times import zone
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.funnel.question import LEFT, RIGHT, Question
+from bowtie_projections.views.funnel.shrinking import noise
 from bowtie_projections.views.funnel.table import Totals
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Said:
             )
         if question.customers is None and self.members.kept:
             notes += [_folded(name, len(kept)) for name, kept in self.members.kept.items()]
+        if self.totals.chances:
+            notes.append(noise(self.totals.chances, question.by))
         return notes
 
     def _mostly_late(self) -> list[tuple[str, int]]:

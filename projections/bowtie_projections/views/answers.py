@@ -1,0 +1,69 @@
+"""What the columns of a view's answer are, for what is set beside its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bowtie.stages import STAGES
+from bowtie_projections.results import Result
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["FUNNEL", "Shape", "keys_of", "with_columns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the columns of a view's answer are.
+
+    The first columns, up to the first figure, name a row: the breakdowns, a column of cohorts if
+    it was asked for, and what else a row is of.
+
+    Args:
+        figures: the first figure.
+        part: the column that says what a row is of, such as the stage; none if there is none.
+        counts: what is carried over of the other side.
+        rates: shares, with their bounds in columns ``_low`` and ``_high``.
+        mature: how many of ``entered`` are old enough to be judged.
+        entered: how many there are; known as soon as the period is over.
+        order: the values of ``part`` in order.
+    """
+
+    figures: str
+    part: str | None
+    counts: tuple[str, ...]
+    rates: tuple[str, ...]
+    mature: str
+    entered: str
+    order: tuple[str, ...] = ()
+
+
+FUNNEL = Shape(
+    figures="entered",
+    part="stage",
+    counts=("entered", "reached_next", "mature"),
+    rates=("conversion",),
+    mature="mature",
+    entered="entered",
+    order=STAGES,
+)
+
+
+def keys_of(result: Result, shape: Shape) -> list[str]:
+    """The columns that name a row."""
+    return result.columns[: result.columns.index(shape.figures)]
+
+
+def with_columns(result: Result, table: pa.Table, *said: str) -> Result:
+    """The answer with other columns and further notes."""
+    return Result(
+        result.view,
+        table,
+        sentence=result.sentence,
+        notes=[*result.notes, *said],
+        sql=result.sql,
+        meta=result.meta,
+        parts={name: part.to_arrow() for name, part in result.parts.items()},
+    )

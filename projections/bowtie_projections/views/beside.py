@@ -1,0 +1,53 @@
+"""Figures that are set beside those of a view: another period's, and the plan's.
+
+A view answers one question; :func:`beside` makes a view of it that also takes ``compare`` and
+``targets``, and works on answers alone, so that each view's SQL stays as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bowtie.stages import Definition
+from bowtie_projections.results import Result
+from bowtie_projections.views.answers import Shape
+from bowtie_projections.views.comparing import Comparison, data_begin
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.targets import with_plan
+from bowtie_projections.views.targets_file import read_targets
+
+__all__ = ["View", "beside"]
+
+View = Callable[..., Result]
+
+
+def beside(view: View, shape: Shape) -> View:
+    """The view, with ``compare`` and ``targets`` among its parameters.
+
+    Args:
+        view: a view that takes ``from_``, ``to``, ``cohort``, ``tz`` and ``kept``.
+        shape: of its answers.
+    """
+
+    @functools.wraps(view)
+    def asked(
+        reader: Reader,
+        cut: Cut,
+        definition: Definition,
+        *,
+        compare: str | None = None,
+        targets: str | Path | None = None,
+        **parameters: Any,
+    ) -> Result:
+        question = Comparison.of(compare, shape, parameters) if compare is not None else None
+        plan = None if targets is None else read_targets(Path(targets))
+        result = view(reader, cut, definition, **parameters)
+        if question is not None:
+            other = functools.partial(view, reader, cut, definition)
+            result = question.answered(result, other, data_begin(reader, cut))
+        return result if plan is None else with_plan(result, plan, shape, parameters)
+
+    return asked
