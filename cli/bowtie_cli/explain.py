@@ -10,6 +10,8 @@ from bowtie_cli.asking import EXPLAINED_BY
 from bowtie_cli.failures import Failure
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
+from bowtie_cli.status import status
+from bowtie_cli.stock import stock
 
 if TYPE_CHECKING:
     from bowtie_projections import Result, Views
@@ -108,6 +110,8 @@ def _explaining(view: click.Command, example: str) -> click.Command:
 #: Each view that can be explained, with a figure of it.
 _VIEWS = {
     funnel: "--by channel --cell stage=selection --cell channel=webinar --column lost",
+    stock: "--cell stage=onboarding --column customers",
+    status: "--part sources --cell source=crm --column out_of_sequence",
 }
 for _view, _figure in _VIEWS.items():
     explain.add_command(_explaining(_view, f"bowtie explain {_view.name} {_figure}"))

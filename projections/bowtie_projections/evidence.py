@@ -18,7 +18,7 @@ each view that can be explained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,10 +32,13 @@ from bowtie_projections.closes import closing_facts
 from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import BOOKKEEPING
 from bowtie_projections.entering import entering_facts
+from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cut import Cut, counts
+from bowtie_projections.views.funnel.members import WORDS
+from bowtie_projections.views.labels import apart_in_sql
 from bowtie_projections.views.units import Units
 
-__all__ = ["Evidence", "Trace", "not_explained"]
+__all__ = ["Evidence", "Trace", "has_values", "not_explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Evidence:
             the traces and ``value`` are made of.
         traces: what facts say of them.
         value: the figure, as an aggregate over the members; how many they are, if it is None.
+        called: what a member is called, if it is none of the units.
     """
 
     units: Units
@@ -102,6 +106,7 @@ class Evidence:
     members: sa.FromClause
     traces: Sequence[Trace]
     value: ColumnElement[Any] | None = None
+    called: str = ""
 
     @property
     def has_cycles(self) -> bool:
@@ -188,6 +193,30 @@ class Evidence:
             heard = sa.select(c.subject.label("customer"), c.occurred_at.label("at"), c.position)
             found["heard"] = heard.where(counts(tables.events, self.cut), signs).subquery("heard")
         return found
+
+
+def has_values(
+    rows: sa.FromClause,
+    by: Iterable[Dimension],
+    kept: Collection[str],
+    cell: Mapping[str, Any],
+    taken: Collection[str],
+) -> ColumnElement[bool]:
+    """The members whose breakdowns have the values of a row of the answer, as it names them.
+
+    Args:
+        rows: with the column of each breakdown.
+        by: the breakdowns.
+        kept: those of them whose values SQL has named already, because others are put together.
+        cell: the row.
+        taken: the other columns of the answer, after which a breakdown's may be called otherwise.
+    """
+    parts: list[ColumnElement[bool]] = []
+    for one in by:
+        value, wanted = rows.c[one.column], cell[one.title(taken)]
+        named = value if one.name in kept else apart_in_sql(value, WORDS)
+        parts.append(value.is_(None) if wanted is None else named == wanted)
+    return sa.and_(sa.true(), *parts)
 
 
 def not_explained(column: str, known: Iterable[str], why: str = "") -> UsageError:

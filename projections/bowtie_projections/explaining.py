@@ -23,9 +23,13 @@ from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence
 from bowtie_projections.factdata import data_of
 from bowtie_projections.results import NONE, Result
+from bowtie_projections.views import status_evidence
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
+from bowtie_projections.views.status import status
+from bowtie_projections.views.stock import stock
+from bowtie_projections.views.stock.evidence import evidence as stock_evidence
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +55,16 @@ class Explained:
 #: The views that can be explained, by name.
 EVIDENCE: dict[str, Explained] = {
     "funnel": Explained(funnel, funnel_evidence),
+    "stock": Explained(stock, stock_evidence),
+    "status": Explained(
+        status,
+        status_evidence.types,
+        {
+            "sources": status_evidence.sources,
+            "months": status_evidence.months,
+            "coverage": status_evidence.coverage,
+        },
+    ),
 }
 
 
@@ -268,7 +282,7 @@ def _sentence(
     """Which figure it is, and how many are behind it."""
     cell = ", ".join(f"{name} {said}" for name, said in pinned["cell"].items())
     events = len(set(facts.column("position").to_pylist()) - {None})
-    number = found.units.count(members)
+    number = counted(members, found.called) if found.called else found.units.count(members)
     shown = f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
     return (
         f"{pinned['column']} of {pinned['view']} is {shown}{f' ({cell})' if cell else ''}:"

@@ -23,10 +23,10 @@ from bowtie_projections.views.units import UNITS, Units, check_look_back, check_
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["status"]
+__all__ = ["COVERED", "month_of", "status"]
 
 #: What a customer's worth and traits are read from, and the tables that hold it.
-_COVERED = {
+COVERED = {
     "touches": ("touched",),
     "traits": ("traits_observed",),
     "costs": ("cost_incurred",),
@@ -71,7 +71,7 @@ def status(
     numbers = _numbers(raw, cut, span) | {"cycle": entered["opened"]}
     parts = {
         "sources": reader.fetch(_by(tables.events.c.source, "source", cut)),
-        "months": reader.fetch(_by(_month(tz), "month", cut)),
+        "months": reader.fetch(_by(month_of(tz), "month", cut)),
         "coverage": _coverage(units, cut, numbers[unit] or 0),
         "units": _units(numbers),
         "tables": reader.fetch(_sizes()),
@@ -129,7 +129,8 @@ def _by(column: sa.ColumnElement[Any], name: str, cut: Cut) -> sa.Select[Any]:
     )
 
 
-def _month(tz: str) -> sa.ColumnElement[Any]:
+def month_of(tz: str) -> sa.ColumnElement[Any]:
+    """The month in which an event happened, such as 2026-03."""
     day = sa.cast(local_day(tables.events.c.occurred_at, tz), sa.String())
     return sa.func.substr(day, 1, 7)
 
@@ -177,7 +178,7 @@ def _units(numbers: dict[str, int | None]) -> pa.Table:
 def _coverage(units: Units, cut: Cut, number: int) -> pa.Table:
     """How many units have at least one fact of a kind, and their share."""
     branches = []
-    for place, (what, names) in enumerate(_COVERED.items()):
+    for place, (what, names) in enumerate(COVERED.items()):
         (table,) = (tables.facts[name] for name in names)
         branches.append(
             sa.select(

@@ -10,19 +10,18 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
 from bowtie.stages import STAGES, Definition
-from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
 from bowtie_projections.views.breakdown import dimensions
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut, Reader
-from bowtie_projections.views.funnel.members import COHORT, QUANTILES, WORDS, Members, State
+from bowtie_projections.views.funnel.members import COHORT, QUANTILES, Members, State
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.table import ADDS, COLUMNS, DAY_MICROS
 from bowtie_projections.views.funnel.view import members_of
 from bowtie_projections.views.journey_source import settled_through
-from bowtie_projections.views.labels import apart_in_sql
 from bowtie_projections.views.units import Units
 
-__all__ = ["evidence", "in_cell"]
+__all__ = ["evidence"]
 
 _REACHED = [int(state) for state, adds in ADDS.items() if "reached_next" in adds]
 _EVER_REACHED = [*_REACHED, int(State.REACHED_LATE)]
@@ -74,23 +73,14 @@ def evidence(
     )
 
 
-def in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> ColumnElement[bool]:
-    """The rows of members that are of a cell, by the names that the answer gives its values."""
-    parts: list[ColumnElement[bool]] = []
-    for name, title in zip(members.key_names, members.titles(COLUMNS), strict=True):
-        value, wanted = rows.c[name], cell[title]
-        if wanted is None:
-            parts.append(value.is_(None))
-        elif name == COHORT:
-            parts.append(value == sa.literal(period(wanted)[0].date()))
-        else:
-            parts.append(_named(members, name, value) == wanted)
-    return sa.and_(sa.true(), *parts)
-
-
-def _named(members: Members, name: str, value: ColumnElement[Any]) -> ColumnElement[Any]:
-    (dimension,) = (one for one in members.dimensions if one.column == name)
-    return value if dimension.name in members.kept else apart_in_sql(value, WORDS)
+def _in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> ColumnElement[bool]:
+    """The rows of members that are of a cell."""
+    taken = {*COLUMNS, "cohort"} if members.question.cohort is not None else COLUMNS
+    own = has_values(rows, members.dimensions, members.kept, cell, taken)
+    if members.question.cohort is None:
+        return own
+    start = period(cell["cohort"])[0].date()
+    return sa.and_(own, rows.c[COHORT] == sa.literal(start))
 
 
 def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.Subquery:
@@ -99,7 +89,7 @@ def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.Subqu
     last = stage == STAGES[-1]
     judged = members.entered(stage) if last else members.judged(stage)
     own = (
-        sa.select(judged).where(in_cell(members, judged, cell), _counts(judged, column)).cte("own")
+        sa.select(judged).where(_in_cell(members, judged, cell), _counts(judged, column)).cte("own")
     )
     j = members.journeys.c
     told = [j.lost_inferred, *(j[f"{one}_at"] for one in STAGES)]

@@ -35,6 +35,7 @@ class Standing:
         dimensions: the breakdowns.
         waits: of each stage but the last, how long is too long.
         kept: for each breakdown that has too many values, those that stay apart.
+        among: only these customers, a relation with a column ``customer``; else all in the log.
     """
 
     journeys: sa.FromClause
@@ -43,23 +44,24 @@ class Standing:
     dimensions: Sequence[Dimension]
     waits: Mapping[str, Waiting] = field(default_factory=dict)
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    among: sa.FromClause | None = None
 
     def counted(self) -> sa.Select[Any]:
         """Customers by cell and place, for how long they stand there, and how many are stuck."""
-        rows = self._placed().subquery("placed")
+        rows = self.placed().subquery("placed")
         keys = [rows.c[one.column] for one in self.dimensions]
         return sa.select(
             *keys,
             rows.c.place,
             sa.func.count().label("customers"),
             quantiles(rows.c.micros, tuple(QUANTILES.values())).label("waited"),
-            sa.func.count().filter(self._stuck(rows)).label("stuck"),
+            sa.func.count().filter(self.is_stuck(rows)).label("stuck"),
         ).group_by(*keys, rows.c.place)
 
     def listed(self, stage: str, *, stuck: bool) -> sa.Select[Any]:
         """Who stands in a stage, those who came first before others; or the stuck of them."""
-        rows = self._placed().subquery("placed")
-        c, is_stuck = rows.c, self._stuck(rows)
+        rows = self.placed().subquery("placed")
+        c, is_stuck = rows.c, self.is_stuck(rows)
         keys = [c[one.column] for one in self.dimensions]
         found = sa.select(
             c.customer,
@@ -75,7 +77,7 @@ class Standing:
 
     def ranked(self, dimension: Dimension) -> sa.Select[Any]:
         """The values of a breakdown, those of the most customers first."""
-        rows = self._placed().subquery("placed")
+        rows = self.placed().subquery("placed")
         value = rows.c[dimension.column]
         return (
             sa.select(value.label("value"))
@@ -94,7 +96,8 @@ class Standing:
         # where others are put together, SQL has named the values already
         return value if value is None or dimension.name in self.kept else apart(value, WORDS)
 
-    def _stuck(self, rows: sa.FromClause) -> ColumnElement[bool]:
+    def is_stuck(self, rows: sa.FromClause) -> ColumnElement[bool]:
+        """Whether who stands there has waited too long; null where nobody can tell."""
         c = rows.c
         return sa.case(
             *(
@@ -104,12 +107,12 @@ class Standing:
             else_=sa.cast(sa.null(), sa.Boolean()),
         )
 
-    def _placed(self) -> sa.Select[Any]:
+    def placed(self) -> sa.Select[Any]:
+        """Each customer with the values of the breakdowns, their place, and since when."""
         stands = self._standing().subquery("standing")
-        everybody = stands
+        everybody = self._everybody(stands)
         joined: sa.FromClause = stands
-        if self.question.unit != "cycle":
-            everybody = activity(Facts(self.cut)).subquery("everybody")
+        if everybody is not stands:
             joined = everybody.outerjoin(stands, stands.c.customer == everybody.c.customer)
         keys = []
         moment = sa.literal(self.cut.moment, sa.DateTime())
@@ -136,6 +139,13 @@ class Standing:
             entered.label("since"),
             micros_between(entered, moment).label("micros"),
         ).select_from(joined)
+
+    def _everybody(self, stands: sa.FromClause) -> sa.FromClause:
+        if self.question.unit == "cycle":
+            return stands
+        if self.among is not None:
+            return self.among
+        return activity(Facts(self.cut)).subquery("everybody")
 
     def _standing(self) -> sa.Select[Any]:
         """The furthest stage of each one's open cycle, as its number; else that of lost.

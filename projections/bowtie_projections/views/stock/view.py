@@ -27,7 +27,7 @@ from bowtie_projections.views.units import Units, plural
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["stock"]
+__all__ = ["everybody_of", "stock"]
 
 _Row = dict[str, Any]
 
@@ -97,7 +97,7 @@ def stock(
     )
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
-    everybody = _everybody(units, cut, definition, question, found)
+    everybody = everybody_of(units, cut, definition, question, found)
     if listed is None:
         table, sentence, notes = _counted(units, everybody)
         parts = {"waiting": _waiting(everybody.waits)}
@@ -116,13 +116,22 @@ def stock(
     )
 
 
-def _everybody(
+def everybody_of(
     units: Units,
     cut: Cut,
     definition: Definition,
     question: Question,
     found: Sequence[Dimension],
 ) -> Standing:
+    """Where everybody stands, for the counts and for who asks whom they count.
+
+    Args:
+        units: what is counted, with the reader of their facts.
+        cut: settled.
+        definition: what entering a stage means.
+        question: what was asked.
+        found: the breakdowns.
+    """
     reader = units.reader
     since = seen_since(reader, cut, definition, question)
     needs = Needs(activity=since is not None or question.lost_after is not None)

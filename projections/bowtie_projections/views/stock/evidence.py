@@ -1,0 +1,104 @@
+"""Who stands where a figure of the stock says, and by what they came to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.errors import UsageError
+from bowtie.stages import STAGES, Definition
+from bowtie_projections.conditions import Facts
+from bowtie_projections.cycles import activity
+from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
+from bowtie_projections.views.breakdown import dimensions
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.funnel.members import QUANTILES
+from bowtie_projections.views.funnel.question import ask
+from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.stock.places import LOST, NO_STAGE, PLACES
+from bowtie_projections.views.stock.view import everybody_of
+from bowtie_projections.views.stock.waiting import DAY
+from bowtie_projections.views.units import Units, plural
+
+__all__ = ["evidence"]
+
+_COLUMNS = ("stage", "customers", *QUANTILES, "stuck_after_days", "stuck")
+
+
+def evidence(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Who stands in a stage, by the entry of it; the lost by their loss.
+
+    Args:
+        reader: the read tables.
+        cut: where the stock was asked.
+        definition: what entering a stage means.
+        cell: the row of the stock.
+        column: the customers (or what is counted), ``stuck``, or a quantile of the days.
+        asked: the parameters of :func:`bowtie_projections.views.stock.stock`, all of them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    personal_names, listed = asked.pop("personal_names"), asked.pop("customers")
+    if listed is not None:
+        raise UsageError("customers lists who stands there already; ask without it")
+    question = ask(asked)
+    counted = plural(question.unit)
+    known = (counted, "stuck", *QUANTILES)
+    if column not in known:
+        raise not_explained(column, known)
+    by = dimensions(
+        reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
+    )
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    everybody = everybody_of(units, cut, definition, question, by)
+    rows = everybody.placed().subquery("placed")
+    own = [
+        rows.c.place == PLACES.index(cell["stage"]),
+        has_values(rows, by, everybody.kept, cell, (*_COLUMNS, counted)),
+    ]
+    if column == "stuck":
+        own.append(everybody.is_stuck(rows))
+    stands = sa.select(rows).where(*own).cte("stands")
+    members, traces = _told(stands, everybody.journeys, cut, cell["stage"])
+    value: ColumnElement[Any] | None = None
+    if column in QUANTILES:
+        share: ColumnElement[Any] = sa.literal_column(str(QUANTILES[column]), sa.Double())
+        value = sa.func.percentile_cont(share).within_group(members.c.micros) / DAY
+    return Evidence(units, cut, definition, members, traces, value)
+
+
+def _told(
+    stands: sa.CTE, journeys: sa.FromClause, cut: Cut, stage: str
+) -> tuple[sa.FromClause, list[Trace]]:
+    """The members, with the moment that says why they stand there."""
+    if stage == NO_STAGE:
+        seen = activity(Facts(cut, stands)).subquery("seen")
+        joined = stands.outerjoin(seen, seen.c.customer == stands.c.customer)
+        members = sa.select(*stands.c, seen.c.last_activity_at).select_from(joined)
+        rows = members.subquery("told")
+        return rows, [Trace.heard(rows.c.last_activity_at, "last heard of, in no stage")]
+    if stage != LOST:
+        return stands, [Trace.entry(stage, stands.c.since)]
+    j = journeys.c
+    same = sa.and_(j.customer == stands.c.customer, j.cycle == stands.c.cycle)
+    told: list[ColumnElement[Any]] = [sa.case((sa.not_(j.lost_inferred), j.lost_at)).label("lost")]
+    if "last_activity_at" in j:
+        told.append(sa.case((j.lost_inferred, j.last_activity_at)).label("silent"))
+    found = sa.select(*stands.c, *told).select_from(stands.join(journeys, same)).subquery("told")
+    traces = [Trace.loss(found.c.lost)]
+    if "silent" in found.c:
+        traces.append(Trace.heard(found.c.silent, "last heard of, lost by silence"))
+    return found, traces
