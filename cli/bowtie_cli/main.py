@@ -30,6 +30,7 @@ COMMANDS = (
     LazyCommand("stock", "stock", "Count who stands in each stage, how long, and who is stuck."),
     LazyCommand("flow", "flow", "Count who entered each stage, and who was lost, in each period."),
     LazyCommand("velocity", "velocity", "Tell how many days each step takes, by cohort."),
+    LazyCommand("pipeline", "pipeline", "Count open opportunities, and what they may bring."),
     LazyCommand("retention", "retention", "Tell who is still active at each age, by cohort."),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(

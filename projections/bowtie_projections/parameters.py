@@ -22,6 +22,7 @@ __all__ = [
     "FunnelAsked",
     "LoopAsked",
     "Moment",
+    "PipelineAsked",
     "RetentionAsked",
     "StatusAsked",
     "StockAsked",
@@ -75,6 +76,21 @@ class StockAsked(_Defined, total=False):
     lost_after: str | timedelta | None
     top: int
     data_from: Moment | None
+    customers: str | None
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class PipelineAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.pipeline` takes."""
+
+    unit: Literal["customer", "account"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    lost_after: str | timedelta | None
+    top: int
+    opportunities: str | None
     data_through: Moment | None
     tz: str
 

@@ -15,6 +15,7 @@ from bowtie_projections.parameters import (
     FlowAsked,
     FunnelAsked,
     LoopAsked,
+    PipelineAsked,
     RetentionAsked,
     StatusAsked,
     StockAsked,
@@ -27,6 +28,7 @@ from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
+from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.trial import trial
 from bowtie_projections.views.velocity import velocity
@@ -79,6 +81,15 @@ class Questions(Answering):
         Args:
             asked: the parameters of :func:`bowtie_projections.views.retention.retention`, and
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
+    def pipeline(self, **asked: Unpack[PipelineAsked]) -> Result:
+        """The open opportunities: how many, worth what, how old, and what may come of them.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.pipeline.pipeline`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(pipeline, asked, personal=True)
+
         """
         return self._answer(retention, asked, personal=True)
 

@@ -170,7 +170,7 @@ ends = st.lists(
         st.booleans(),
     ),
     min_size=30,
-    max_size=120,
+    max_size=70,
 )
 
 
