@@ -73,9 +73,9 @@ class StockAsked(_Defined, total=False):
     unit: Literal["customer", "account", "opportunity", "cycle"]
     look_back: str | timedelta
     by: str | Sequence[str]
+    within: str | timedelta | None
     lost_after: str | timedelta | None
     top: int
-    data_from: Moment | None
     customers: str | None
     data_from: Moment | None
     data_through: Moment | None
@@ -91,13 +91,12 @@ class PipelineAsked(_Defined, total=False):
     lost_after: str | timedelta | None
     top: int
     opportunities: str | None
+    data_from: Moment | None
     data_through: Moment | None
     tz: str
 
-    within: str | timedelta | None
 
 class FunnelAsked(_Defined, total=False):
-    customers: str | None
     """What :meth:`bowtie_projections.Views.funnel` takes."""
 
     unit: Literal["customer", "account", "opportunity", "cycle"]
@@ -117,6 +116,12 @@ class FunnelAsked(_Defined, total=False):
     data_through: Moment | None
     tz: str
     customers: str | None
+    estimate: bool
+    horizon: str | timedelta | Sequence[str | timedelta] | None
+    entry_age: bool
+    shrink: bool
+    compare: Literal["previous", "year"] | None
+    targets: str | Path | None
 
 
 class FlowAsked(_Defined, total=False):
@@ -133,9 +138,6 @@ class FlowAsked(_Defined, total=False):
     top: int
     include_truncated: bool
     data_from: Moment | None
-    estimate: bool
-    horizon: str | timedelta | Sequence[str | timedelta] | None
-    entry_age: bool
     data_through: Moment | None
     tz: str
 

@@ -26,9 +26,9 @@ from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
-from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.trial import trial
 from bowtie_projections.views.velocity import velocity
@@ -75,12 +75,6 @@ class Questions(Answering):
         """
         return self._answer(velocity, asked, personal=True)
 
-    def retention(self, **asked: Unpack[RetentionAsked]) -> Result:
-        """Who is still active at each age, by the cohort they committed in.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.retention.retention`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
     def pipeline(self, **asked: Unpack[PipelineAsked]) -> Result:
         """The open opportunities: how many, worth what, how old, and what may come of them.
 
@@ -90,6 +84,12 @@ class Questions(Answering):
         """
         return self._answer(pipeline, asked, personal=True)
 
+    def retention(self, **asked: Unpack[RetentionAsked]) -> Result:
+        """Who is still active at each age, by the cohort they committed in.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.retention.retention`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(retention, asked, personal=True)
 
