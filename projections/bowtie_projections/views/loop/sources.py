@@ -30,7 +30,17 @@ from bowtie_projections.views.loop.question import Question
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "NO_SOURCE", "Ledger", "Span", "Unnamed", "read_spend", "source_rows"]
+__all__ = [
+    "COLUMNS",
+    "NO_SOURCE",
+    "Ledger",
+    "Span",
+    "Unnamed",
+    "money_of",
+    "read_spend",
+    "source_rows",
+    "unusable",
+]
 
 #: The source of customers without a touch by time zero.
 NO_SOURCE = "(none)"
@@ -104,33 +114,45 @@ class Unnamed:
 
 
 def read_spend(
-    reader: Reader, cut: Cut, question: Question, span: Span
+    reader: Reader, cut: Cut, question: Question, span: Span, by: str = "channel"
 ) -> tuple[dict[str, Ledger], Unnamed]:
-    """The spend of each channel (recorded for it, on its touches, and on customers by it).
+    """The spend of each source (recorded for it, on its touches, and on customers by it).
 
-    And beside it what names no channel.
+    And beside it what names no source.
+
+    Args:
+        reader: the read tables.
+        cut: the facts that count.
+        question: what was asked.
+        span: the days that count.
+        by: what a source is: ``channel`` or ``campaign``.
     """
     ledgers: dict[str, Ledger] = defaultdict(Ledger)
     unnamed = Unnamed(span)
-    recorded = reader.fetch(_recorded(cut)).to_pylist()
+    recorded = reader.fetch(_recorded(cut, by)).to_pylist()
     for row in recorded:
-        ledger = ledgers[row["channel"]]
+        parts = _spread(row["from_on"], row["to_on"], span)
+        booked = [(month, Fraction(row["amount"]) * share, old) for month, share, old in parts]
+        if row["source"] is None:
+            unnamed.add(row["currency"], money_of(sum((b[1] for b in booked), Fraction(0))))
+            continue
+        ledger = ledgers[row["source"]]
         ledger.of_everybody = is_narrowed(reader)
         ledger.currencies.add(row["currency"])
-        for month, share, mature in _spread(row["from_on"], row["to_on"], span):
-            ledger.add(month, Fraction(row["amount"]) * share, mature=mature)
-    touches = _touches(cut, question, span)
+        for month, part, mature in booked:
+            ledger.add(month, part, mature=mature)
+    touches = _touches(cut, question, span, by)
     if any(row["includes"] for row in recorded):
-        touches = _touches_not_included(cut, question, span)
-    for statement in (touches, _incurred(cut, question, span)):
+        touches = _touches_not_included(cut, question, span, by)
+    for statement in (touches, _incurred(cut, question, span, by)):
         for row in reader.fetch(statement).to_pylist():
-            if row["channel"] is None:
+            if row["source"] is None:
                 unnamed.add(row["currency"], row["amount"])
                 continue
-            ledger = ledgers[row["channel"]]
+            ledger = ledgers[row["source"]]
             ledger.currencies.add(row["currency"])
             ledger.add(row["month"], Fraction(row["amount"]), mature=row["mature"] == 1)
-    return {channel: ledger for channel, ledger in ledgers.items() if ledger.months}, unnamed
+    return {source: ledger for source, ledger in ledgers.items() if ledger.months}, unnamed
 
 
 def _spread(from_on: date, to_on: date, span: Span) -> Iterator[tuple[int, Fraction, bool]]:
@@ -146,9 +168,9 @@ def _spread(from_on: date, to_on: date, span: Span) -> Iterator[tuple[int, Fract
         day = stop + timedelta(days=1)
 
 
-def _recorded(cut: Cut) -> sa.Select[Any]:
+def _recorded(cut: Cut, by: str) -> sa.Select[Any]:
     c = tables.facts["spend_recorded"].c
-    keys = (c.channel, c.currency, c.from_on, c.to_on)
+    keys = (c[by].label("source"), c.currency, c.from_on, c.to_on)
     return (
         sa.select(
             *keys,
@@ -161,19 +183,19 @@ def _recorded(cut: Cut) -> sa.Select[Any]:
     )
 
 
-def _touches(cut: Cut, question: Question, span: Span) -> sa.Select[Any]:
+def _touches(cut: Cut, question: Question, span: Span, by: str) -> sa.Select[Any]:
     """What touches cost."""
     table = tables.facts["touched"]
     day = local_day(table.c.occurred_at, question.tz).label("day")
     costly = (
-        sa.select(table.c.channel, table.c.currency, day, table.c.cost.label("amount"))
+        sa.select(table.c[by].label("source"), table.c.currency, day, table.c.cost.label("amount"))
         .where(counts(table, cut), table.c.cost.is_not(None))
         .subquery("costly")
     )
     return _monthly(costly.c, span)
 
 
-def _touches_not_included(cut: Cut, question: Question, span: Span) -> sa.Select[Any]:
+def _touches_not_included(cut: Cut, question: Question, span: Span, by: str) -> sa.Select[Any]:
     """What touches cost, but for those whose cost is in the channel's recorded spend already."""
     table, spend = tables.facts["touched"], tables.facts["spend_recorded"]
     day = local_day(table.c.occurred_at, question.tz)
@@ -182,6 +204,7 @@ def _touches_not_included(cut: Cut, question: Question, span: Span) -> sa.Select
         sa.select(
             table.c.channel,
             table.c.campaign,
+            table.c[by].label("source"),
             table.c.currency,
             day.label("day"),
             sa.func.sum(table.c.cost).label("amount"),
@@ -201,12 +224,15 @@ def _touches_not_included(cut: Cut, question: Question, span: Span) -> sa.Select
     return _monthly(daily.c, span).where(~included)
 
 
-def _incurred(cut: Cut, question: Question, span: Span) -> sa.Select[Any]:
+def _incurred(cut: Cut, question: Question, span: Span, by: str) -> sa.Select[Any]:
     table = tables.facts["cost_incurred"]
     day = local_day(table.c.occurred_at, question.tz)
     paid = (
         sa.select(
-            table.c.channel, table.c.currency, day.label("day"), table.c.amount.label("amount")
+            table.c[by].label("source"),
+            table.c.currency,
+            day.label("day"),
+            table.c.amount.label("amount"),
         )
         .where(counts(table, cut), table.c.activity.in_(("acquire", "sell")))
         .subquery("paid")
@@ -219,15 +245,15 @@ def _monthly(c: Any, span: Span) -> sa.Select[Any]:
     mature = sa.case((c.day <= sa.literal(span.mature), 1), else_=0)
     return (
         sa.select(
-            c.channel,
+            c.source,
             c.currency,
             month.label("month"),
             mature.label("mature"),
             sa.cast(sa.func.sum(c.amount), MONEY).label("amount"),
         )
         .where(c.day.between(sa.literal(span.first), sa.literal(span.last)))
-        .group_by(c.channel, c.currency, month, mature)
-        .order_by(c.channel, c.currency, month, mature)
+        .group_by(c.source, c.currency, month, mature)
+        .order_by(c.source, c.currency, month, mature)
     )
 
 
@@ -287,7 +313,7 @@ def _source(channel: str | None) -> str:
 def _source_row(
     source: str, brought: dict[int, _Brought], ledger: Ledger | None, currency: str | None
 ) -> dict[str, Any]:
-    reason = _unusable(source, ledger, currency)
+    reason = unusable(source, ledger, currency)
     months = set(brought)
     if ledger is not None and reason is None:
         months = set(ledger.months)
@@ -301,7 +327,7 @@ def _source_row(
         "customers": customers,
         "mature": sum(one.mature for one in inside),
         "high": high,
-        "value": _money(Fraction(worth) / 365),
+        "value": money_of(Fraction(worth) / 365),
         "months": len(months),
         "reason": reason,
     }
@@ -309,15 +335,15 @@ def _source_row(
         return row
     spend, mature = sum(ledger.months.values()), sum(ledger.mature.values())
     return row | {
-        "spend": _money(Fraction(spend)),
-        "spend_mature": _money(Fraction(mature)),
-        "cost_per_customer": _money(Fraction(spend) / customers) if customers else None,
-        "cost_per_high": _money(Fraction(mature) / high) if high else None,
+        "spend": money_of(Fraction(spend)),
+        "spend_mature": money_of(Fraction(mature)),
+        "cost_per_customer": money_of(Fraction(spend) / customers) if customers else None,
+        "cost_per_high": money_of(Fraction(mature) / high) if high else None,
         "reason": _partial(brought, months, customers, high),
     }
 
 
-def _unusable(source: str, ledger: Ledger | None, currency: str | None) -> str | None:
+def unusable(source: str, ledger: Ledger | None, currency: str | None) -> str | None:
     """Why a source's spend can't be set against its customers at all."""
     if source == NO_SOURCE:
         return "these customers had no touch by time zero, so there is no source to have spent on"
@@ -352,8 +378,8 @@ def _partial(
     return None
 
 
-def _money(amount: Fraction) -> Decimal:
-    """Rounded once, here at the edge."""
+def money_of(amount: Fraction) -> Decimal:
+    """An amount, rounded once, at the edge."""
     with localcontext(prec=60):
         exact = Decimal(amount.numerator) / Decimal(amount.denominator)
         return exact.quantize(_CENT, rounding=ROUND_HALF_EVEN)

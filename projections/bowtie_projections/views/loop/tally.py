@@ -24,7 +24,7 @@ from bowtie_projections.views.loop.counts import MISSING
 from bowtie_projections.views.loop.population import Population, channel_of
 from bowtie_projections.views.loop.question import Question
 
-__all__ = ["CELL", "MOST_LEVELS", "OTHER", "TRAIT_SUMS", "spread", "tally"]
+__all__ = ["CELL", "MOST_LEVELS", "OTHER", "TRAIT_SUMS", "fitted", "judged", "spread", "tally"]
 
 _NOUGHT = sa.literal_column("0", sa.Integer())
 #: A trait's levels beyond so many, by how many customers have them, are one level ``other``.
@@ -45,9 +45,9 @@ def tally(population: Population, rules: Mapping[str, TraitRule]) -> sa.Select[A
     """
     worth = population.worth()
     fitted = _fitted(population.question, worth)
-    judged = _judged(population, worth, fitted)
-    everybody = _totals(judged).subquery("everybody")
-    levels = _levels(population, judged, rules).subquery("by_level")
+    mature = _judged(population, worth, fitted)
+    everybody = _totals(mature).subquery("everybody")
+    levels = _levels(population, mature, rules).subquery("by_level")
     e, f, t = everybody.c, fitted.c, levels.c
     fits = [column for column in f if column.name != "threshold_by_365"]
     nothing = [sa.cast(sa.null(), sa.BigInteger()).label(name) for name in TRAIT_SUMS]
@@ -73,11 +73,10 @@ def spread(population: Population) -> sa.Select[Any]:
     ``accounts``, how many there are, ``customers`` and ``high``; of the accounts' numbers of both
     the sums of ``squares``, of ``products`` and of ``high_squares``.
     """
-    worth = population.worth()
-    judged = _judged(population, worth, _fitted(population.question, worth))
-    joined, account = population.units.account_of(judged)
+    rows = judged(population)
+    joined, account = population.units.account_of(rows)
     n: ColumnElement[Any] = sa.func.count().label("n")
-    high: ColumnElement[Any] = sa.func.sum(judged.c.high).label("high")
+    high: ColumnElement[Any] = sa.func.sum(rows.c.high).label("high")
     c = sa.select(n, high).select_from(joined).group_by(account).subquery("accounts").c
     sums: dict[str, ColumnElement[Any]] = {
         "customers": c.n,
@@ -89,6 +88,18 @@ def spread(population: Population) -> sa.Select[Any]:
     columns: list[ColumnElement[Any]] = [sa.func.count().label("accounts")]
     columns += [sa.cast(sa.func.sum(one), sa.Double()).label(name) for name, one in sums.items()]
     return sa.select(*columns)
+
+
+def judged(population: Population) -> sa.CTE:
+    """The mature with their ``worth`` (times 365) and whether it is ``high`` (0, 1)."""
+    worth = population.worth()
+    return _judged(population, worth, _fitted(population.question, worth))
+
+
+def fitted(population: Population) -> sa.Select[Any]:
+    """One row: the median time zero, the threshold, and what else is of all mature."""
+    rows = _fitted(population.question, population.worth())
+    return sa.select(*rows.c)
 
 
 def _fitted(question: Question, worth: sa.CTE) -> sa.CTE:
