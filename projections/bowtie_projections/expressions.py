@@ -18,6 +18,7 @@ __all__ = [
     "happened",
     "map_text",
     "micros_between",
+    "nth_least",
     "packed_field",
     "packed_max",
     "packed_min",
@@ -206,6 +207,32 @@ def _quantiles(element: quantiles, compiler: SQLCompiler, **options: Any) -> str
 def _quantiles_in_postgres(element: quantiles, compiler: SQLCompiler, **options: Any) -> str:
     value = compiler.process(element.clauses, **options)
     return f"percentile_cont(ARRAY{list(element.shares)}) WITHIN GROUP (ORDER BY {value})"
+
+
+class nth_least(FunctionElement[Any]):  # noqa: N801 - read as a function
+    """The n-th least value of a group, counted from 1; null where there are fewer.
+
+    Without the window that would tell the same in thrice the time.
+    """
+
+    inherit_cache = False
+    name = "nth_least"
+
+    def __init__(self, value: ColumnElement[Any], place: int) -> None:
+        self.place, self.type = place, value.type
+        super().__init__(value)
+
+
+@compiles(nth_least)
+def _nth_least(element: nth_least, compiler: SQLCompiler, **options: Any) -> str:
+    value = compiler.process(element.clauses, **options)
+    return f"min({value}, {element.place})[{element.place}]"
+
+
+@compiles(nth_least, "postgresql")
+def _nth_least_in_postgres(element: nth_least, compiler: SQLCompiler, **options: Any) -> str:
+    value = compiler.process(element.clauses, **options)
+    return f"(array_agg({value} ORDER BY {value}))[{element.place}]"
 
 
 class stored(sa.TableClause):  # noqa: N801 - read as a function

@@ -23,6 +23,7 @@ __all__ = [
     "LoopAsked",
     "Moment",
     "PipelineAsked",
+    "RepeatAsked",
     "RetentionAsked",
     "StatusAsked",
     "StockAsked",
@@ -170,6 +171,23 @@ class RetentionAsked(_Defined, total=False):
     cohort: Literal["day", "week", "month", "quarter", "year"]
     currency: str | None
     wide: Literal["retention", "active", "grr", "nrr"] | None
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    from_: str | None
+    to: str | None
+    top: int
+    include_truncated: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class RepeatAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.repeat` takes."""
+
+    within: str | timedelta | Sequence[str | timedelta]
+    cohort: Literal["day", "week", "month", "quarter", "year", "all"]
     unit: Literal["customer", "account", "opportunity"]
     look_back: str | timedelta
     by: str | Sequence[str]

@@ -16,6 +16,7 @@ from bowtie_projections.parameters import (
     FunnelAsked,
     LoopAsked,
     PipelineAsked,
+    RepeatAsked,
     RetentionAsked,
     StatusAsked,
     StockAsked,
@@ -27,6 +28,7 @@ from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.pipeline import pipeline
+from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
@@ -92,6 +94,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(retention, asked, personal=True)
+
+    def repeat(self, **asked: Unpack[RepeatAsked]) -> Result:
+        """How many customers order a second time, by the cohort of their first order.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.repeat.repeat`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(repeat, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.

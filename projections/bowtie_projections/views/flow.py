@@ -18,6 +18,7 @@ from bowtie_projections import tables
 from bowtie_projections.localtime import day_of
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
+from bowtie_projections.scope import of_everybody
 from bowtie_projections.views.breakdown import CONTRACT, dimensions
 from bowtie_projections.views.cohorts import (
     PERIODS,
@@ -238,7 +239,7 @@ def _oldest(reader: Reader, cut: Cut) -> datetime | None:
     first = sa.select(sa.func.min(table.c.occurred_at)).where(
         counts(table, cut), table.c.kind == "customer"
     )
-    found: datetime | None = reader.fetch(first).column(0)[0].as_py()
+    found: datetime | None = of_everybody(reader).fetch(first).column(0)[0].as_py()
     return found
 
 

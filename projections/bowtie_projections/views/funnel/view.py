@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,7 @@ def members_of(
     found: Sequence[Dimension],
     *,
     kept: Mapping[str, Sequence[str]] | None = None,
+    journeys_of: Callable[[Needs], sa.FromClause] | None = None,
 ) -> Members:
     """The members of the stages, for the funnel and for whatever else counts those who entered.
 
@@ -139,6 +140,7 @@ def members_of(
         question: what was asked.
         found: the breakdowns.
         kept: of a breakdown, the values that stand apart instead of the top ones.
+        journeys_of: gives other rows in the shape of journeys, with what is needed of them.
     """
     reader = units.reader
     since = seen_since(reader, cut, definition, question)
@@ -146,7 +148,10 @@ def members_of(
         touch=any(one.kind == "touch" for one in found),
         activity=since is not None or question.lost_after is not None,
     )
-    journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
+    if journeys_of is None:
+        journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
+    else:
+        journeys = journeys_of(needs)
     sources = {one.name: source for one in found if (source := one.source(cut)) is not None}
     members = Members(journeys, cut, question, found, units, since, sources=sources)
     many = [one for one in found if distinct_values(reader, cut, one) > question.top]

@@ -1,0 +1,50 @@
+"""``bowtie repeat``: who orders a second time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.groups import Command
+from bowtie_cli.output import Output, output_options
+from bowtie_cli.session import Session, pass_session
+from bowtie_cli.velocity import COHORTS
+
+__all__ = ["repeat"]
+
+
+@click.command(cls=Command)
+@click.option(
+    "--within",
+    metavar="TIME",
+    multiple=True,
+    help="After the first order; repeat it (30d 60d 90d 180d 365d).",
+)
+@click.option("--cohort", type=COHORTS, help="By first orders in each of these (quarter).")
+@click.option(
+    "--unit",
+    type=click.Choice(["customer", "account", "opportunity"]),
+    help="What is counted (customer).",
+)
+@click.option(
+    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
+)
+@click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@click.option("--from", "from_", metavar="PERIOD", help="First orders from then: 2026, 2026-Q1.")
+@click.option("--to", metavar="PERIOD", help="First orders through the end of this period.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
+@click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@cut_options
+@output_options
+@pass_session
+def repeat(session: Session, output: Output, **asked: Any) -> None:
+    r"""Count the customers who order a second time.
+
+    \b
+    Example:
+      bowtie repeat --within 30d --within 90d --cohort month
+      bowtie repeat --cohort all --by country
+    """
+    output.show(ask(session, "repeat", asked))
