@@ -23,6 +23,7 @@ __all__ = [
     "given",
     "moment_options",
     "refresh_options",
+    "touch_option",
     "unit_options",
 ]
 
@@ -154,8 +155,23 @@ moment_options = _stack(
     refresh_options,
 )
 
-#: The same, by which definition, and over which data.
+#: Which touch a breakdown by channel, campaign and the like reads.
+touch_option = click.option(
+    "--touch",
+    type=click.Choice(["first", "last", "step"]),
+    help="Whose channel --by takes: the first touch's, the last one's, the step's own (first).",
+)
+
+#: The same, by which definition, over which data, and of which customers.
 cut_options = _stack(
+    click.option("--segment", metavar="NAME|FILE", help="Only the customers of a segment."),
+    click.option(
+        "--where",
+        metavar="TEST",
+        multiple=True,
+        help="Only customers with plan=pro, size>=50, channel=web, stage=selection; repeat it.",
+    ),
+    click.option("--segment-as-of", metavar="T", help="When they are judged, if not --as-of."),
     click.option("--as-of", metavar="T", help="The world as it was then."),
     click.option("--known-at", metavar="T", help="What this store had been told by then."),
     click.option(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_options
+from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.funnel import PERIODS
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options
@@ -19,6 +19,7 @@ __all__ = ["flow"]
 @unit_options
 @click.option("--period", type=PERIODS, help="How long a period is (month).")
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
 @click.option("--cycles", is_flag=True, help="Count each cycle, not each customer's first alone.")
 @click.option("--from", "from_", metavar="PERIOD", help="From then on: 2026, 2026-Q1, a day.")
 @click.option("--to", metavar="PERIOD", help="Through the end of this period.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -22,6 +22,7 @@ __all__ = ["pipeline"]
     "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
 )
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
 @click.option(
     "--opportunities", metavar="all|overdue|STAGE", help="The single ones, instead of sums."
 )

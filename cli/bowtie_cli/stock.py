@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_options
+from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts
 from bowtie_cli.session import Session, pass_session
@@ -17,6 +17,7 @@ __all__ = ["stock"]
 @click.command(cls=Command)
 @unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
 @click.option(
     "--customers", metavar="STAGE[:stuck]", help="Who stands in a stage; or who is stuck there."
 )

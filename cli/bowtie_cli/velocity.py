@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_options
+from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -19,6 +19,7 @@ COHORTS = click.Choice(["day", "week", "month", "quarter", "year", "all"])
 @click.command(cls=Command)
 @unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
 @click.option("--within", metavar="TIME", help="How long a step may take (90d; right of it 180d).")
 @click.option("--cohort", type=COHORTS, help="A row for each period of entry (quarter).")
 @click.option("--cohort-stage", metavar="STAGE", help="Count who entered this stage in the period.")

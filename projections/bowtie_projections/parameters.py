@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from bowtie.fields import Stage
+from bowtie.segments import Segment
 from bowtie.stages import Definition
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "FunnelAsked",
     "LoopAsked",
     "Moment",
+    "NarrowedAsked",
     "PipelineAsked",
     "RepeatAsked",
     "RetentionAsked",
@@ -49,7 +51,21 @@ class StatusAsked(CutAsked, total=False):
     tz: str
 
 
-class _Defined(CutAsked, total=False):
+class NarrowedAsked(TypedDict, total=False):
+    """To whom every view can be narrowed, and which touch its breakdowns read.
+
+    ``segment`` is the name of one that was published, a file, TOML text or a dictionary; ``where``
+    tests such as ``plan=pro``; ``segment_as_of`` when both are judged, if not as of the question's
+    own moment; ``touch`` goes with breakdowns by ``channel`` and the like.
+    """
+
+    segment: str | Path | Mapping[str, Any] | Segment | None
+    where: str | Sequence[str]
+    segment_as_of: Moment | None
+    touch: Literal["first", "last", "step"]
+
+
+class _Defined(CutAsked, NarrowedAsked, total=False):
     as_of: Moment | None
     definition: str | Path | Definition | None
 

@@ -72,7 +72,7 @@ def related(draw: st.DrawFn, *, members: bool = True) -> list[Said]:
     )
 
 
-def _of_units(
+def of_units(
     unit: str,
     facts: list[Said],
     position: int,
@@ -128,7 +128,7 @@ def test_sql_and_python_find_the_same_cycles_of_each_unit(
     """Links by position, memberships and opportunities by both clocks."""
     memory.load(facts)
     position = memory.position if position is None else position
-    right = _of_units(unit, facts, position, then, look_back)
+    right = of_units(unit, facts, position, then, look_back)
     try:
         reader = Units.of(memory, Cut(position, then), unit, look_back).reader
     except Refused:
@@ -337,7 +337,7 @@ def test_definitions_are_compared_for_each_unit(
     """Where each stands by the one and by the other; who stands elsewhere has a row by name."""
     memory.load(facts)
     cut = Cut(memory.position, then)
-    right = _of_units(unit, facts, memory.position, then)
+    right = of_units(unit, facts, memory.position, then)
     try:
         answer = comparison(memory, cut, two[1], before=two[0], unit=unit)
         movers = comparison(memory, cut, two[1], before=two[0], unit=unit, who=True)

@@ -31,9 +31,10 @@ from bowtie.times import moment
 from bowtie_projections import Views, tables_of
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.parameters import (
-    CompareAsked,
+    DefinitionDiffAsked,
     FunnelAsked,
     LoopAsked,
+    NarrowedAsked,
     StatusAsked,
     StockAsked,
 )
@@ -139,7 +140,7 @@ MOMENT = WHERE | {"as_of"}
         (funnel, FunnelAsked, MOMENT | {"definition"}),
         (stock, StockAsked, MOMENT | {"definition"}),
         (loop, LoopAsked, MOMENT | {"definition"}),
-        (comparison, CompareAsked, MOMENT),
+        (comparison, DefinitionDiffAsked, MOMENT),
         (status, StatusAsked, WHERE),
     ],
 )
@@ -149,7 +150,8 @@ def test_the_typed_parameters_are_those_of_the_view(view, asked, cut):
         for name, parameter in inspect.signature(view).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and name not in {"personal_names", "before"}
     }
-    assert own | cut == set(asked.__annotations__)
+    narrowed = set(NarrowedAsked.__annotations__) if "definition" in cut else set()
+    assert own | cut | narrowed == set(asked.__annotations__)
 
 
 def test_before_the_first_recording_nothing_was_known(engine):
