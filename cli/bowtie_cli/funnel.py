@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_options
+from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -25,6 +25,7 @@ PERIODS = click.Choice(["day", "week", "month", "quarter", "year"])
     multiple=True,
     help="Break down by channel, campaign, ... or a trait; repeat it for several at once.",
 )
+@touch_option
 @click.option("--within", metavar="TIME", help="How long a step may take (90d; right of it 180d).")
 @click.option("--cohort", type=PERIODS, help="A row for each period of entry.")
 @click.option("--cohort-stage", metavar="STAGE", help="Count who entered this stage in the period.")
