@@ -16,9 +16,11 @@ __all__ = ["cell", "plain", "table_text", "text", "visible"]
 #: Columns that hold a share of one; a table shows them in per cent.
 _RATE = re.compile(
     r"^(conversion|conversion_.*|.*_rate|share_of_.*|share|.*_share|coverage"
-    r"|retention|grr|nrr|(day|week|month)_\d+)$"
+    r"|estimate|retention|grr|nrr|(day|week|month)_\d+)$"
 )
 _BOUNDS = ("low", "high")
+#: Those of an estimate are not called after its column.
+_BOUNDS_OF = {"conversion_estimate": ("estimate_low", "estimate_high"), "estimate": _BOUNDS}
 #: Columns that hold money; a table shows them in hundredths.
 _MONEY = re.compile(r"^(value|spend|spend_.*|cost_per_.*|mrr|mrr_.*)$")
 #: What would move the cursor or hide text, were it printed as it is.
@@ -143,12 +145,12 @@ def _joined(
 ) -> dict[str, tuple[list[str], bool]]:
     """The cells of each column to show, and whether they are numbers."""
     filled = {name for name in columns if any(row[name] is not None for row in rows)}
-    bounds = {f"{name}_{end}" for name in columns for end in _BOUNDS}
+    bounds = {end for name in columns for end in _bounds_of(name)}
     shown = {}
     for name in columns:
         if name in bounds or (name not in filled and len(filled) > 0):
             continue
-        low, high = (f"{name}_{end}" for end in _BOUNDS)
+        low, high = _bounds_of(name)
         cells = [cell(name, row[name]) for row in rows]
         if {low, high} <= filled:
             pairs = zip(cells, rows, strict=True)
@@ -156,6 +158,11 @@ def _joined(
         number = all(isinstance(row[name], int | float | Decimal | None) for row in rows)
         shown[name] = (cells, number and name in filled)
     return shown
+
+
+def _bounds_of(name: str) -> tuple[str, str]:
+    low, high = _BOUNDS
+    return _BOUNDS_OF.get(name, (f"{name}_{low}", f"{name}_{high}"))
 
 
 def _with_bounds(name: str, shown: str, low: Any, high: Any) -> str:

@@ -9,7 +9,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options, plot_option
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["funnel"]
@@ -53,9 +53,14 @@ PERIODS = click.Choice(["day", "week", "month", "quarter", "year"])
     help="A plan: month, measure, breakdown, value.",
 )
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@click.option("--estimate", is_flag=True, help="The share of all, those still waiting too.")
+@click.option("--horizon", metavar="TIMES", help="Estimated at 30d,60d,90d, or the whole curve.")
+@click.option(
+    "--entry-age", is_flag=True, help="Estimated with who is older than the data, from their age."
+)
 @cut_options
 @plot_option
-@output_options
+@output_options_with_parts
 @pass_session
 def funnel(session: Session, output: Output, **asked: Any) -> None:
     r"""Count how customers move from stage to stage.
@@ -63,6 +68,7 @@ def funnel(session: Session, output: Output, **asked: Any) -> None:
     \b
     Example:
       bowtie funnel --by channel --within 90d
+      bowtie funnel --estimate --horizon 30d,60d,90d
       bowtie funnel --customers selection:pending --format csv
     """
     output.show(ask(session, "funnel", asked))
