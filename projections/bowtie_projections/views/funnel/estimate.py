@@ -13,6 +13,7 @@ from bowtie_projections.survival import Incidence
 from bowtie_projections.views.cut import Reader
 from bowtie_projections.views.funnel.horizons import Estimating
 from bowtie_projections.views.funnel.members import Members
+from bowtie_projections.views.funnel.table import FEWEST
 from bowtie_projections.views.funnel.watched import Cell, Watched, by_cell, gathered
 
 if TYPE_CHECKING:
@@ -153,13 +154,21 @@ class Estimates:
             said += " No loss can be seen here: who left in silence counts as still waiting."
         notes = [said]
         entered = sum(row["entered"] for row in rows)
-        empty = sum(
-            row["entered"] > 0 and not np.isfinite(row["conversion_estimate"]) for row in rows
-        )
+        known = [bool(np.isfinite(row["conversion_estimate"] or 0.0)) for row in rows]
+        empty = sum(row["entered"] > 0 and not one for row, one in zip(rows, known, strict=True))
         if empty:
             notes.append(
-                f"{empty} of these estimates {'is' if empty == 1 else 'are'} empty: nobody there"
-                " has been watched for the whole window; ask with a shorter within=."
+                f"{_estimates(empty)} empty: before the window's end nobody is left at risk, though"
+                " some still wait; ask with a shorter within=."
+            )
+        few = sum(
+            one and row["pending"] > 0 and row["mature"] < FEWEST
+            for row, one in zip(rows, known, strict=True)
+        )
+        if few:
+            notes.append(
+                f"{_estimates(few)} of cells with fewer than {FEWEST} who are old enough for the"
+                " window: what they say of its last days is a matter of few."
             )
         if self.asked.entry_age:
             older = sum(one.incidence.number for one in self.cells.values()) - entered
@@ -174,6 +183,10 @@ class Estimates:
                 "days_to_half is empty where a skipped stage has the time of the next one."
             )
         return notes
+
+
+def _estimates(number: int) -> str:
+    return f"{number} of these estimates {'is' if number == 1 else 'are'}"
 
 
 def estimated(reader: Reader, members: Members, *, sees_losses: bool) -> Estimates | None:
