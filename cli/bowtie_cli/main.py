@@ -33,6 +33,9 @@ COMMANDS = (
     LazyCommand("pipeline", "pipeline", "Count open opportunities, and what they may bring."),
     LazyCommand("retention", "retention", "Tell who is still active at each age, by cohort."),
     LazyCommand("repeat", "repeat", "Count the customers who order a second time."),
+    LazyCommand(
+        "touchpoints", "touchpoints", "Count touches by touchpoint, with their cost and scores."
+    ),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(
         "explain", "explain", "Name whom a figure counts, and the exact events behind it."

@@ -29,6 +29,7 @@ __all__ = [
     "RetentionAsked",
     "StatusAsked",
     "StockAsked",
+    "TouchpointsAsked",
     "VelocityAsked",
 ]
 
@@ -108,6 +109,22 @@ class PipelineAsked(_Defined, total=False):
     lost_after: str | timedelta | None
     top: int
     opportunities: str | None
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class TouchpointsAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.touchpoints` takes."""
+
+    of: Literal["touchpoint", "channel", "campaign", "medium", "content"]
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    from_: str | None
+    to: str | None
+    no_stages: bool
+    top: int
     data_from: Moment | None
     data_through: Moment | None
     tz: str

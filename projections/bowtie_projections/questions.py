@@ -20,6 +20,7 @@ from bowtie_projections.parameters import (
     RetentionAsked,
     StatusAsked,
     StockAsked,
+    TouchpointsAsked,
     VelocityAsked,
 )
 from bowtie_projections.results import Result
@@ -32,6 +33,7 @@ from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
+from bowtie_projections.views.touchpoints import touchpoints
 from bowtie_projections.views.trial import trial
 from bowtie_projections.views.velocity import velocity
 
@@ -103,6 +105,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(repeat, asked, personal=True)
+
+    def touchpoints(self, **asked: Unpack[TouchpointsAsked]) -> Result:
+        """How much happens at each touchpoint, with whom, at what cost, and how it is judged.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.touchpoints.touchpoints`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(touchpoints, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.
