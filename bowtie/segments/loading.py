@@ -16,6 +16,7 @@ from bowtie.stages.fields import near
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
+    from bowtie.documents import Document
 
 __all__ = ["load_segment", "publish_segment"]
 
@@ -55,30 +56,37 @@ def load_segment(
     return _from_file(given, personal_names, known)
 
 
-def publish_segment(engine: Bowtie, source: str | PathLike[str]) -> tuple[Segment, bool]:
-    """Publish a segment in the log, for everyone who asks by its name.
+def publish_segment(engine: Bowtie, source: str | PathLike[str]) -> Document:
+    """Publish a segment, so that every view of this store knows it by name and version.
+
+    One that is published already is left as it is.
 
     Args:
         engine: the store.
-        source: the path of a TOML file, or its text.
-
-    Returns:
-        The segment, and whether it is new: the same name, version and text published again
-        changes nothing.
+        source: the path of a TOML file, or the TOML itself.
 
     Raises:
         DefinitionError: the segment is wrong.
         EventRejected: its name and version are published with another text.
+
+    >>> from bowtie import Bowtie
+    >>> with Bowtie.open("memory://") as engine:
+    ...     publish_segment(engine, '''
+    ...     name = "buyers"
+    ...     version = 1
+    ...     [[all]]
+    ...     entered = "commitment"
+    ...     ''').label
+    'buyers/1'
     """
     segment = load_segment(source, engine.personal_names)
+    body, version = segment.text, str(segment.version)
     for known in engine.documents("segment", segment.name):
-        if (known.version, known.sha256) == (str(segment.version), segment.sha256):
-            return segment, False
-    document = DocumentPublished(
-        name=segment.name, version=str(segment.version), body=segment.text, sha256=segment.sha256
-    )
-    engine.record(segment.name, document, kind="segment")
-    return segment, True
+        if (known.version, known.sha256) == (version, segment.sha256):
+            return known
+    event = DocumentPublished(name=segment.name, version=version, body=body, sha256=segment.sha256)
+    engine.record(segment.name, event, kind="segment")
+    return next(one for one in engine.documents("segment", segment.name) if one.version == version)
 
 
 def _newest(given: str, published: Mapping[str, str]) -> str | None:
@@ -114,6 +122,6 @@ def _unknown(label: str, published: Mapping[str, str]) -> str:
             " one with bowtie segment publish FILE"
         )
     return (
-        f'no segment "{label}" is published: {near(label, sorted(published))};'
-        " or name the path of a TOML file"
+        f'no segment "{label}" is published, nor is it the path of a TOML file:'
+        f" {near(label, sorted(published))}"
     )

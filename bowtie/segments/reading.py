@@ -131,7 +131,17 @@ class _Reader:
         """The test of the document: all of ``all``, one of ``any``, none of ``not``."""
         content = self.document.content
         self.document.known_keys((), content, (*_HEAD, *_GROUPS))
-        parts = [self._group((key,), content[key]) for key in _GROUPS if key in content]
+        parts: list[Test] = []
+        for key in _GROUPS:
+            if key not in content:
+                continue
+            group = self._group((key,), content[key])
+            if key == "all" and isinstance(group, All):
+                parts += group.parts
+            elif isinstance(group, Neither):
+                parts += (Neither((part,)) for part in group.parts)
+            else:
+                parts.append(group)
         if not parts:
             self.document.fail((), f"the segment tests nothing: write {_SHAPE}")
         return parts[0] if len(parts) == 1 else All(tuple(parts))

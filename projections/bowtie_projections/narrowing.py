@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bowtie.errors import UsageError
+from bowtie.errors import DefinitionError, UsageError
 from bowtie.segments import Segment, load_segment, segment_where
 from bowtie.segments.segment import Came, Has, Neither, Test, leaves
 from bowtie.stages import Comparison, Definition
@@ -31,7 +31,7 @@ __all__ = ["NARROWED", "Asking", "Narrowing"]
 #: The parameters of every view that narrow it, or say how it reads touches.
 NARROWED = ("segment", "where", "segment_as_of", "touch")
 #: Views of a moment: no entry comes before the moment at which a segment is judged.
-_OF_A_MOMENT = {"stock", "pipeline", "trial", "comparison"}
+_OF_A_MOMENT = {"stock", "pipeline", "trial", "comparison", "segment"}
 _SHOWN = 8
 _RULES = {
     "first": "the first touch ever, where it was by then",
@@ -63,12 +63,20 @@ class Asking:
 
         Raises:
             UnknownName: there is none.
-            DefinitionError: it is wrong.
+            DefinitionError: it is wrong, or the log has another text of its name and version.
         """
-        known = {}
-        if isinstance(source, str) and "\n" not in source:
-            known = published(self.reader, "segment", self.cut, later="/" in source)
-        return load_segment(source, self.personal_names, known)
+        everything = published(self.reader, "segment", self.cut, later=True)
+        known = everything
+        if isinstance(source, str) and "/" not in source:
+            known = published(self.reader, "segment", self.cut)
+        found = load_segment(source, self.personal_names, known)
+        if found.text and everything.get(found.label, found.text) != found.text:
+            raise DefinitionError(
+                found.label,
+                "the log has another segment of that name and version: give this one a higher"
+                " version",
+            )
+        return found
 
 
 @dataclass(slots=True)
@@ -129,7 +137,9 @@ class Narrowing:
         if scope.segment is not None:
             if outside is None:
                 raise UsageError(f"{self.view.__name__} counts no units: it takes no segment")
-            result.sentence = f"{result.sentence} {_sentence(scope.segment, outside)}".strip()
+            if self.view.__name__ != "segment":  # which says nothing else
+                said = _sentence(scope.segment, outside)
+                result.sentence = f"{result.sentence} {said}".strip()
             result.meta["segment"] = _meta(scope.segment, outside)
             if not outside.inside and outside.everybody:
                 result.notes += _why_nobody(scope.segment.test, outside.judging)

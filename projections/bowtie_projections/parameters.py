@@ -27,6 +27,7 @@ __all__ = [
     "PipelineAsked",
     "RepeatAsked",
     "RetentionAsked",
+    "SegmentAsked",
     "StatusAsked",
     "StockAsked",
     "TouchpointsAsked",
@@ -83,6 +84,17 @@ class DefinitionDiffAsked(DefinitionAsked, total=False):
     """What :meth:`bowtie_projections.Views.definition_diff` takes beside the two definitions."""
 
     who: bool
+
+
+class SegmentAsked(CutAsked, total=False):
+    """What :meth:`bowtie_projections.Views.segment` takes beside the segment."""
+
+    as_of: Moment | None
+    definition: str | Path | Definition | None
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    who: bool
+    tz: str
 
 
 class StockAsked(_Defined, total=False):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+from bowtie.segments import Segment
 from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.explaining import explanation
@@ -18,6 +19,7 @@ from bowtie_projections.parameters import (
     PipelineAsked,
     RepeatAsked,
     RetentionAsked,
+    SegmentAsked,
     StatusAsked,
     StockAsked,
     TouchpointsAsked,
@@ -31,6 +33,7 @@ from bowtie_projections.views.loop import loop
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
+from bowtie_projections.views.segment import segment as segment_view
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.touchpoints import touchpoints
@@ -123,6 +126,21 @@ class Questions(Answering):
                 ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(loop, asked)
+
+    def segment(
+        self,
+        segment: str | Path | Mapping[str, Any] | Segment,
+        **asked: Unpack[SegmentAsked],
+    ) -> Result:
+        """Who is in a segment, and how many meet each of its tests.
+
+        Args:
+            segment: the name of one that was published, a file, TOML text, a dictionary, or one at
+                hand.
+            asked: the parameters of :func:`bowtie_projections.views.segment.segment`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(segment_view, {**asked, "segment": segment})
 
     def status(self, **asked: Unpack[StatusAsked]) -> Result:
         """What is in the log, and which views can be answered.
