@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, chdtrc
 
-__all__ = ["Chance", "Shrunk", "by_chance", "shrink", "shrink_means"]
+__all__ = ["Chance", "Shrunk", "by_chance", "shrink", "shrink_each", "shrink_means"]
 
 Floats = NDArray[np.float64]
 #: A chi-square test of counts so small would be none (W. G. Cochran, Biometrics 10, 1954).
@@ -53,17 +53,28 @@ def shrink(high: ArrayLike, n: ArrayLike) -> Shrunk:
         high: members of each group that are high.
         n: members of each group; may be fractions, where members of one cluster count for fewer.
     """
+    mean, rho, rates = shrink_each(high, n)
+    return Shrunk(float(mean), float(rho), rates)
+
+
+def shrink_each(high: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """The same of many sets of groups at once, each along the last axis: means, rhos, rates.
+
+    A group without a member takes no part in its set, and has no rate.
+    """
     k, m = (np.asarray(count, dtype=np.float64) for count in (high, n))
-    total = float(m.sum())
-    if total <= 0:
-        return Shrunk(float("nan"), 0.0, np.full(m.shape, np.nan))
-    mean = float(k.sum()) / total
-    statistic, freedom = _chi_square(k, m, mean)
-    room = total - float((m * m).sum()) / total - freedom
-    rho = min(max((statistic - freedom) / room, 0.0), 1.0) if room > 0 else 0.0
-    # (k + M p) / (n + M), with both sides times rho: it holds for rho 0 too
-    rates = (rho * k + (1 - rho) * mean) / np.where(m > 0, rho * m + (1 - rho), np.nan)
-    return Shrunk(mean, rho, rates)
+    total = m.sum(axis=-1, keepdims=True)
+    freedom = (m > 0).sum(axis=-1, keepdims=True) - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = k.sum(axis=-1, keepdims=True) / total
+        apart = np.where(m > 0, (k - m * mean) ** 2 / m, 0.0).sum(axis=-1, keepdims=True)
+        even = (mean <= 0) | (mean >= 1)
+        statistic = np.where(even, 0.0, apart / (mean * (1 - mean)))
+        room = total - (m * m).sum(axis=-1, keepdims=True) / total - freedom
+        rho = np.where(room > 0, np.clip((statistic - freedom) / room, 0.0, 1.0), 0.0)
+        # (k + M p) / (n + M), with both sides times rho: it holds for rho 0 too
+        rates = (rho * k + (1 - rho) * mean) / np.where(m > 0, rho * m + (1 - rho), np.nan)
+    return mean[..., 0], rho[..., 0], rates
 
 
 def shrink_means(means: ArrayLike, variances: ArrayLike) -> Floats:

@@ -242,7 +242,7 @@ def test_targets_that_no_row_shows_are_said(tables, tmp_path):
         ("2025-01,awareness.enterd,,80", "targets.csv:2: funnel has no measure 'enterd'; did"),
         ("2025-01,entered,,80", "targets.csv:2: measure 'entered' names no stage"),
         ("2025-01,awareness.entered,,80\n\n2025-01,awareness.entered,,8", "csv:4: .*twice: line 2"),
-        ("2025-01,awareness.entered,,many", "targets.csv:2: value 'many' is no number"),
+        ("2025-01,awareness.entered,,many", "targets.csv:2: 'many' is no number"),
         ("2025-01,awareness.conversion,,45", "targets.csv:2: conversion is a share: write '45'"),
         ("January,awareness.entered,,80", "targets.csv:2: 'January' is no period"),
         ("2025-01,awareness.entered,80", "targets.csv:2: has 3 cells, and the header 4"),
@@ -265,7 +265,7 @@ def test_a_value_that_nobody_has_is_refused_with_those_there_are(tables, tmp_pat
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("t.csv", "", "is empty: write the header"),
+        ("t.csv", "", "is empty: write a header"),
         ("t.csv", "month,measure,vaule\n", "t.csv:1: has no value"),
         ("t.csv", "month,measure,value,note\n", "t.csv:1: has 'note'"),
         ("t.csv", 'month,measure,value\n2025-01,"a,1\n', "t.csv:2: is no CSV"),
