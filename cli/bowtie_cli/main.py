@@ -36,6 +36,7 @@ COMMANDS = (
     LazyCommand(
         "touchpoints", "touchpoints", "Count touches by touchpoint, with their cost and scores."
     ),
+    LazyCommand("bottleneck", "bottleneck", "Find what, were it better, would add most revenue."),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(
         "explain", "explain", "Name whom a figure counts, and the exact events behind it."

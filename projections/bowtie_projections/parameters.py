@@ -16,6 +16,7 @@ from bowtie.segments import Segment
 from bowtie.stages import Definition
 
 __all__ = [
+    "BottleneckAsked",
     "CutAsked",
     "DefinitionAsked",
     "DefinitionDiffAsked",
@@ -168,6 +169,28 @@ class FunnelAsked(_Defined, total=False):
     shrink: bool
     compare: Literal["previous", "year"] | None
     targets: str | Path | None
+
+
+class BottleneckAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.bottleneck` takes."""
+
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    within: str | timedelta | None
+    cohort: Literal["day", "week", "month", "quarter", "year"]
+    from_: str | None
+    to: str | None
+    horizon: str | timedelta
+    benchmark: str | Path | None
+    currency: str | None
+    skipped: Literal["absent", "impute"]
+    lost_after: str | timedelta | None
+    top: int
+    include_truncated: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
 
 
 class FlowAsked(_Defined, total=False):

@@ -11,6 +11,7 @@ from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.explaining import explanation
 from bowtie_projections.parameters import (
+    BottleneckAsked,
     DefinitionAsked,
     DefinitionDiffAsked,
     FlowAsked,
@@ -26,6 +27,7 @@ from bowtie_projections.parameters import (
     VelocityAsked,
 )
 from bowtie_projections.results import Result
+from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
@@ -117,6 +119,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(touchpoints, asked, personal=True)
+
+    def bottleneck(self, **asked: Unpack[BottleneckAsked]) -> Result:
+        """Which conversion or wait, lifted to its benchmark, adds most revenue.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.bottleneck.bottleneck`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(bottleneck, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.
