@@ -30,6 +30,7 @@ COMMANDS = (
     LazyCommand("stock", "stock", "Count who stands in each stage, how long, and who is stuck."),
     LazyCommand("flow", "flow", "Count who entered each stage, and who was lost, in each period."),
     LazyCommand("velocity", "velocity", "Tell how many days each step takes, by cohort."),
+    LazyCommand("paths", "paths", "Count from where to where customers go, and how they get on."),
     LazyCommand("pipeline", "pipeline", "Count open opportunities, and what they may bring."),
     LazyCommand("retention", "retention", "Tell who is still active at each age, by cohort."),
     LazyCommand("repeat", "repeat", "Count the customers who order a second time."),
@@ -39,7 +40,13 @@ COMMANDS = (
     LazyCommand("bottleneck", "bottleneck", "Find what, were it better, would add most revenue."),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(
-        "explain", "explain", "Name whom a figure counts, and the exact events behind it."
+        "attribution", "attribution", "Credit channels with commitments and value, model by model."
+    ),
+    LazyCommand("explain", "explain", "Name whom a figure counts, and the exact events behind it."),
+    LazyCommand(
+        "diff",
+        "diff",
+        "Say which figures of a view changed, whom they count otherwise, and by which events.",
     ),
     LazyCommand("sql", "sql", "Ask the read tables in SQL."),
     LazyCommand("export", "export", "Write the log or the read tables to files."),

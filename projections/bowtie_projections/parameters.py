@@ -16,6 +16,7 @@ from bowtie.segments import Segment
 from bowtie.stages import Definition
 
 __all__ = [
+    "AttributionAsked",
     "BottleneckAsked",
     "CutAsked",
     "DefinitionAsked",
@@ -25,6 +26,7 @@ __all__ = [
     "LoopAsked",
     "Moment",
     "NarrowedAsked",
+    "PathsAsked",
     "PipelineAsked",
     "RepeatAsked",
     "RetentionAsked",
@@ -108,6 +110,26 @@ class StockAsked(_Defined, total=False):
     lost_after: str | timedelta | None
     top: int
     customers: str | None
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class PathsAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.paths` takes."""
+
+    of: str | Sequence[str]
+    steps: int
+    starts: Stage | None
+    ends: Stage | None
+    collapse: bool
+    unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
+    cycles: bool
+    from_: str | None
+    to: str | None
+    lost_after: str | timedelta | None
+    top: int
     data_from: Moment | None
     data_through: Moment | None
     tz: str
@@ -265,6 +287,28 @@ class RepeatAsked(_Defined, total=False):
     include_truncated: bool
     data_from: Moment | None
     data_through: Moment | None
+    tz: str
+
+
+class AttributionAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.attribution` takes."""
+
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    models: str | Sequence[str]
+    by: Literal["channel", "campaign", "medium", "touchpoint", "content"]
+    window: str | timedelta
+    half_life: str | timedelta
+    order: Literal[1, 2, 3]
+    direction: Literal["any", "inbound", "outbound"]
+    horizon: str | timedelta
+    top: float | Decimal | str
+    threshold: str | int | Decimal | None
+    value: Literal["revenue", "contribution"]
+    currency: str | None
+    data_from: Moment | None
+    data_through: Moment | None
+    include_truncated: bool
     tz: str
 
 

@@ -9,14 +9,17 @@ from typing import Any, Unpack
 from bowtie.segments import Segment
 from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
+from bowtie_projections.diff import Side, asked_on, check_asked, diffed_view, difference, has_traits
 from bowtie_projections.explaining import explanation
 from bowtie_projections.parameters import (
+    AttributionAsked,
     BottleneckAsked,
     DefinitionAsked,
     DefinitionDiffAsked,
     FlowAsked,
     FunnelAsked,
     LoopAsked,
+    PathsAsked,
     PipelineAsked,
     RepeatAsked,
     RetentionAsked,
@@ -27,11 +30,15 @@ from bowtie_projections.parameters import (
     VelocityAsked,
 )
 from bowtie_projections.results import Result
+from bowtie_projections.views.answers import FUNNEL
+from bowtie_projections.views.attribution import attribution
+from bowtie_projections.views.beside import beside
 from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
@@ -44,6 +51,8 @@ from bowtie_projections.views.velocity import velocity
 
 __all__ = ["Questions"]
 
+_FUNNEL = beside(funnel, FUNNEL)
+
 
 class Questions(Answering):
     """The views, each asked by a method of its name."""
@@ -53,9 +62,11 @@ class Questions(Answering):
 
         Args:
             asked: the parameters of :func:`bowtie_projections.views.funnel.funnel`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
+                ``as_of``, ``known_at``, ``position`` and ``definition``; ``compare``:
+                ``previous`` or ``year``, the period before or a year earlier beside it;
+                ``targets``: a file of planned figures.
         """
-        return self._answer(funnel, asked, personal=True)
+        return self._answer(_FUNNEL, asked, personal=True)
 
     def stock(self, **asked: Unpack[StockAsked]) -> Result:
         """Who stands in which stage, since when, and who is stuck there.
@@ -83,6 +94,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(velocity, asked, personal=True)
+
+    def paths(self, **asked: Unpack[PathsAsked]) -> Result:
+        """What customers pass through, in which order, and how long from one to the next.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.paths.paths`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(paths, asked)
 
     def pipeline(self, **asked: Unpack[PipelineAsked]) -> Result:
         """The open opportunities: how many, worth what, how old, and what may come of them.
@@ -137,6 +157,15 @@ class Questions(Answering):
                 ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(loop, asked)
+
+    def attribution(self, **asked: Unpack[AttributionAsked]) -> Result:
+        """Which sources are given the credit for commitments, and for what these were worth.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.attribution.attribution`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(attribution, asked)
 
     def segment(
         self,
@@ -218,6 +247,41 @@ class Questions(Answering):
         result = self._answer(explanation, {**question, "data": data}, personal=True)
         result.meta["store_id"] = self.engine.store.store_id
         return result
+
+    def diff(
+        self,
+        view: str,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        limit: int = 20,
+        **asked: Any,
+    ) -> Result:
+        """Which figures of a view differ between two moments, and whom and what moved them.
+
+        >>> from bowtie import Bowtie, Touched
+        >>> with Bowtie.open("memory://") as engine:
+        ...     _ = engine.record("acme", Touched(channel="web", direction="inbound"))
+        ...     views = Views.open(engine)
+        ...     rows = views.diff("funnel", before={"position": 0}).rows()
+        ...     [(row["stage"], row["before"], row["after"]) for row in rows][0]
+        ('awareness', 0.0, 1.0)
+
+        Args:
+            view: the view's name.
+            before, after: where it is asked: ``known_at``, ``position``, ``as_of`` and
+                ``definition``, as far as the two differ; what is left out is as of now.
+            limit: how many members of each change are named; all of them, if it is 0.
+            asked: what the view itself is asked on both sides.
+        """
+        found, given = diffed_view(view), (dict(before or {}), dict(after or {}))
+        check_asked(*given, asked, limit)
+        sides: list[Side] = []
+        noting = asked_on(found.view, sides)
+        with self._reading() as reader:
+            for where in given:
+                self._asked(reader, noting, {**asked, **where}, personal=has_traits(found.view))
+            return difference(view, (sides[0], sides[1]), given, limit)
 
     def sql(self, statement: str) -> Result:
         """The rows of a statement of your own, which may only read.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bowtie.errors import Refused
 from bowtie.stages import STAGES
 from bowtie_projections.charts.bowtie import bowtie
-from bowtie_projections.charts.forms import bars, labelled, lines, points
+from bowtie_projections.charts.forms import bars, grid, labelled, lines, points
 from bowtie_projections.charts.look import MUTED, PALETTE, framed
 
 if TYPE_CHECKING:
@@ -93,9 +93,17 @@ def _loop(result: Result) -> Any:
     return framed(drawn, "Traits of customers of high value", result.sentence)
 
 
+def _attribution(result: Result) -> Any:
+    """The share of each source under each model: a row whose cells differ is one they argue of."""
+    rows = labelled(result.rows(), result.columns[:1])
+    drawn = grid(rows, "model", "label", "share_of_wins", title="share of the wins")
+    return framed(drawn, "Credit for commitments, by model", result.sentence)
+
+
 #: The views that have a chart.
 _DRAWN: dict[str, Callable[[Result], Any]] = {
     "funnel": _funnel,
     "stock": _stock,
     "loop": _loop,
+    "attribution": _attribution,
 }

@@ -110,8 +110,12 @@ class Population:
         needs = Needs(touch=True, activity=begin is not None)
         return cls(journeys_at(reader, cut, definition, needs), cut, question, end, begin, units)
 
-    def entered(self) -> sa.CTE:
-        """Everybody with a time zero, with their first touch, ``truncated`` and ``mature``."""
+    def entered(self, name: str = "entered") -> sa.CTE:
+        """Everybody with a time zero, with their first touch, ``truncated`` and ``mature``.
+
+        Args:
+            name: of the relation; each of a statement has its own.
+        """
         rows = self.journeys
         entry = rows.c[f"{self.question.stage}_at"]
         t0 = sa.func.min(entry)
@@ -134,7 +138,7 @@ class Population:
             )
             .where(entry.is_not(None), entry <= sa.literal(self.end))
             .group_by(rows.c.customer)
-            .cte("entered")
+            .cte(name)
         )
 
     def arrivals(self) -> sa.Select[Any]:
