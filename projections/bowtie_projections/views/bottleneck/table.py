@@ -92,11 +92,12 @@ def _of_cell(cells: Cells, question: Question, key: tuple[Any, ...]) -> list[_Ro
 
 
 def _held(row: _Row, found: Lifted, place: int, wait: Wait) -> _Row:
-    """What the lever is at now, and what it is held against."""
+    """What the lever is at now, what it is held against, and what one more is worth."""
+    held: _Row = {"worth": _money(found.worth[0][place, 0])}
     if row["lever"] == "conversion":
         conversion, goal = (_number(one[place, 0]) for one in (found.conversion, found.goal))
-        return {"conversion": conversion, "conversion_benchmark": goal}
-    return {"days_p50": wait.now, "days_benchmark": wait.goal}
+        return held | {"conversion": conversion, "conversion_benchmark": goal}
+    return held | {"days_p50": wait.now, "days_benchmark": wait.goal}
 
 
 def _missing(row: _Row, wait: Wait, old: int, question: Question) -> str | None:
@@ -129,7 +130,6 @@ def _gained(found: Lifted, drawn: Lifted | None, place: int, which: int) -> _Row
         "conversion_headroom": _headroom(found, place, which),
         "added_next": _number(found.members[which][place, 0]),
         "added_customers": _number(found.customers[which][place, 0]),
-        "worth": _money(found.worth[0][place, 0]),
     }
     for half, name in enumerate(("added_revenue", "added_revenue_half")):
         row[name] = _money(found.added[which][half][place, 0])

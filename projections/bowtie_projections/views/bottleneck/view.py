@@ -120,6 +120,8 @@ def bottleneck(
 def _cells(reader: Reader, counting: Counting) -> Cells:
     """The counts of all cells: two statements, and one for the waits that could be shorter."""
     question = counting.question
+    if counting.members.cut.moment is None:  # there is no fact
+        return Cells(counting.members, question, [], [], [])
     cells = Cells(
         counting.members,
         question,
