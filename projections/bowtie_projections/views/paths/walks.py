@@ -1,0 +1,282 @@
+"""Paths in SQL: the nodes of each cycle in order, and how many walked alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import STAGES
+from bowtie_projections import tables
+from bowtie_projections.expressions import micros_between, quantiles
+from bowtie_projections.views.cut import Cut, counts
+from bowtie_projections.views.funnel.question import Question
+from bowtie_projections.views.paths.names import Names
+
+__all__ = ["Walks"]
+
+#: At one moment a touch comes before the stage that it enters.
+_AFTER_TOUCHES = 1 << 60
+
+
+@dataclass(frozen=True, slots=True)
+class Walks:
+    """The paths of one question.
+
+    Args:
+        journeys: all cycles at the cut.
+        cut: the facts that count; settled.
+        question: what was asked; the period is that of the end, where one is named, else of the
+            beginning of a path.
+        field: of touches, if touches are nodes.
+        stages: whether the stages are nodes.
+        starts, ends: the stages from and up to which a path is looked at.
+        steps: how many nodes of a path are told.
+        collapse: whether a node that follows itself counts once.
+        names: the numbers of the nodes.
+    """
+
+    journeys: sa.FromClause
+    cut: Cut
+    question: Question
+    field: str | None
+    stages: bool
+    starts: str | None
+    ends: str | None
+    steps: int
+    collapse: bool
+    names: Names
+
+    @property
+    def backward(self) -> bool:
+        """Whether nodes are counted from the end, because only that is named."""
+        return self.ends is not None and self.starts is None
+
+    def found(self) -> sa.Select[Any]:
+        """All that is counted, in one pass: rows of three kinds.
+
+        ``path``: a path (a number, as :class:`Names` has it), whether there is ``more`` of it and
+        whether it was ``lost``: how many walked it, how many of them committed, and the median of
+        the microseconds from its first to its last node told. ``step``: from a node at a place to
+        the next. ``move``: from a node to the next, at any place.
+        """
+        walked = self._walked().cte("walked").prefix_with("MATERIALIZED")
+        return sa.select(
+            sa.union_all(self._paths(walked), self._steps(walked), self._moves(walked)).subquery(
+                "found"
+            )
+        )
+
+    def ranked(self) -> sa.Select[Any]:
+        """The values of touches, the most frequent first."""
+        table = tables.facts["touched"]
+        value = table.c[str(self.field)]
+        return (
+            sa.select(value.label("value"))
+            .where(counts(table, self.cut), value.is_not(None))
+            .group_by(value)
+            .order_by(sa.func.count().desc(), value)
+            .limit(self.question.top)
+        )
+
+    def _passes(self) -> sa.Subquery:
+        """The cycles that are looked at."""
+        c = self.journeys.c
+        parts: list[ColumnElement[bool]] = []
+        if not self.question.cycles:
+            parts.append(c.cycle == 1)
+        since, until = (
+            None if stage is None else c[f"{stage}_at"] for stage in (self.starts, self.ends)
+        )
+        parts += [one.is_not(None) for one in (since, until) if one is not None]
+        if since is not None and until is not None:
+            parts.append(since <= until)
+        bound = until if until is not None else since
+        if bound is not None:
+            parts += self._in_period(bound)
+        return sa.select(self.journeys).where(sa.true(), *parts).subquery("passes")
+
+    def _in_period(self, at: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+        start, end = self.question.start, self.question.end
+        parts = []
+        if start is not None:
+            parts.append(at >= sa.literal(start))
+        if end is not None:
+            parts.append(at < sa.literal(end))
+        return parts
+
+    def _nodes(self) -> sa.Subquery:
+        """Every node of every cycle, and whether that was lost and ever committed."""
+        passes = self._passes()
+        found = [self._stage_nodes(passes, stage) for stage in self._stages_told()]
+        if self.field is not None:
+            found.append(self._touch_nodes(passes, self.field))
+        return sa.union_all(*found).subquery("nodes")
+
+    def _stages_told(self) -> Sequence[str]:
+        if self.stages:
+            return STAGES
+        return [stage for stage in (self.starts, self.ends) if stage is not None]
+
+    def _stage_nodes(self, passes: sa.Subquery, stage: str) -> sa.Select[Any]:
+        c, place = passes.c, STAGES.index(stage)
+        at = c[f"{stage}_at"]
+        parts: list[ColumnElement[bool]] = [at.is_not(None)]
+        # of two stages entered at one moment, the later one comes later
+        if self.starts is not None:
+            first, is_later = c[f"{self.starts}_at"], place >= STAGES.index(self.starts)
+            parts.append(at >= first if is_later else at > first)
+        if self.ends is not None:
+            last, is_earlier = c[f"{self.ends}_at"], place <= STAGES.index(self.ends)
+            parts.append(at <= last if is_earlier else at < last)
+        return sa.select(
+            c.customer,
+            c.cycle,
+            at.label("at"),
+            sa.literal_column(str(_AFTER_TOUCHES + place), sa.BigInteger()).label("tie"),
+            sa.literal_column(str(self.names.stage_code(stage)), sa.BigInteger()).label("code"),
+            c.lost_at.is_not(None).label("lost"),
+            c.commitment_at.is_not(None).label("committed"),
+        ).where(*parts)
+
+    def _touch_nodes(self, passes: sa.Subquery, field: str) -> sa.Select[Any]:
+        """The touches of a cycle: from its opening (the first has those before too) to its loss."""
+        table, c = tables.facts["touched"], passes.c
+        t, codes = table.c, self.names.codes()
+        inside = sa.and_(
+            sa.or_(c.cycle == 1, t.occurred_at >= c.opened_at),
+            sa.or_(c.lost_at.is_(None), t.occurred_at <= c.lost_at),
+        )
+        # who is in no stage has touches too
+        alone = c.customer.is_(None)
+        bounded = self.starts is not None or self.ends is not None
+        parts = [counts(table, self.cut), inside if bounded else sa.or_(alone, inside)]
+        if self.starts is not None:
+            parts.append(t.occurred_at > c[f"{self.starts}_at"])
+        if self.ends is not None:
+            parts.append(t.occurred_at <= c[f"{self.ends}_at"])
+        same = c.customer == t.customer
+        joined = table.join(passes, same, isouter=not bounded)
+        return (
+            sa.select(
+                t.customer,
+                sa.func.coalesce(c.cycle, 1).label("cycle"),
+                t.occurred_at.label("at"),
+                t.position.label("tie"),
+                self.names.code_of(t[field], codes).label("code"),
+                c.lost_at.is_not(None).label("lost"),
+                c.commitment_at.is_not(None).label("committed"),
+            )
+            .select_from(joined.outerjoin(codes, codes.c.name == t[field]))
+            .where(*parts)
+        )
+
+    def _walked(self) -> sa.Select[Any]:
+        """The nodes with their place in the path, and what follows them."""
+        nodes: sa.FromClause = self._nodes()
+        if self.collapse:
+            nodes = self._collapsed(nodes)
+        c = nodes.c
+        who = self._who(c)
+        order = (c["at"], c.tie)
+        onward: dict[str, Any] = {"partition_by": who, "order_by": order}
+        back = {"partition_by": who, "order_by": tuple(one.desc() for one in order)}
+        place = sa.func.row_number().over(**(back if self.backward else onward))
+        walked = sa.select(
+            c.customer,
+            c.cycle,
+            c["at"],
+            c.code,
+            c.lost,
+            c.committed,
+            place.label("place"),
+            sa.func.lead(c.code).over(**onward).label("next_code"),
+            sa.func.lead(c["at"]).over(**onward).label("next_at"),
+            sa.func.min(c["at"]).over(partition_by=who).label("began_at"),
+        ).subquery("numbered")
+        kept = [column for column in walked.c if column.name != "began_at"]
+        bounded = self.starts is not None or self.ends is not None
+        parts = [] if bounded else self._in_period(walked.c.began_at)
+        return sa.select(*kept).where(sa.true(), *parts)
+
+    def _who(self, c: Any) -> list[ColumnElement[Any]]:
+        return [c.customer, c.cycle] if self.question.cycles else [c.customer]
+
+    def _collapsed(self, nodes: sa.FromClause) -> sa.FromClause:
+        c = nodes.c
+        before = sa.func.lag(c.code).over(partition_by=self._who(c), order_by=(c["at"], c.tie))
+        rows = sa.select(nodes, before.label("before")).subquery("repeated")
+        kept = [column for column in rows.c if column.name != "before"]
+        return sa.select(*kept).where(rows.c.before.is_distinct_from(rows.c.code)).subquery("apart")
+
+    def _paths(self, walked: sa.CTE) -> sa.Select[Any]:
+        c = walked.c
+        told = c.place <= self.steps
+        digits = sa.func.sum(c.code * self.names.power(c.place, self.steps))
+        each = (
+            sa.select(
+                sa.cast(digits, sa.BigInteger()).label("path"),
+                (sa.func.max(c.place) > self.steps).label("more"),
+                c.lost,
+                c.committed,
+                micros_between(
+                    sa.func.min(c["at"]).filter(told), sa.func.max(c["at"]).filter(told)
+                ).label("micros"),
+            )
+            .where(c.place <= self.steps + 1)
+            .group_by(*self._who(c), c.lost, c.committed)
+            .subquery("each")
+        )
+        e = each.c
+        # what comes after the last node told, where something does, isn't told apart
+        lost = sa.and_(e.lost, sa.not_(e.more)) if self.ends is None else sa.false()
+        paths = sa.select(e.path, e.more, lost.label("lost"), e.committed, e.micros)
+        p = paths.subquery("paths").c
+        return _row(
+            "path",
+            p.micros,
+            path=p.path,
+            more=p.more,
+            lost=p.lost,
+            part=sa.func.count().filter(p.committed),
+        ).group_by(p.path, p.more, p.lost)
+
+    def _steps(self, walked: sa.CTE) -> sa.Select[Any]:
+        c = walked.c
+        told = c.place <= self.steps if self.backward else c.place < self.steps
+        waited = micros_between(c["at"], c.next_at)
+        row = _row("step", waited, path=c.place, source=c.code, target=c.next_code)
+        return row.where(told, c.next_code.is_not(None)).group_by(c.place, c.code, c.next_code)
+
+    def _moves(self, walked: sa.CTE) -> sa.Select[Any]:
+        c = walked.c
+        waited, whose = micros_between(c["at"], c.next_at), sa.func.count(c.customer.distinct())
+        row = _row("move", waited, source=c.code, target=c.next_code, part=whose)
+        return row.where(c.next_code.is_not(None)).group_by(c.code, c.next_code)
+
+
+#: What rows of some kind have, beside their number and their time.
+_OWN: dict[str, Any] = {
+    "path": sa.BigInteger(),
+    "more": sa.Boolean(),
+    "lost": sa.Boolean(),
+    "source": sa.BigInteger(),
+    "target": sa.BigInteger(),
+    "part": sa.BigInteger(),
+}
+
+
+def _row(kind: str, micros: ColumnElement[Any], **own: ColumnElement[Any]) -> sa.Select[Any]:
+    """A row of the answer; what its kind doesn't have is null."""
+    columns = [
+        sa.cast(own.get(name, sa.null()), kind_of).label(name) for name, kind_of in _OWN.items()
+    ]
+    return sa.select(
+        sa.literal_column(f"'{kind}'", sa.String()).label("kind"),
+        *columns,
+        sa.func.count().label("number"),
+        quantiles(micros, [0.5]).label("micros"),
+    )
