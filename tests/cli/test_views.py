@@ -103,6 +103,15 @@ def test_the_parts_of_the_loop(ask):
     assert "spend" in ask("loop", "--part", "sources", "--format", "csv").out.splitlines()[0]
 
 
+def test_the_estimates_of_the_funnel(ask):
+    shown = ask("funnel", "--estimate", "--horizon", "30d,90d").out
+    assert "conversion estimate" in shown
+    assert "estimate low" not in shown, "bounds stand in the column of their estimate"
+    curve = ask("funnel", "--horizon", "30d,90d", "--part", "curve", "--format", "csv").out
+    assert curve.splitlines()[0] == "stage,days,estimate,low,high,at_risk"
+    assert len(curve.splitlines()) == 1 + 6 * 2
+
+
 def test_refusals_and_notes_name_the_options_as_they_are_typed(ask):
     refused = ask("loop", "--currency", "USD", code=1).error
     assert refused.startswith("--currency USD was asked, but amounts are in EUR")
@@ -143,6 +152,9 @@ def test_verbose_shows_the_sql(ask):
         (("funnel", "--by", "motion"), 1, "commitment"),
         (("funnel", "--as-of", "2026-01-01T10:00:00"), 2, "zone"),
         (("funnel", "--customers", "selection:gone"), 2, "pending"),
+        (("funnel", "--horizon", "30d,soon"), 2, "span of time"),
+        (("funnel", "--entry-age"), 2, "--entry-age needs to know when the data begin"),
+        (("funnel", "--estimate", "--customers", "selection:lost"), 2, "leave --estimate out"),
         (("funnel", "--definition", "b2c"), 2, "comes with bowtie"),
         (("funnel", "--tz", "Mars/Olympus"), 2, "Mars/Olympus"),
         (("funnel", "--cohort", "fortnight"), 2, "quarter"),

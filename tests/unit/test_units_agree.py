@@ -35,6 +35,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("stock", {"position": 100}),
     ("funnel", {"by": ["channel"], "cohort": "month"}),
     ("funnel", {"customers": "awareness:pending"}),
+    ("funnel", {"horizon": "30d,200d", "by": ["trait.size"]}),
+    ("funnel", {"entry_age": True, "data_from": "2024-04-01"}),
     ("loop", {"horizon": "60d", "threshold": "1"}),
     ("compare", {"before": "b2b/1", "after": "shop/1", "who": True}),
 ]

@@ -84,7 +84,8 @@ def _ages(members: Members, stage: str, since: datetime | None) -> sa.Select[Any
 
 
 def _whole(number: int) -> Any:
-    return sa.literal_column(str(number), sa.BigInteger())
+    # PostgreSQL takes a short number for a short type, and its arrays for another kind
+    return sa.cast(sa.literal_column(str(number)), sa.BigInteger())
 
 
 def by_cell(found: pa.Table, members: Members, *, competing: bool) -> dict[Cell, Watched]:
