@@ -99,13 +99,13 @@ class Standing:
     def is_stuck(self, rows: sa.FromClause) -> ColumnElement[bool]:
         """Whether who stands there has waited too long; null where nobody can tell."""
         c = rows.c
-        return sa.case(
-            *(
-                (c.place == PLACES.index(stage), wait.stuck(c.micros))
-                for stage, wait in self.waits.items()
-            ),
-            else_=sa.cast(sa.null(), sa.Boolean()),
-        )
+        unknown = sa.cast(sa.null(), sa.Boolean())
+        told = [
+            (c.place == PLACES.index(stage), wait.stuck(c.micros))
+            for stage, wait in self.waits.items()
+            if wait.why_not is None
+        ]
+        return sa.case(*told, else_=unknown) if told else unknown
 
     def placed(self) -> sa.Select[Any]:
         """Each customer with the values of the breakdowns, their place, and since when."""
@@ -115,7 +115,8 @@ class Standing:
         if everybody is not stands:
             joined = everybody.outerjoin(stands, stands.c.customer == everybody.c.customer)
         keys = []
-        moment = sa.literal(self.cut.moment, sa.DateTime())
+        # typed, though the log be empty
+        moment = sa.cast(sa.literal(self.cut.moment, sa.DateTime()), sa.DateTime())
         touch = first_touch(Facts(self.cut)).subquery("touch")
         if any(one.kind == "touch" for one in self.dimensions):
             joined = joined.outerjoin(touch, touch.c.customer == everybody.c.customer)

@@ -93,9 +93,7 @@ class Waiting:
         return float(self.moving[age] / self.at_risk[age])
 
     def stuck(self, micros: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether so long a wait is stuck, in SQL; null where it can't be told."""
-        if self.after is None or self.why_not is not None:
-            return sa.cast(sa.null(), sa.Boolean())
+        """Whether so long a wait is stuck, in SQL, where it can be told."""
         spans = [
             micros >= first * DAY if last is None else micros.between(first * DAY, last * DAY - 1)
             for first, last in self.spans()
