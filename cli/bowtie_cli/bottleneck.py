@@ -10,7 +10,7 @@ import click
 from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.funnel import PERIODS
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options
+from bowtie_cli.output import Output, output_options, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["bottleneck"]
@@ -40,6 +40,7 @@ __all__ = ["bottleneck"]
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
 @touch_option
 @cut_options
+@plot_option
 @output_options
 @pass_session
 def bottleneck(session: Session, output: Output, **asked: Any) -> None:

@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options
+from bowtie_cli.output import Output, output_options, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["pipeline"]
@@ -29,6 +29,7 @@ __all__ = ["pipeline"]
 @click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @cut_options
+@plot_option
 @output_options
 @pass_session
 def pipeline(session: Session, output: Output, **asked: Any) -> None:

@@ -9,7 +9,7 @@ import click
 from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.funnel import PERIODS
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["retention"]
@@ -48,6 +48,7 @@ _FOR_READING = ("table", "markdown")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
 @cut_options
+@plot_option
 @output_options_with_parts
 @pass_session
 def retention(session: Session, output: Output, *, long: bool, **asked: Any) -> None:

@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options
+from bowtie_cli.output import Output, output_options, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["velocity"]
@@ -29,6 +29,7 @@ COHORTS = click.Choice(["day", "week", "month", "quarter", "year", "all"])
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
 @cut_options
+@plot_option
 @output_options
 @pass_session
 def velocity(session: Session, output: Output, **asked: Any) -> None:

@@ -36,7 +36,15 @@ def labelled(rows: Rows, keys: Sequence[str], name: str = "label") -> list[dict[
     ]
 
 
-def bars(rows: Rows, y: str, x: str, *, title: str, color: str | None = None) -> Any:
+def bars(
+    rows: Rows,
+    y: str,
+    x: str,
+    *,
+    title: str,
+    color: str | None = None,
+    mark: str | None = None,
+) -> Any:
     """A bar for each row, in the order of the rows, with its number behind it.
 
     Args:
@@ -45,6 +53,7 @@ def bars(rows: Rows, y: str, x: str, *, title: str, color: str | None = None) ->
         x: the column of their lengths.
         title: of the axis.
         color: a column, whose values are stacked.
+        mark: a column whose figure is a line across the bar.
     """
     order = _in_order(rows, y)
     base = alt.Chart(values(rows)).encode(
@@ -60,6 +69,9 @@ def bars(rows: Rows, y: str, x: str, *, title: str, color: str | None = None) ->
             text=alt.Text(f"{_field(x)}:Q", format=",")
         )
         drawn = base.mark_bar(color=PALETTE[0]) + text
+    if mark is not None:
+        tick = base.mark_tick(color=PALETTE[5], thickness=3).encode(x=alt.X(f"{_field(mark)}:Q"))
+        drawn += tick
     return drawn.properties(width=_WIDTH, height=alt.Step(_STEP))
 
 
@@ -173,7 +185,7 @@ def grid(rows: Rows, x: str, y: str, value: str, *, title: str, format: str = ".
     shown = [row for row in rows if row[value] is not None]
     base = alt.Chart(values(shown)).encode(
         x=alt.X(f"{_field(x)}:O", sort=_in_order(shown, x), title=x),
-        y=alt.Y(f"{_field(y)}:O", sort=_in_order(shown, y), title=y),
+        y=alt.Y(f"{_field(y)}:O", sort=_in_order(shown, y), title=None),
         tooltip=_tips(shown),
     )
     shades = alt.Scale(scheme="blues", zero=True)

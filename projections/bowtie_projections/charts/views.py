@@ -1,0 +1,178 @@
+"""How each view is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bowtie.stages import STAGES
+from bowtie_projections.charts.bowtie import bowtie
+from bowtie_projections.charts.forms import bars, grid, labelled, lines, points
+from bowtie_projections.charts.look import MUTED, PALETTE, framed
+from bowtie_projections.charts.sankey import sankey
+
+if TYPE_CHECKING:
+    from bowtie_projections.results import Result
+
+__all__ = ["DRAWN"]
+
+#: A share of fewer is noise, which a line would make a trend.
+_FEWEST = 20
+#: What a finding stands out by; all others are there to compare with.
+_VERDICTS = {"mark": PALETTE[2], "anti-mark": PALETTE[5]} | dict.fromkeys(
+    ("not replicated", "can't tell", "no finding", "insufficient"), MUTED
+)
+
+
+def _keys(result: Result, first: str) -> list[str]:
+    """The columns of the breakdowns: those before the view's own."""
+    return result.columns[: result.columns.index(first)]
+
+
+def _funnel(result: Result) -> Any:
+    """The bowtie; with cohorts, how conversion changes from one to the next."""
+    keys = _keys(result, "stage")
+    if "cohort" not in keys:
+        return bowtie(result, keys)
+    others = [key for key in keys if key != "cohort"]
+    rows = labelled([row for row in result if row["stage"] != STAGES[-1]], ["stage", *others])
+    drawn = lines(
+        _enough(rows, "mature", "conversion"), "cohort", "conversion", color="label",
+        low="conversion_low", high="conversion_high",
+        title=f"conversion, where {_FEWEST} or more are mature",
+    )  # fmt: skip
+    return framed(drawn, "Conversion by cohort", result.sentence)
+
+
+def _enough(rows: list[dict[str, Any]], of: str, share: str) -> list[dict[str, Any]]:
+    """The rows, without the shares of too few."""
+    unknown = dict.fromkeys((share, f"{share}_low", f"{share}_high"))
+    return [row if (row[of] or 0) >= _FEWEST else row | unknown for row in rows]
+
+
+def _funnel_curve(result: Result) -> Any:
+    """The share that has come to the next stage by each age."""
+    rows = labelled(result.rows(), _keys(result, "days"))
+    drawn = lines(
+        rows, "days", "estimate", color="label", low="low", high="high", step=True,
+        title="estimated share that came to the next stage",
+    )  # fmt: skip
+    return framed(drawn, "Conversion by age", result.sentence)
+
+
+def _stock(result: Result) -> Any:
+    keys = _keys(result, "stage")
+    number = result.columns[len(keys) + 1]
+    rows = labelled(result.rows(), keys) if keys else result.rows()
+    drawn = bars(rows, "stage", number, title=number, color="label" if keys else None)
+    return framed(drawn, "Who stands where", result.sentence)
+
+
+def _flow(result: Result) -> Any:
+    keys = _keys(result, "period")
+    rows = labelled([row for row in result if row["complete"]], ["stage", *keys])
+    drawn = lines(rows, "period", "entered", color="label", title="entered in it", format="~s")
+    return framed(drawn, "Entries by period, while it is over", result.sentence)
+
+
+def _velocity(result: Result) -> Any:
+    rows = labelled(result.rows(), [*_keys(result, "step"), "step"])
+    drawn = lines(
+        rows, "cohort", "days_p50", color="label", low="days_p25", high="days_p75", format="~s",
+        title="days, median and middle half",
+    )  # fmt: skip
+    return framed(drawn, "Days of each step, of mature cohorts", result.sentence)
+
+
+def _retention(result: Result) -> Any:
+    keys = _keys(result, "cohort")
+    rows = labelled(result.rows(), [*keys, "cohort"])
+    return framed(
+        grid(rows, "age", "label", "retention", title="still active"),
+        "Who is still active, by cohort and age", result.sentence, width=900,
+    )  # fmt: skip
+
+
+def _retention_curve(result: Result) -> Any:
+    keys = _keys(result, "age")
+    rows = labelled(result.rows(), keys)
+    drawn = lines(
+        _enough(rows, "at_risk", "retention"), "age", "retention", color="label" if keys else None,
+        low="retention_low", high="retention_high",
+        title=f"still active, where {_FEWEST} or more are old enough",
+    )  # fmt: skip
+    return framed(drawn, "Who is still active, by age", result.sentence)
+
+
+def _repeat(result: Result) -> Any:
+    rows = labelled(result.rows(), ["within", *_keys(result, "cohort")])
+    drawn = lines(
+        _enough(rows, "mature", "repeat_rate"), "cohort", "repeat_rate", color="label",
+        low="repeat_rate_low", high="repeat_rate_high",
+        title=f"share with a second order, where {_FEWEST} or more are mature",
+    )  # fmt: skip
+    return framed(drawn, "Second orders, by cohort of the first", result.sentence)
+
+
+def _paths(result: Result) -> Any:
+    return framed(sankey(result.rows()), "Ways", result.sentence, width=860)
+
+
+def _touchpoints(result: Result) -> Any:
+    drawn = bars(result.rows(), result.columns[0], "touches", title="touches", color="stage")
+    return framed(drawn, "Touches, by where the customer stood", result.sentence)
+
+
+def _pipeline(result: Result) -> Any:
+    """Amounts, one currency below the other: they are never added."""
+    keys = _keys(result, "opportunities")
+    rows = labelled([row for row in result if row["amount"] is not None], keys)
+    drawn = bars(rows, "label", "amount", title="amount of open opportunities", mark="expected")
+    return framed(drawn, "Open amounts; the line is what is expected", result.sentence)
+
+
+def _bottleneck(result: Result) -> Any:
+    keys = [key for key in ("stage", "lever") if key in result.columns]
+    rows = labelled(result.rows(), keys)
+    drawn = points(
+        rows, "label", "added_revenue", low="added_revenue_low", high="added_revenue_high",
+        title="revenue it would add, if downstream rates hold", format="~s",
+    )  # fmt: skip
+    return framed(drawn, "Where the most is to be won", result.sentence)
+
+
+def _loop(result: Result) -> Any:
+    """Each level's lift and its interval, in the order of the findings."""
+    rows = labelled([row for row in result if row["lift"]], ["trait", "level"])
+    drawn = points(
+        rows, "label", "lift", low="lift_low", high="lift_high", color="verdict", format="~r",
+        title="lift: how much more often of high value than all", reference=1.0, log=True,
+        shades=_VERDICTS,
+    )  # fmt: skip
+    return framed(drawn, "Traits of customers of high value", result.sentence)
+
+
+def _attribution(result: Result) -> Any:
+    """The share of each source under each model: a row whose cells differ is one they argue of."""
+    rows = labelled(result.rows(), result.columns[:1])
+    drawn = grid(rows, "model", "label", "share_of_wins", title="share of the wins")
+    return framed(drawn, "Credit for commitments, by model", result.sentence)
+
+
+#: The views that have a chart, and the parts of answers that have one of their own.
+DRAWN: dict[str, Callable[[Result], Any]] = {
+    "funnel": _funnel,
+    "funnel.curve": _funnel_curve,
+    "stock": _stock,
+    "flow": _flow,
+    "velocity": _velocity,
+    "retention": _retention,
+    "retention.curve": _retention_curve,
+    "repeat": _repeat,
+    "paths": _paths,
+    "touchpoints": _touchpoints,
+    "pipeline": _pipeline,
+    "bottleneck": _bottleneck,
+    "loop": _loop,
+    "attribution": _attribution,
+}

@@ -1,0 +1,75 @@
+"""Every view that has a chart is drawn, from the same answers that are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bowtie import Bowtie
+from bowtie_projections import Result, Views
+from bowtie_projections.charts import draw, written
+from bowtie_projections.charts.views import DRAWN
+
+ASKED: dict[str, Callable[[Views], Result]] = {
+    "funnel": lambda views: views.funnel(by=["channel"]),
+    "funnel.curve": lambda views: views.funnel(horizon=["30d", "90d"]).part("curve"),
+    "stock": lambda views: views.stock(by=["channel"]),
+    "flow": lambda views: views.flow(),
+    "velocity": lambda views: views.velocity(),
+    "retention": lambda views: views.retention(cohort="quarter"),
+    "retention.curve": lambda views: views.retention().part("curve"),
+    "repeat": lambda views: views.repeat(),
+    "paths": lambda views: views.paths(),
+    "touchpoints": lambda views: views.touchpoints(),
+    "pipeline": lambda views: views.pipeline(),
+    "bottleneck": lambda views: views.bottleneck(),
+    "loop": lambda views: views.loop(),
+    "attribution": lambda views: views.attribution(models=["first", "last"]),
+}
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Views]:
+    """Those of a demo."""
+    from bowtie.demo import Demo
+
+    folder = tmp_path_factory.mktemp("charts")
+    log = folder / "demo.jsonl"
+    log.write_bytes(b"".join(line + b"\n" for line in Demo(customers=150).lines()))
+    with Bowtie.open(f"sqlite:///{folder / 'demo.db'}") as engine:
+        engine.ingest(log)
+        yield Views.open(engine)
+
+
+def test_every_chart_is_asked_for() -> None:
+    assert ASKED.keys() == DRAWN.keys()
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_it_is_drawn(views: Views, name: str) -> None:
+    result = ASKED[name](views)
+    assert result.view == name
+    if not len(result):  # the demo's business takes no orders
+        assert name == "repeat"
+        return
+    svg = written(draw(result), "svg").decode()
+    assert svg.startswith("<svg")
+    assert "NaN" not in svg
+    assert "undefined" not in svg
+    assert svg.count("<path") > 3
+
+
+def test_ways_are_as_wide_as_many_take_them(views: Views) -> None:
+    """What leaves a place is what came to it, for all but the ends."""
+    from bowtie_projections.charts.sankey import sankey
+
+    rows = views.paths().rows()
+    spec: dict[str, Any] = sankey(rows).to_dict()
+    bars = spec["datasets"][spec["layer"][1]["data"]["name"]]
+    assert sum(bar["customers"] for bar in bars if bar["x"] == 0) == sum(
+        row["customers"] for row in rows if row["step"] == 0
+    )
+    assert all(bar["y2"] > bar["y"] >= 0 for bar in bars)
+    assert max(bar["y2"] for bar in bars) <= 1.0000001
