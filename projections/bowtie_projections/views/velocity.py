@@ -249,7 +249,8 @@ class _Asked:
     ) -> list[dict[str, Any]]:
         """The rows of the answer, in order: cell, step, cohort."""
         by_key = {self._key(group): group for group in sums}
-        ordered = sorted(counted, key=self._order)
+        entered = (group for group in counted if group["entered"])
+        ordered = sorted(entered, key=self._order)
         judged = shares(
             [group["moved"] for group in ordered],
             [group["mature"] for group in ordered],

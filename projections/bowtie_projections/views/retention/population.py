@@ -222,10 +222,10 @@ class Acquired:
         return sa.select(sa.union_all(was_active, there_are).subquery("counted"))
 
     def currencies(self) -> sa.Select[Any]:
-        """The currencies that those who committed ever paid in."""
+        """The currencies of the paid contracts of those who committed."""
         c = tables.facts["contract_signed"].c
         theirs = c.customer.in_(sa.select(self.committed.c.customer))
-        paid = sa.and_(c.kind == "paid", c.amount > 0, theirs)
+        paid = sa.and_(c.kind == "paid", theirs)
         found = sa.select(c.currency).distinct().order_by(c.currency)
         return found.where(counts(tables.facts["contract_signed"], self.members.cut), paid)
 
