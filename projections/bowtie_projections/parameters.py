@@ -32,6 +32,7 @@ __all__ = [
     "RetentionAsked",
     "SegmentAsked",
     "StatusAsked",
+    "StepsAsked",
     "StockAsked",
     "TouchpointsAsked",
     "VelocityAsked",
@@ -191,6 +192,29 @@ class FunnelAsked(_Defined, total=False):
     shrink: bool
     compare: Literal["previous", "year"] | None
     targets: str | Path | None
+
+
+class StepsAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.steps` takes beside the steps."""
+
+    order: Literal["ordered", "strict", "any"]
+    within: str | timedelta | None
+    within_each: str | timedelta | None
+    after_each: str | timedelta | None
+    exclude: str | Sequence[str]
+    hold: str | None
+    count: Literal["customers", "cycles", "conversions"]
+    reentry: Literal["latest", "first"]
+    unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    cohort: Literal["day", "week", "month", "quarter", "year"] | None
+    from_: str | None
+    to: str | None
+    top: int
+    data_through: Moment | None
+    tz: str
+    customers: str | None
 
 
 class BottleneckAsked(_Defined, total=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -25,6 +25,7 @@ from bowtie_projections.parameters import (
     RetentionAsked,
     SegmentAsked,
     StatusAsked,
+    StepsAsked,
     StockAsked,
     TouchpointsAsked,
     VelocityAsked,
@@ -44,6 +45,8 @@ from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.segment import segment as segment_view
 from bowtie_projections.views.status import status
+from bowtie_projections.views.steps import Step
+from bowtie_projections.views.steps import steps as step_funnel
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.touchpoints import touchpoints
 from bowtie_projections.views.trial import trial
@@ -67,6 +70,20 @@ class Questions(Answering):
                 ``targets``: a file of planned figures.
         """
         return self._answer(_FUNNEL, asked, personal=True)
+
+    def steps(
+        self,
+        steps: Sequence[str | Mapping[str, Any] | Step],
+        **asked: Unpack[StepsAsked],
+    ) -> Result:
+        """How many did one thing, then another: a funnel over any events.
+
+        Args:
+            steps: such as ``["touched", "noted[name=cart_added]", "order_placed[amount>100]"]``.
+            asked: the other parameters of :func:`bowtie_projections.views.steps.steps`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(step_funnel, {**asked, "steps": steps}, personal=True)
 
     def stock(self, **asked: Unpack[StockAsked]) -> Result:
         """Who stands in which stage, since when, and who is stuck there.
