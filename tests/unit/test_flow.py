@@ -1,0 +1,130 @@
+"""Flow and velocity: their words and edges; a plain reading holds the figures elsewhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bowtie.errors import Refused, UsageError
+from bowtie.events import Disqualified, Noted, Touched
+from bowtie.stages import load_definition
+from bowtie_projections.views.cut import Cut
+from bowtie_projections.views.flow import flow
+from bowtie_projections.views.velocity import velocity
+from tests.read_tables import Said
+
+B2B, SHOP = load_definition("b2b"), load_definition("shop")
+START = datetime(2024, 1, 10, tzinfo=UTC)
+DAY = timedelta(days=1)
+TOUCH = Touched(channel="ads", direction="inbound")
+LEAD = Noted(name="lead_created")
+
+
+@pytest.fixture(scope="module")
+def tables(make_tables):
+    """30 come in January, one a day; half of them become leads, the n-th after n days."""
+    memory = make_tables()
+    facts = [(f"c{n:02}", TOUCH, START + n * DAY / 2) for n in range(30)]
+    facts += [(f"c{n:02}", LEAD, START + n * DAY / 2 + n * DAY) for n in range(0, 30, 2)]
+    facts += [("c00", Disqualified(), datetime(2024, 4, 2, tzinfo=UTC))]
+    memory.load([Said(*fact, place) for place, fact in enumerate(facts, start=1)], B2B)
+    return memory
+
+
+def asked_of(tables, view=flow, definition=B2B, as_of=datetime(2024, 4, 20, tzinfo=UTC), **asked):
+    return view(tables, Cut(tables.position, as_of), definition, **asked)
+
+
+def of(answer, **cell):
+    [row] = [row for row in answer.rows() if cell.items() <= row.items()]
+    return row
+
+
+def test_every_period_is_there_and_the_running_one_is_marked(tables):
+    answer = asked_of(tables)
+    periods = [row["period"] for row in answer.rows()[::7]]
+    assert periods == ["2024-01", "2024-02", "2024-03", "2024-04"]
+    assert of(answer, period="2024-03", stage="awareness")["entered"] == 0
+    assert of(answer, period="2024-03", stage="awareness")["flow_ratio"] is None
+    assert [row["complete"] for row in answer.rows()[::7]] == [True, True, True, False]
+    assert any(note.startswith("2024-04 is not covered as a whole") for note in answer.notes)
+
+
+def test_a_loss_is_counted_where_the_cycle_stood(tables):
+    answer = asked_of(tables)
+    assert of(answer, period="2024-04", stage="education")["lost"] == 1
+    assert sum(row["lost"] for row in answer.rows()) == 1
+
+
+def test_the_ratio_is_of_other_people_and_says_so(tables):
+    answer = asked_of(tables)
+    january = of(answer, period="2024-01", stage="awareness")
+    assert january["flow_ratio"] == january["entered_next"] / january["entered"]
+    assert "flow_ratio is no conversion" in answer.sentence
+    assert "conversion" not in answer.columns
+    # in February leads come of whom none was new in it
+    february = of(answer, period="2024-02", stage="education")
+    assert february["entered"] > 0
+    assert of(answer, period="2024-02", stage="awareness")["flow_ratio"] is None
+
+
+def test_days_that_the_data_does_not_cover_are_not_whole(tables):
+    partly = asked_of(tables, data_from="2024-01-10", from_="2024-01-01", to="2024-02-14")
+    assert [row["period"] for row in partly.rows()[::7]] == ["2024-01", "2024-02"]
+    assert not any(row["complete"] for row in partly.rows())
+    through = asked_of(tables, data_through="2024-03-31")
+    assert [row["complete"] for row in through.rows()[::7]] == [True, True, True]
+    # what was asked for before the data began is not told as nought
+    early = asked_of(tables, from_="2023")
+    assert early.rows()[0]["period"] == "2024-01"
+
+
+def test_periods_are_those_of_the_zone(tables):
+    tokyo = asked_of(tables, tz="Asia/Tokyo", period="day")
+    assert tokyo.rows()[0]["period"] == "2024-01-10"
+    new_york = asked_of(tables, tz="America/New_York", period="day")
+    assert new_york.rows()[0]["period"] == "2024-01-09"
+
+
+def test_losses_nobody_can_see_are_none(tables):
+    answer = asked_of(tables, definition=SHOP, include_truncated=True)
+    assert {row["lost"] for row in answer.rows()} == {None}
+    assert any("sees no losses" in note for note in answer.notes)
+    silent = asked_of(tables, definition=SHOP, include_truncated=True, lost_after="10d")
+    assert sum(row["lost"] for row in silent.rows()) > 0
+
+
+def test_what_the_flow_cannot_be_asked(tables):
+    with pytest.raises(UsageError, match="period is 'decade'; write one of day"):
+        asked_of(tables, period="decade")
+    with pytest.raises(Refused, match="ask the funnel with cohort_stage=commitment"):
+        asked_of(tables, by=["motion"])
+
+
+def test_velocity_is_of_the_mature_that_moved_in_time(tables):
+    """15 of 30 became leads after 0, 2, 4, ... 28 days."""
+    answer = asked_of(tables, velocity, cohort="all", within="60d")
+    row = of(answer, step="awareness_to_education")
+    assert (row["entered"], row["mature"], row["moved"], row["within"]) == (30, 30, 15, "60d")
+    assert row["moved_share"] == 0.5
+    assert row["days_p50"] is None  # 15 are too few
+    young = asked_of(tables, velocity, cohort="all", as_of=START + 60 * DAY)
+    row = of(young, step="awareness_to_education")
+    assert (row["entered"], row["mature"], row["moved"], row["moved_share"]) == (30, 0, None, None)
+    assert "60 are too young and left out" in young.sentence
+
+
+def test_velocity_tells_quantiles_from_twenty_on(make_tables):
+    memory = make_tables()
+    facts = [(f"c{n:02}", TOUCH, START) for n in range(40)]
+    facts += [(f"c{n:02}", LEAD, START + n * DAY) for n in range(21)]
+    memory.load([Said(*fact, place) for place, fact in enumerate(facts, start=1)], B2B)
+    row = of(asked_of(memory, velocity), step="awareness_to_education")
+    assert (row["cohort"], row["moved"], row["moved_share"]) == ("2024-Q1", 21, 21 / 40)
+    assert [row[f"days_p{place}"] for place in (25, 50, 75, 90)] == [5, 10, 15, 18]
+
+
+def test_what_velocity_cannot_be_asked(tables):
+    with pytest.raises(UsageError, match="cohort is 'decade'; write one of day, week, month, quarter, year, all"):
+        asked_of(tables, velocity, cohort="decade")
