@@ -10,6 +10,7 @@ from bowtie_cli.asking import EXPLAINED_BY
 from bowtie_cli.failures import Failure
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
+from bowtie_cli.loop import loop
 from bowtie_cli.status import status
 from bowtie_cli.stock import stock
 
@@ -111,6 +112,7 @@ def _explaining(view: click.Command, example: str) -> click.Command:
 _VIEWS = {
     funnel: "--by channel --cell stage=selection --cell channel=webinar --column lost",
     stock: "--cell stage=onboarding --column customers",
+    loop: "--part sources --cell source=referral --column high",
     status: "--part sources --cell source=crm --column out_of_sequence",
 }
 for _view, _figure in _VIEWS.items():

@@ -39,11 +39,13 @@ class Rates:
         cut: the facts that count.
         as_of: a last day more than the grace before this day has ended the contract.
         tz: the zone in which a moment becomes a day.
+        prefix: begins the names in SQL, where a statement reads contracts more than once.
     """
 
     cut: Cut
     as_of: date
     tz: str = "UTC"
+    prefix: str = ""
 
 
 def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
@@ -57,12 +59,12 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
         A statement with the columns ``customer``, ``contract``, ``currency``, ``annual`` (what a
         year costs, exactly), ``from_on`` and ``to_on`` (inclusive; null where no end is known).
     """
-    paid = _paid(read, customers).cte("paid_contracts").prefix_with("MATERIALIZED")
-    terms = _terms(read, paid).cte("contract_terms")
+    paid = _paid(read, customers).cte(f"{read.prefix}paid_contracts").prefix_with("MATERIALIZED")
+    terms = _terms(read, paid).cte(f"{read.prefix}contract_terms")
     lines = sa.union_all(_term_lines(terms), _change_lines(read, paid)).subquery("lines")
     numbered = _numbered(_signings(lines).subquery("signings")).subquery("numbered")
     line = _closed(numbered).subquery("closed")
-    ends, c = _ends(read, paid).cte("contract_ends"), line.c
+    ends, c = _ends(read, paid).cte(f"{read.prefix}contract_ends"), line.c
     return (
         sa.select(
             paid.c.customer,

@@ -18,7 +18,7 @@ each view that can be explained.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,7 @@ class Evidence:
         traces: what facts say of them.
         value: the figure, as an aggregate over the members; how many they are, if it is None.
         called: what a member is called, if it is none of the units.
+        finish: what the view does with the figure after SQL, such as rounding it.
     """
 
     units: Units
@@ -107,6 +108,7 @@ class Evidence:
     traces: Sequence[Trace]
     value: ColumnElement[Any] | None = None
     called: str = ""
+    finish: Callable[[Any], Any] | None = None
 
     @property
     def has_cycles(self) -> bool:

@@ -27,6 +27,8 @@ from bowtie_projections.views import status_evidence
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
+from bowtie_projections.views.loop import evidence as loop_evidence
+from bowtie_projections.views.loop import loop
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.stock.evidence import evidence as stock_evidence
@@ -56,6 +58,7 @@ class Explained:
 EVIDENCE: dict[str, Explained] = {
     "funnel": Explained(funnel, funnel_evidence),
     "stock": Explained(stock, stock_evidence),
+    "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
     "status": Explained(
         status,
         status_evidence.types,
@@ -229,6 +232,8 @@ def _check_number(value: Any, column: str) -> None:
 def _agreeing(found: Evidence, value: Any, column: str) -> int:
     """How many members there are, if they make the figure that the view gave."""
     (told,) = found.units.reader.fetch(found.figure()).to_pylist()
+    if found.finish is not None:
+        told["value"] = found.finish(told["value"])
     same = told["value"] == value
     if isinstance(value, float) and told["value"] is not None:
         same = math.isclose(told["value"], value, rel_tol=1e-9, abs_tol=1e-12)
@@ -283,7 +288,7 @@ def _sentence(
     cell = ", ".join(f"{name} {said}" for name, said in pinned["cell"].items())
     events = len(set(facts.column("position").to_pylist()) - {None})
     number = counted(members, found.called) if found.called else found.units.count(members)
-    shown = f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    shown = f"{value:.6g}" if isinstance(value, float) else f"{value:,}"
     return (
         f"{pinned['column']} of {pinned['view']} is {shown}{f' ({cell})' if cell else ''}:"
         f" {number} and {counted(events, 'event')} are behind it."

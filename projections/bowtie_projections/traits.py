@@ -133,7 +133,7 @@ def known_traits(
         ``value``, null where none was known by t0; ``known`` (1 where it was); ``ever`` (1 where
         there is one at the cut, known by t0 or not); ``assumed`` (1 where it was known by t0 only
         because it is taken as history loaded later); ``undated`` (1 where the time of recording is
-        not known); and the columns to keep.
+        not known); ``position``, of the fact that told the value; and the columns to keep.
     """
     observed = _observed(population, cut, gap, rules, keep)
     touched = _first_touches(population, cut, gap, keep).cte("first_touches")
@@ -163,6 +163,7 @@ def _observed(
         _flag(has_value).label("ever"),
         _flag(sa.and_(c.assumed, has_value)).label("assumed"),
         _flag(sa.and_(c.undated, has_value)).label("undated"),
+        sa.case((sa.and_(c.holds, has_value), c.position)).label("position"),
         *(c[name] for name in keep),
     ).where(c.place == _chosen(c))
 
@@ -287,6 +288,7 @@ def _touch_trait(touched: sa.CTE, name: str, keep: Sequence[str]) -> sa.Select[A
         sa.literal_column("1"),
         sa.case((known, packed_field(c.first_known, 3, whole)), else_=0),
         sa.case((known, packed_field(c.first_known, 4, whole)), else_=0),
+        sa.case((known, packed_field(c.first_known, 2, sa.BigInteger()))),
         *(c[column] for column in keep),
     ).where(sa.or_(known, first_of_all.is_not(None)))
 

@@ -29,7 +29,7 @@ from bowtie_projections.expressions import span
 from bowtie_projections.localtime import local_day
 from bowtie_projections.views.cut import Cut, counts
 
-__all__ = ["MONEY", "Horizon", "money", "money_by_365", "values"]
+__all__ = ["MONEY", "Horizon", "money", "money_by_365", "value_facts", "values"]
 
 #: The type of money in the tables and of sums over it.
 MONEY = sa.Numeric(38, 6)
@@ -114,6 +114,55 @@ def values(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[A
         _total(c.what == "order", c.facts, sa.BigInteger()).label("from_orders"),
         _total(c.what == "invoice", c.facts, sa.BigInteger()).label("from_invoices"),
     ).group_by(c.customer)
+
+
+def value_facts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> dict[str, sa.Select[Any]]:
+    """The facts that a customer's value is made of, by what they are: ``customer``, ``position``.
+
+    Of a contract that covers a day of the horizon all that was said of it; of all else what
+    happened within.
+    """
+    read = Rates(cut, horizon.as_of, horizon.tz, "facts_")
+    spans = rates(read, population).cte("facts_rates").prefix_with("MATERIALIZED")
+    first = local_day(population.c.t0, horizon.tz)
+    last = first + sa.literal_column(str(horizon.days - 1))
+    to_on = sa.func.coalesce(spans.c.to_on, last)
+    covered = (
+        sa.select(spans.c.customer, spans.c.contract)
+        .select_from(population.join(spans, spans.c.customer == population.c.customer))
+        .where(spans.c.from_on <= last, to_on >= first, to_on >= spans.c.from_on)
+        .distinct()
+        .cte("facts_contracts")
+    )
+    of_contracts = []
+    for name in ("contract_signed", "contract_changed", "contract_renewed", "contract_ended"):
+        table = tables.facts[name]
+        c = table.c
+        same = sa.and_(c.customer == covered.c.customer, c.contract == covered.c.contract)
+        found = sa.select(c.customer, c.position).select_from(covered.join(table, same))
+        of_contracts.append(found.where(counts(table, cut)))
+    signers = _signers(population, cut, horizon)
+    contracted = sa.union(sa.select(covered.c.customer), signers).subquery()
+    uncontracted = population.c.customer.not_in(sa.select(contracted.c.customer))
+    invoices = [
+        _positions(name, population, cut, horizon).where(uncontracted)
+        for name in ("invoiced", "credited", "refunded", "written_off")
+    ]
+    costs = tables.facts["cost_incurred"].c.activity.in_(("onboard", "serve"))
+    return {
+        "contract": sa.select(sa.union_all(*of_contracts).subquery()),
+        "order": _positions("order_placed", population, cut, horizon),
+        "invoice": sa.select(sa.union_all(*invoices).subquery()),
+        "cost": _positions("cost_incurred", population, cut, horizon).where(costs),
+    }
+
+
+def _positions(name: str, population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
+    table = tables.facts[name]
+    inside = population.join(table, _inside(table, population, horizon))
+    return (
+        sa.select(table.c.customer, table.c.position).select_from(inside).where(counts(table, cut))
+    )
 
 
 def _total(

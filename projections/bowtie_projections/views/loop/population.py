@@ -159,6 +159,11 @@ class Population:
         c = self.entered().c
         return sa.select(c.t0).where(self._kept(c)).order_by(c.t0).limit(1).offset(nth - 1)
 
+    def kept(self) -> sa.CTE:
+        """Everybody with a time zero who is counted, the immature too."""
+        entered = self.entered()
+        return sa.select(*entered.c).where(self._kept(entered.c)).cte("kept")
+
     def _kept(self, c: Any) -> ColumnElement[bool]:
         return sa.true() if self.question.include_truncated else c.truncated == 0
 

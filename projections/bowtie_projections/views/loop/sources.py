@@ -38,6 +38,7 @@ __all__ = [
     "Unnamed",
     "money_of",
     "read_spend",
+    "source_of",
     "source_rows",
     "unusable",
 ]
@@ -282,7 +283,7 @@ def source_rows(
         currency: that of the value; None where nobody was worth anything.
     """
     brought = _brought(arrivals, totals)
-    ledgers = {_source(channel): ledger for channel, ledger in ledgers.items()}
+    ledgers = {source_of(channel): ledger for channel, ledger in ledgers.items()}
     rows = [
         _source_row(source, brought.get(source, {}), ledgers.get(source), currency)
         for source in sorted(brought.keys() | ledgers.keys())
@@ -295,17 +296,17 @@ def _brought(
 ) -> dict[str, dict[int, _Brought]]:
     brought: dict[str, dict[int, _Brought]] = defaultdict(lambda: defaultdict(_Brought))
     for row in arrivals:
-        brought[_source(row["channel"])][row["month"]].customers += row["customers"]
+        brought[source_of(row["channel"])][row["month"]].customers += row["customers"]
     with localcontext(prec=60):
         for row in totals.to_pylist():
-            month = brought[_source(row["level"])][row["month"]]
+            month = brought[source_of(row["level"])][row["month"]]
             month.mature += row["customers"]
             month.high += row["customers"] * row["high"]
             month.worth += row["worth"]
     return brought
 
 
-def _source(channel: str | None) -> str:
+def source_of(channel: str | None) -> str:
     """The name of a source; a channel that is called like none of them is told apart."""
     return apart(channel, (NO_SOURCE,)) if channel else NO_SOURCE
 

@@ -24,7 +24,17 @@ from bowtie_projections.views.loop.counts import MISSING
 from bowtie_projections.views.loop.population import Population, channel_of
 from bowtie_projections.views.loop.question import Question
 
-__all__ = ["CELL", "MOST_LEVELS", "OTHER", "TRAIT_SUMS", "fitted", "judged", "spread", "tally"]
+__all__ = [
+    "CELL",
+    "MOST_LEVELS",
+    "OTHER",
+    "TRAIT_SUMS",
+    "fitted",
+    "judged",
+    "level_named",
+    "spread",
+    "tally",
+]
 
 _NOUGHT = sa.literal_column("0", sa.Integer())
 #: A trait's levels beyond so many, by how many customers have them, are one level ``other``.
@@ -182,11 +192,7 @@ def _levels(
     )
     ranked = _ranked_levels(cells).cte("levels")
     c = cells.c
-    level = sa.case(
-        (c.value.is_(None), sa.null()),
-        (ranked.c.place <= MOST_LEVELS, apart_in_sql(c.value, (OTHER, MISSING))),
-        else_=OTHER,
-    )
+    level = level_named(c.value, ranked.c.place)
     keys = [c.name, level.label("level"), *(c[name] for name in CELL)]
     sums = [_whole(sa.func.sum(c[name])).label(name) for name in ("customers", "costed", *flags)]
     same = sa.and_(ranked.c.name == c.name, ranked.c.value == c.value)
@@ -194,6 +200,15 @@ def _levels(
         sa.select(*keys, *sums, sa.func.max(ranked.c.levels).label("levels"))
         .select_from(cells.outerjoin(ranked, same))
         .group_by(*keys)
+    )
+
+
+def level_named(value: ColumnElement[Any], place: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The name of a level, by its value and its place among those of the trait."""
+    return sa.case(
+        (value.is_(None), sa.null()),
+        (place <= MOST_LEVELS, apart_in_sql(value, (OTHER, MISSING))),
+        else_=OTHER,
     )
 
 
