@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,13 @@ from bowtie_projections.views.cut import Reader
 from bowtie_projections.views.funnel.horizons import Estimating
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.funnel.table import FEWEST
-from bowtie_projections.views.funnel.watched import Cell, Watched, by_cell, gathered
+from bowtie_projections.views.funnel.watched import Cell, Watched, by_cell, counted_and_watched
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["ESTIMATES", "Estimates", "estimated"]
+__all__ = ["ESTIMATES", "Estimates", "counted_and_estimated"]
 
 #: The columns that an estimate adds to the funnel.
 ESTIMATES = (
@@ -43,7 +43,7 @@ class Estimates:
         estimator: the name of the estimate.
         cells: those with any member, by the values of the cell, as an answer names them, and the
             stage.
-        rows: what SQL gave.
+        rows: the rows of their cells, as SQL names them.
     """
 
     members: Members
@@ -189,8 +189,10 @@ def _estimates(number: int) -> str:
     return f"{number} of these estimates {'is' if number == 1 else 'are'}"
 
 
-def estimated(reader: Reader, members: Members, *, sees_losses: bool) -> Estimates | None:
-    """The estimates of a question; None where they aren't asked for.
+def counted_and_estimated(
+    reader: Reader, members: Members, *, sees_losses: bool
+) -> tuple[pa.Table, Estimates | None]:
+    """The counts of a question, and its estimates where they are asked for.
 
     Args:
         reader: the read tables.
@@ -199,9 +201,10 @@ def estimated(reader: Reader, members: Members, *, sees_losses: bool) -> Estimat
     """
     asked = members.question.estimating
     if asked is None:
-        return None
+        return reader.fetch(members.counted()), None
     since = members.question.data_from if asked.entry_age else None
-    found = reader.fetch(gathered(replace(members, older_too=asked.entry_age), since))
+    counted, watched = counted_and_watched(reader, members, since)
     name = "aalen-johansen" if sees_losses else "kaplan-meier"
-    cells = by_cell(found, members, competing=sees_losses)
-    return Estimates(members, asked, name, cells, found)
+    cells = by_cell(watched, members, competing=sees_losses)
+    estimates = Estimates(members, asked, name, cells, watched)
+    return estimates.with_cells(counted), estimates

@@ -18,7 +18,7 @@ from bowtie_projections.scope import of_everybody
 from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel import words as funnel_words
-from bowtie_projections.views.funnel.estimate import estimated
+from bowtie_projections.views.funnel.estimate import counted_and_estimated
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.funnel.question import Question, ask
 from bowtie_projections.views.funnel.table import funnel_table, members_table
@@ -180,12 +180,9 @@ def seen_since(
 
 
 def _counted(reader: Reader, definition: Definition, members: Members) -> Result:
-    counted = reader.fetch(members.counted())
-    spread = reader.fetch(members.spread()) if members.units.clustered else None
     sees_losses = definition.loss == "events" or members.question.lost_after is not None
-    estimates = estimated(reader, members, sees_losses=sees_losses)
-    if estimates is not None:
-        counted = estimates.with_cells(counted)
+    counted, estimates = counted_and_estimated(reader, members, sees_losses=sees_losses)
+    spread = reader.fetch(members.spread()) if members.units.clustered else None
     table, totals = funnel_table(counted, spread, members, sees_losses=sees_losses)
     said = funnel_words.Said(members, definition, totals, table)
     notes = said.notes(blended=_motions(reader, members) > 1)

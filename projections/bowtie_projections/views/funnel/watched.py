@@ -7,17 +7,19 @@ SQL gathers a number for each member; what becomes of these is in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import STAGES
 from bowtie_projections.expressions import micros_between
 from bowtie_projections.survival import LOST, REACHED, WATCHED, Incidence
 from bowtie_projections.views.cohorts import cohort_label
+from bowtie_projections.views.cut import Reader
 from bowtie_projections.views.funnel.members import Members
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Cell", "Watched", "by_cell", "gathered"]
+__all__ = ["Cell", "Watched", "by_cell", "counted_and_watched"]
 
 #: The values of a cell as an answer names them, and a stage.
 Cell = tuple[Any, ...]
@@ -43,14 +45,50 @@ class Watched:
     ended_before: int
 
 
-def gathered(members: Members, since: datetime | None) -> sa.Select[Any]:
-    """The ages of the members of each stage, gathered by cell; and by account, where it matters.
+def counted_and_watched(
+    reader: Reader, members: Members, since: datetime | None
+) -> tuple[pa.Table, pa.Table]:
+    """The counts of the funnel, and how long the members of each stage were watched.
+
+    Asked at once, for both need the journeys, which may have to be read from all facts.
 
     Args:
-        members: of the question; those older than the data too, where ``since`` is given.
-        since: when the data begin: members are at risk from their age at that moment, and those
-            who had reached the next stage or been lost before never were.
+        reader: the read tables.
+        members: of the question.
+        since: when the data begin, if those older than the data are to be watched too: members are
+            at risk from their age at that moment, and those who had reached the next stage or been
+            lost before never were.
+
+    Returns:
+        The rows of :meth:`Members.counted`; and for each cell and stage, and each account where it
+        matters, the ``ages`` of its members and what ended them, packed; the ``starts`` of those
+        at risk later than from the entry; how many are ``untimed`` and ``ended_before``.
     """
+    counted = members.counted().subquery("counts")
+    watched = _gathered(members, since).subquery("watched")
+    names = list(dict.fromkeys([*counted.c.keys(), *watched.c.keys()]))
+    branches = (sa.select(*(_or_null(name, one, other) for name in names))
+                for one, other in ((counted, watched), (watched, counted)))  # fmt: skip
+    found = reader.fetch(sa.select(sa.union_all(*branches).subquery("found")))
+    is_count = found.column("members").is_valid()
+    return (
+        found.filter(is_count).select(counted.c.keys()),
+        found.filter(found.column("members").is_null()).select(watched.c.keys()),
+    )
+
+
+def _or_null(name: str, rows: sa.FromClause, others: sa.FromClause) -> ColumnElement[Any]:
+    """A column, or nulls of its kind where only the other rows have it."""
+    if name in rows.c:
+        return rows.c[name]
+    kind = others.c[name].type
+    # the quantiles have none of their own
+    kind = sa.ARRAY(sa.Double()) if isinstance(kind, sa.types.NullType) else kind
+    return sa.cast(sa.null(), kind).label(name)
+
+
+def _gathered(members: Members, since: datetime | None) -> sa.Select[Any]:
+    members = replace(members, older_too=since is not None)
     stages = (_ages(members, stage, since) for stage in STAGES[:-1])
     return sa.select(sa.union_all(*stages).subquery("gathered"))
 
@@ -92,7 +130,7 @@ def by_cell(found: pa.Table, members: Members, *, competing: bool) -> dict[Cell,
     """The estimate of each cell and stage that has any member.
 
     Args:
-        found: the rows of :func:`gathered`.
+        found: the ages, from :func:`counted_and_watched`.
         members: of the question.
         competing: whether a loss can be seen at all.
     """
