@@ -109,3 +109,30 @@ def assert_row(row: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
         for name, value in expected.items()
     }
     assert said == close, {key: row[key] for key in row if key not in expected}
+
+
+def repeat_figures(
+    bought: pd.DataFrame, within: pd.Timedelta, as_of: pd.Timestamp
+) -> dict[str, Any]:
+    """Who bought a second time; `bought` has a `customer` and `at` for each purchase."""
+    days = bought.sort_values("at").groupby("customer")["at"]
+    first, second = days.nth(0), days.nth(1)
+    frame = pd.DataFrame({"first": first.to_numpy()}, index=bought.customer[first.index])
+    frame["second"] = pd.Series(second.to_numpy(), index=bought.customer[second.index])
+    mature = frame[frame["first"] + within <= as_of]
+    waited = (mature["second"] - mature["first"]).dropna()
+    waited = waited[waited <= within].dt.total_seconds() / 86_400
+    n, k = len(mature), len(waited)
+    low, high = wilson(k, n) if n else (None, None)
+    names = ("days_p25", "days_p50", "days_p75", "days_p90")
+    told = k >= FEWEST_DURATIONS
+    days_told = np.quantile(waited, [0.25, 0.5, 0.75, 0.9]).tolist() if told else [None] * 4
+    return {
+        "customers": len(frame),
+        "mature": n,
+        "repeated": k if n else None,
+        "repeat_rate": k / n if n else None,
+        "repeat_rate_low": low,
+        "repeat_rate_high": high,
+        **dict(zip(names, days_told, strict=True)),
+    }

@@ -18,7 +18,13 @@ from bowtie.ingest import IngestReport
 from bowtie.logs import Mapping
 from bowtie_projections import Views
 from tests.conftest import ROOT
-from tests.data.by_pandas import assert_row, level_figures, stage_figures, stratified_p
+from tests.data.by_pandas import (
+    assert_row,
+    level_figures,
+    repeat_figures,
+    stage_figures,
+    stratified_p,
+)
 
 MAPPING = ROOT / "examples" / "online_retail" / "retail.toml"
 TRAITS = ROOT / "examples" / "online_retail" / "traits.toml"
@@ -194,6 +200,22 @@ def test_the_funnel_by_country_and_quarter(views, raw, counted):
     for key, mine in groups:
         figures = stage_figures(mine["first"], mine.second, HORIZON, raw["at"].max())
         assert_row(shown[key], figures | dict.fromkeys(("days_p50", "days_p75", "days_p90")))
+
+
+def test_who_orders_again(views, raw, counted):
+    """An order is a day that comes to more than nothing; what is given back takes none away."""
+    orders = raw[raw.customer.isin(counted.index) & ~raw.returned]
+    days = orders.groupby(["customer", orders["at"].dt.date]).agg(
+        at=("at", "min"), worth=("worth", "sum")
+    )
+    bought = days[days.worth > 0].reset_index(level=0).reset_index(drop=True)
+    quarter = bought.customer.map(counted["first"]).dt.to_period("Q").dt.strftime("%Y-Q%q")
+    rows = {(row["cohort"], row["within"]): row for row in views.repeat().rows()}
+
+    assert len(rows) == 20
+    for (cohort, within), row in rows.items():
+        figures = repeat_figures(bought[quarter == cohort], pd.Timedelta(within), raw["at"].max())
+        assert_row(row, figures)
 
 
 def test_the_loop_counts_the_mature(views, counted, mature):
