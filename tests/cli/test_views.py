@@ -11,7 +11,7 @@ import pytest
 from bowtie_cli.asking import as_options
 from bowtie_cli.loop import loop
 
-VIEWS = ("status", "funnel", "stock", "loop")
+VIEWS = ("status", "funnel", "stock", "loop", "flow", "velocity", "retention")
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,45 @@ def test_the_estimates_of_the_funnel(ask):
     curve = ask("funnel", "--horizon", "30d,90d", "--part", "curve", "--format", "csv").out
     assert curve.splitlines()[0] == "stage,days,estimate,low,high,at_risk"
     assert len(curve.splitlines()) == 1 + 6 * 2
+
+
+def test_the_flow_by_quarter(ask):
+    rows = ask("flow", "--period", "quarter", "--from", "2025", "--by", "channel", "--json").json
+    assert rows["columns"][:3] == ["channel", "period", "stage"]
+    assert rows["parameters"]["period"] == "quarter"
+    refused = ask("flow", "--by", "motion", code=1).error
+    assert "cohort_stage" in refused
+
+
+def test_velocity_of_all_cohorts(ask):
+    rows = ask("velocity", "--cohort", "all", "--json").json["rows"]
+    assert {row["cohort"] for row in rows} == {"all"}
+    assert {"lead_to_commitment", "commitment_to_first_impact"} < {row["step"] for row in rows}
+
+
+def test_retention_is_a_triangle_to_read_and_rows_for_machines(ask):
+    table = ask("retention", "--cohort", "quarter", "--ages", "3").out
+    assert "month 0  month 1  month 2  month 3" in table
+    assert "Curve:" in table
+    long = ask("retention", "--cohort", "quarter", "--ages", "3", "--format", "csv").out
+    assert long.startswith("cohort,age,customers,observed,active,retention,")
+    assert ask("retention", "--long", "--ages", "3").out.count("month 0") == 0
+    wide = ask("retention", "--wide", "nrr", "--ages", "1", "--format", "csv").out
+    assert wide.startswith("cohort,customers,month_0,month_1")
+    curve = ask("retention", "--part", "curve", "--ages", "1", "--format", "csv").out
+    assert curve.startswith("age,at_risk,active,retention,")
+    both = ask("retention", "--wide", "nrr", "--long", code=2).error
+    assert both == "--long and --wide exclude each other"
+    events = ask("retention", "--active", "usage", "--wide", "nrr", code=2).error
+    assert "ask with --active contract" in events
+
+
+def test_repeat_of_a_business_without_orders(ask):
+    done = ask("repeat", "--within", "30d", "--within", "90d", "--json").json
+    assert done["rows"] == []
+    assert done["parameters"]["within"] == ["30d", "90d"]
+    wrong = ask("repeat", "--within", "soon", code=2).error
+    assert "'soon' is not a span of time" in wrong
 
 
 def test_refusals_and_notes_name_the_options_as_they_are_typed(ask):
