@@ -1,0 +1,144 @@
+"""``bowtie diff``: which figures of a view changed, whom they count otherwise, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bowtie_cli.asking import ask
+from bowtie_cli.cells import cell
+from bowtie_cli.funnel import funnel
+from bowtie_cli.groups import Command, Group
+from bowtie_cli.output import Answers, Output, output_options_with_parts
+from bowtie_cli.session import pass_session
+from bowtie_cli.stock import stock
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bowtie_cli.session import Session
+
+__all__ = ["diff"]
+
+#: What the two sides may differ in, and how each is written.
+_DIFFERING = {"known_at": "T", "position": "N", "as_of": "T", "definition": "NAME|FILE"}
+#: Options of views that ask for a list or for another answer, and those that print.
+_OTHERS = {
+    "customers", "compare", "targets", "plot", "part", "format", "as_json", "output_file"
+}  # fmt: skip
+_NUMBERS = ("before", "after", "change")
+
+
+@click.group(cls=Group)
+def diff() -> None:
+    """Say which figures of a view changed, whom they count otherwise, and by which events.
+
+    Ask with the options of the view, and say from what to what: two moments at which something was
+    known, two positions, two definitions, or two days.
+    """
+
+
+class _Readable:
+    """A difference as a person reads it: each figure in the way of its own column."""
+
+    def __init__(self, answer: Answers) -> None:
+        self.answer = answer
+        self.sentence, self.notes = answer.sentence, answer.notes
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return self.answer.columns
+
+    @property
+    def parts(self) -> Mapping[str, Answers]:
+        """The customers and the events."""
+        return self.answer.parts
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows, numbers as text that stands flush right."""
+        rows = [row | {name: _figure(row, name) for name in _NUMBERS} for row in self.answer.rows()]
+        for name in _NUMBERS:
+            width = max((len(row[name]) for row in rows), default=0)
+            for row in rows:
+                row[name] = row[name].rjust(width)
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as one JSON object."""
+        return self.answer.to_dict()
+
+    def to_arrow(self) -> pa.Table:
+        """The rows, as Arrow."""
+        return self.answer.to_arrow()
+
+
+def _figure(row: Mapping[str, Any], name: str) -> str:
+    value = row[name]
+    # who joins and leaves is told of whole numbers alone
+    whole = value is not None and row["joined"] is not None
+    shown = cell(row["column"], int(value) if whole else value)
+    return f"+{shown}" if name == "change" and value is not None and value > 0 else shown
+
+
+def _sides() -> list[click.Parameter]:
+    found: list[click.Parameter] = []
+    for name, written in _DIFFERING.items():
+        for side, word in (("from", "before"), ("to", "after")):
+            found.append(
+                click.Option(
+                    [f"--{side}-{name.replace('_', '-')}", f"{word}_{name}"],
+                    metavar=written,
+                    type=click.IntRange(0) if name == "position" else None,
+                    help=f"What --{name.replace('_', '-')} is {word}.",
+                )
+            )
+    limit = click.Option(
+        ["--limit"],
+        type=click.IntRange(0),
+        metavar="N",
+        help="Name so many customers of each change (20; all: 0).",
+    )
+    return [*found, limit]
+
+
+def _differing(view: click.Command, example: str) -> click.Command:
+    """The command that tells how a view's answers differ: its options, and the two sides."""
+
+    @output_options_with_parts
+    @pass_session
+    def answer(session: Session, output: Output, **asked: Any) -> None:
+        question: dict[str, Any] = {"view": view.name}
+        for word in ("before", "after"):
+            given = {name: asked.pop(f"{word}_{name}") for name in _DIFFERING}
+            question[word] = {name: value for name, value in given.items() if value is not None}
+        if not question["before"] and not question["after"]:
+            raise click.UsageError(
+                "say from what to what, such as --from-known-at 2026-03-31: the other side is now"
+            )
+        found = ask(session, "diff", asked | question)
+        readable = output.format in {"table", "markdown"} and output.part is None
+        output.show(_Readable(found) if readable else found)
+
+    own = [
+        option
+        for option in view.params
+        if option.name not in _OTHERS and not getattr(option, "hidden", False)
+    ]
+    return Command(
+        view.name,
+        callback=answer,
+        params=[*_sides(), *own, *getattr(answer, "__click_params__", [])[::-1]],
+        help=f"Say how two answers of bowtie {view.name} differ.\n\n\\b\nExample:\n  {example}",
+    )
+
+
+#: Each view that has a difference, with one.
+_VIEWS = {
+    funnel: "--from-known-at 2026-03-31 --to-known-at 2026-04-30 --as-of 2026-03-31",
+    stock: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
+}
+for _view, _example in _VIEWS.items():
+    diff.add_command(_differing(_view, f"bowtie diff {_view.name} {_example}"))

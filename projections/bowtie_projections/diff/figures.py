@@ -1,0 +1,84 @@
+"""The figures of two answers that differ, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bowtie_projections.diff.sides import Side
+
+__all__ = ["Cell", "Figure", "figures_of", "keys_of"]
+
+#: The values that name a row, in the order of its columns.
+Cell = tuple[Any, ...]
+_Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure that changed.
+
+    Args:
+        cell: what names its row.
+        column: where it stands in the row.
+        before, after: what it was and is.
+        rows: the rows of the two answers; None where there is none.
+        counts: whether it is a number of members.
+    """
+
+    cell: Cell
+    column: str
+    before: Any
+    after: Any
+    rows: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
+    counts: bool
+
+    @property
+    def change(self) -> float | None:
+        """By how much; None where one of the two is no number."""
+        if self.before is None or self.after is None:
+            return None
+        return float(self.after - self.before)
+
+
+def keys_of(sides: tuple[Side, Side]) -> list[str]:
+    """The columns that name a row: those before the first number."""
+    import pyarrow as pa
+
+    schema = sides[1].answer.to_arrow().schema
+    keys: list[str] = []
+    for field in schema:
+        if not (pa.types.is_string(field.type) or pa.types.is_date(field.type)):
+            break
+        keys.append(field.name)
+    return keys
+
+
+def figures_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[Figure]:
+    """The figures that differ, in the order of the answer; rows that are gone stand last."""
+    import pyarrow as pa
+
+    rows: list[dict[Cell, _Row]] = [
+        {tuple(row[key] for key in keys): row for row in side.answer.rows()} for side in sides
+    ]
+    fields = [field for field in sides[1].answer.to_arrow().schema if field.name not in keys]
+    for cell in {**rows[1], **rows[0]}:
+        both = rows[0].get(cell), rows[1].get(cell)
+        for field in fields:
+            if pa.types.is_string(field.type) or pa.types.is_timestamp(field.type):
+                continue
+            counts = pa.types.is_integer(field.type)
+            found = [None if row is None else row.get(field.name) for row in both]
+            if counts and None in both:
+                place = both.index(None)
+                found[place] = _nobody(sides[place], field.name, found[1 - place])
+            if found[0] != found[1]:
+                yield Figure(cell, field.name, found[0], found[1], both, counts)
+
+
+def _nobody(side: Side, column: str, other: int | None) -> int | None:
+    """How many a cell counts that is not there: none, unless that side can't tell of anybody."""
+    values = side.answer.to_arrow().column(column)
+    untold = len(values) and values.null_count == len(values)
+    return None if other is None or untold else 0
