@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -104,8 +105,7 @@ class Cells:
 
     def wait(self, key: _Key, stage: str) -> Wait:
         """The median wait, and its benchmark."""
-        now = next((row for row in self.pooled if (self._key(row), row["stage"]) == (key, stage)),
-                   None)  # fmt: skip
+        now = next(iter(self._of_stage["pooled"].get((key, stage), ())), None)
         if now is None or now["timed"] < FEWEST_WAITS:
             return Wait(None, None)
         low, median, high = (micros / _DAY_MICROS for micros in now["waited"])
@@ -170,8 +170,18 @@ class Cells:
             goals=goals,
         )
 
-    def _cohorts_of(self, key: _Key, stage: str) -> list[_Row]:
-        return [row for row in self.counted if (self._key(row), row["stage"]) == (key, stage)]
+    def _cohorts_of(self, key: _Key, stage: str) -> Sequence[_Row]:
+        return self._of_stage["counted"].get((key, stage), ())
+
+    @cached_property
+    def _of_stage(self) -> dict[str, dict[tuple[_Key, str], list[_Row]]]:
+        """The rows of each statement, by cell and stage."""
+        found: dict[str, dict[tuple[_Key, str], list[_Row]]] = {}
+        for name in ("counted", "pooled"):
+            of_stage = found[name] = defaultdict(list)
+            for row in getattr(self, name):
+                of_stage[self._key(row), row["stage"]].append(row)
+        return found
 
     def _key(self, row: _Row) -> _Key:
         return tuple(row[one.column] for one in self.members.dimensions)

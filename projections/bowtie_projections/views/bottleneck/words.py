@@ -82,6 +82,13 @@ class Said:
                 f" {MEMBERS} or more members, each drawn to the mean of its stage by as much as it"
                 " may be chance: where cohorts differ by chance alone, there is no headroom."
             )
+            small = sum(row["cohorts"] < FEWEST for row in rows if row["lever"] == "conversion")
+            if small:
+                notes.append(
+                    f"{counted(small, 'stage')} without a benchmark, for want of {FEWEST} such"
+                    " cohorts: ask with a longer cohort= or from an earlier from_=, or give"
+                    " benchmarks of your own (benchmark=)."
+                )
         if any(row["added_revenue_low"] is not None for row in rows):
             notes.append(
                 "Intervals: 95%, from 1,000 draws of whole cohorts (bootstrap), the benchmarks"
