@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 #: Options of views that ask for another answer than the one that is explained.
-_OTHER_ANSWERS = {"customers", "part", "plot"}
+_OTHER_ANSWERS = {"compare", "customers", "part", "plot", "targets"}
 
 
 @click.group(cls=Group)
