@@ -22,7 +22,11 @@ _BOUNDS = ("low", "high")
 #: Those of an estimate are not called after its column.
 _BOUNDS_OF = {"conversion_estimate": ("estimate_low", "estimate_high"), "estimate": _BOUNDS}
 #: Columns that hold money; a table shows them in hundredths.
-_MONEY = re.compile(r"^(value|spend|spend_.*|cost_per_.*|mrr|mrr_.*)$")
+_MONEY = re.compile(
+    r"^(value|spend|spend_.*|cost|cost_per_.*|mrr|mrr_.*|amount|.*_amount|expected)$"
+)
+#: Columns that hold days; a table shows them in tenths.
+_DAYS = re.compile(r"(^|_)days(_|$)")
 #: What would move the cursor or hide text, were it printed as it is.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WIDEST = 100_000
@@ -105,7 +109,7 @@ def _number(name: str, value: float) -> str:
         return f"{value:.1%}"
     if name in {"p", "q"} or name.startswith("p_"):
         return f"{value:.3f}" if value >= 0.001 else "<0.001"
-    return f"{value:,.1f}" if name.startswith("days") else f"{value:,.2f}"
+    return f"{value:,.1f}" if _DAYS.search(name) else f"{value:,.2f}"
 
 
 def _amount(name: str, value: Decimal) -> str:

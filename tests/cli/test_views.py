@@ -11,7 +11,18 @@ import pytest
 from bowtie_cli.asking import as_options
 from bowtie_cli.loop import loop
 
-VIEWS = ("status", "funnel", "stock", "loop", "flow", "velocity", "retention")
+VIEWS = (
+    "status",
+    "funnel",
+    "stock",
+    "loop",
+    "paths",
+    "touchpoints",
+    "pipeline",
+    "flow",
+    "velocity",
+    "retention",
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +88,40 @@ def test_who_is_behind_a_cell(ask):
     )
     assert len(rows) == cells["selection"]["pending"]
     assert {"customer", "entered_at"} <= rows[0].keys()
+
+
+def test_who_is_stuck(ask):
+    cells = {row["stage"]: row for row in ask("stock", "--json").json["rows"]}
+    stuck = ask("stock", "--customers", "awareness:stuck", "--json").json["rows"]
+    assert len(stuck) == cells["awareness"]["stuck"] > 0
+    assert min(row["days"] for row in stuck) > cells["awareness"]["stuck_after_days"]
+    judged = ask("stock", "--part", "waiting", "--format", "csv").out.splitlines()
+    assert judged[0].startswith("stage,mature,moved")
+
+
+def test_paths_of_stages_and_touches(ask):
+    whole = ask("paths", "--of", "stages", "--of", "channels", "--collapse", "--json").json
+    assert whole["parameters"]["of"] == ["stages", "channels"]
+    assert whole["columns"][:4] == ["step", "source", "target", "customers"]
+    sequences = ask("paths", "--ends", "commitment", "--part", "sequences", "--json").json
+    assert all("commitment" in row["sequence"] or row["sequence"] == "other" for row in
+               sequences["rows"])  # fmt: skip
+    refused = ask("paths", "--of", "touchpoints", "--steps", "60", code=2).error
+    assert "fewer --steps" in refused
+
+
+def test_touchpoints_by_channel(ask):
+    whole = ask("touchpoints", "--of", "channel", "--no-stages", "--json").json
+    assert sum(row["touches"] for row in whole["rows"]) > 0
+    assert ask("touchpoints", "--part", "scores", "--json").json["rows"][0]["instrument"] == "nps"
+
+
+def test_single_opportunities(ask):
+    sums = ask("pipeline", "--json").json["rows"]
+    listed = ask("pipeline", "--opportunities", "all", "--json").json["rows"]
+    assert sum(row["opportunities"] for row in sums) == len(listed) > 0
+    overdue = ask("pipeline", "--opportunities", "overdue", "--json").json["rows"]
+    assert sum(row["overdue"] for row in sums) == len(overdue)
 
 
 def test_rates_and_intervals_are_readable_in_a_table(ask):
@@ -198,6 +243,11 @@ def test_verbose_shows_the_sql(ask):
         (("funnel", "--tz", "Mars/Olympus"), 2, "Mars/Olympus"),
         (("funnel", "--cohort", "fortnight"), 2, "quarter"),
         (("stock", "--by", "nothing_known"), 2, "nothing_known"),
+        (("stock", "--customers", "awareness:gone"), 2, "STAGE:stuck"),
+        (("paths", "--of", "touchpoints", "--of", "channels"), 2, "stages and one of these"),
+        (("paths", "--starts", "interest"), 2, "starts is 'interest'"),
+        (("touchpoints", "--by", "motion"), 1, "by a trait or by the first touch"),
+        (("pipeline", "--opportunities", "won"), 2, "all, overdue or a stage"),
         (("loop", "--horizon", "soon"), 2, "span of time"),
         (("stock", "--look-back", "soon"), 2, "--look-back: 'soon' is not a span of time"),
         (("loop", "--unit", "cycle"), 2, "ask the loop with --unit customer, account or opp"),

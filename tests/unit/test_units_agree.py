@@ -38,6 +38,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("funnel", {"horizon": "30d,200d", "by": ["trait.size"]}),
     ("funnel", {"entry_age": True, "data_from": "2024-04-01"}),
     ("loop", {"horizon": "60d", "threshold": "1"}),
+    ("paths", {"of": ["stages", "channels"]}),
+    ("touchpoints", {"of": "channel"}),
     ("compare", {"before": "b2b/1", "after": "shop/1", "who": True}),
 ]
 
@@ -101,7 +103,7 @@ def both(tmp_path_factory, postgres_server):
         (name, {"unit": unit, **more})
         for name, more in ASKED
         for unit in UNITS
-        if unit != "cycle" or name not in ("status", "loop")
+        if unit != "cycle" or name not in ("status", "loop", "touchpoints")
     ],
     ids=lambda value: str(value)[:60],
 )
