@@ -15,6 +15,7 @@ from bowtie_projections.charts.views import DRAWN
 ASKED: dict[str, Callable[[Views], Result]] = {
     "funnel": lambda views: views.funnel(by=["channel"]),
     "funnel.curve": lambda views: views.funnel(horizon=["30d", "90d"]).part("curve"),
+    "steps": lambda views: views.steps(["touched", "noted"], by=["channel"]),
     "stock": lambda views: views.stock(by=["channel"]),
     "flow": lambda views: views.flow(),
     "velocity": lambda views: views.velocity(),

@@ -24,6 +24,14 @@ _VERDICTS = {"mark": PALETTE[2], "anti-mark": PALETTE[5]} | dict.fromkeys(
 )
 
 
+#: What became of the members of a step, by its column; of the last step none is asked.
+_BECAME = {
+    "went on": "reached_next", "still in time": "pending", "out of time": "expired",
+    "excluded": "excluded",
+}  # fmt: skip
+_LAST = {"at the end": "entered"}
+
+
 def _keys(result: Result, first: str) -> list[str]:
     """The columns of the breakdowns: those before the view's own."""
     return result.columns[: result.columns.index(first)]
@@ -58,6 +66,21 @@ def _funnel_curve(result: Result) -> Any:
         title="estimated share that came to the next stage",
     )  # fmt: skip
     return framed(drawn, "Conversion by age", result.sentence)
+
+
+def _steps(result: Result) -> Any:
+    """What became of those at each step; who is still waiting is not among those who stopped."""
+    keys = _keys(result, "step")
+    rows = labelled(result.rows(), keys) if keys else [row | {"label": ""} for row in result]
+    parts = [
+        {"step": ", ".join(filter(None, [row["label"], f"{row['step']}. {row['event']}"])),
+         "what": what, "members": row[column]}
+        for row in rows
+        for what, column in (_BECAME if row["mature"] is not None else _LAST).items()
+        if row[column]
+    ]  # fmt: skip
+    drawn = bars(parts, "step", "members", title="members", color="what")
+    return framed(drawn, "Step by step", result.sentence)
 
 
 def _stock(result: Result) -> Any:
@@ -163,6 +186,7 @@ def _attribution(result: Result) -> Any:
 DRAWN: dict[str, Callable[[Result], Any]] = {
     "funnel": _funnel,
     "funnel.curve": _funnel_curve,
+    "steps": _steps,
     "stock": _stock,
     "flow": _flow,
     "velocity": _velocity,
