@@ -15,6 +15,9 @@ from bowtie.stages import Definition, evaluate
 from tests.naive_stages import is_number, meets, order, text_of
 from tests.read_tables import Said
 
+_KINDS = {
+    "all", "any", "not", "traits", "first_touch", "entered", "stands_in", "not_yet", "event",
+}  # fmt: skip
 _SIGNS = {
     "ge": lambda one, other: one >= other,
     "gt": lambda one, other: one > other,
@@ -36,7 +39,8 @@ def belongs(
         return {"all": all(held), "any": any(held), "not": not any(held)}[key]
 
     def test(one: Mapping[str, Any]) -> bool:
-        ((kind, wanted), *_) = one.items()
+        kind = next(key for key in one if key in _KINDS)
+        wanted = one[kind]
         if kind in {"all", "any", "not"}:
             return every(kind, wanted)
         if kind == "traits":

@@ -77,9 +77,9 @@ class Judging:
         known = everybody(self.cut).subquery("everybody")
         return sa.select(known.c.customer).where(self._holds(test, known.c.customer))
 
-    def relation(self, test: Test, name: str) -> standing_alone:
+    def relation(self, test: Test, name: str) -> sa.CTE:
         """The same as a relation that any statement can join, whatever its tables are."""
-        return standing_alone(self.members(test), self.layers, name)
+        return standing_alone.named(self.members(test), self.layers, name)
 
     def _holds(self, test: Test, key: ColumnElement[Any]) -> ColumnElement[bool]:
         match test:
@@ -210,8 +210,13 @@ class Judging:
             .where(*asked)
         )
         # its statement names parts of its own; two of them in one statement must not meet
-        alone = standing_alone(judged, self.layers, "of_worth")
+        found_alone = standing_alone.named(judged, self.layers, f"of_worth_{len(self._worths)}")
+        alone = self._worths.setdefault(test, found_alone)
         return sa.select(alone.c.customer)
+
+    @cached_property
+    def _worths(self) -> dict[Worth, sa.CTE]:
+        return {}
 
     def _check_currencies(self, test: Test) -> None:
         asked = [one for one in leaves(test) if isinstance(one, Worth)]

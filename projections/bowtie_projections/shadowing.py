@@ -8,7 +8,7 @@ and the view need not know. Where there is nothing to decide, no statement chang
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -79,13 +79,11 @@ class Kept:
     """The facts of some customers only, and their journeys.
 
     Args:
-        customers: whose, with a column ``customer``. It is read by itself: what layers do to the
-            tables of the statement around it, and this one too, it must have done already.
+        customers: whose, with a column ``customer``; it stands alone.
     """
 
-    def __init__(self, customers: sa.FromClause) -> None:
-        rows = sa.select(customers.c.customer)
-        self.customers = rows.cte("kept_customers").prefix_with("MATERIALIZED")
+    def __init__(self, customers: sa.CTE) -> None:
+        self.customers = customers
 
     def rows(self, table: sa.Table, rows: sa.FromClause) -> sa.Select[Any]:
         """The rows of a table that are of these customers, or of none."""
@@ -110,7 +108,14 @@ class standing_alone(sa.TableClause):  # noqa: N801 - read as a function
 
     def __init__(self, statement: sa.Select[Any], layers: Sequence[Layer], name: str) -> None:
         super().__init__(name, *(sa.column(c.name, c.type) for c in statement.selected_columns))
-        self.statement = statement.add_cte(*_named(_tables_in(statement), layers))
+        named = _named(_tables_in(statement), layers)
+        self.statement = statement.add_cte(*_alone_in(statement), *named)
+
+    @classmethod
+    def named(cls, statement: sa.Select[Any], layers: Sequence[Layer], name: str) -> sa.CTE:
+        """The rows as a part of a statement that comes before all that are given tables' names."""
+        rows = cls(statement, layers, f"{name}_rows")
+        return sa.select(*rows.c).cte(name).prefix_with("MATERIALIZED")
 
 
 @compiles(standing_alone)
@@ -139,7 +144,11 @@ def shadowed(statement: Asking, layers: Sequence[Layer]) -> Asking:
     if not layers:
         return statement
     used = [table for table in _tables_in(statement) if _over(table, layers)]
-    return statement.add_cte(*_named(used, layers)) if used else statement
+    if not used:
+        return statement
+    # PostgreSQL sees a name from its definition on: what stands alone must come before
+    kept = [one.customers for one in layers if isinstance(one, Kept)]
+    return statement.add_cte(*_alone_in(statement), *kept, *_named(used, layers))
 
 
 def _named(used: Sequence[sa.Table], layers: Sequence[Layer]) -> list[sa.CTE]:
@@ -160,17 +169,36 @@ def _over(table: sa.Table, layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _tables_in(statement: sa.Select[Any]) -> list[sa.Table]:
-    """The tables of customers that a statement asks, each looked at once."""
-    found, seen, waiting = {}, set(), [statement]
-    while waiting:
-        element: Any = waiting.pop()
-        if id(element) in seen:
-            continue
-        seen.add(id(element))
+    """The tables of customers that a statement asks."""
+    found = {}
+    for element in _elements(statement):
         if isinstance(element, sa.Table):
             facts = element.name in tables.facts and "customer" in element.c
             if facts or element is tables.events or element is tables.journeys:
                 found[element.name] = element
-            continue
-        waiting += element.get_children()
     return [found[name] for name in sorted(found)]
+
+
+def _alone_in(statement: sa.Select[Any]) -> list[sa.CTE]:
+    """The parts of a statement that stand alone."""
+    found = {
+        element.name: element
+        for element in _elements(statement)
+        if isinstance(element, sa.CTE)
+        and any(isinstance(one, standing_alone) for one in element.element.get_children())
+    }
+    return [found[name] for name in sorted(found)]
+
+
+def _elements(statement: sa.Select[Any]) -> Iterator[Any]:
+    """What a statement is made of, each part once; of a table nothing more."""
+    seen: set[int] = set()
+    waiting: list[Any] = [statement]
+    while waiting:
+        element = waiting.pop()
+        if id(element) in seen:
+            continue
+        seen.add(id(element))
+        yield element
+        if not isinstance(element, sa.Table):
+            waiting += element.get_children()
