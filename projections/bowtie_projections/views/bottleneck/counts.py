@@ -38,28 +38,30 @@ class Counting:
     members: Members
     question: Question
 
-    def counted(self, *, by_cohort: bool) -> sa.Select[Any]:
+    def counted(self) -> sa.Select[Any]:
         """Of each stage how many entered, are mature and reached the next; quartiles of the wait.
 
-        Args:
-            by_cohort: of each cohort, or of all together.
+        Of each cohort, and of all together, where ``together`` is 1 and the cohort null.
         """
-        return _together(self._counts(stage, by_cohort=by_cohort) for stage in _STEPS)
+        return _together(self._counts(stage) for stage in _STEPS)
 
-    def _counts(self, stage: str, *, by_cohort: bool) -> sa.Select[Any]:
+    def _counts(self, stage: str) -> sa.Select[Any]:
         rows = self.members.judged(stage)
         c = rows.c
-        keys = self._keys(rows, by_cohort=by_cohort)
+        cell = [c[one.column] for one in self.members.dimensions]
         in_time = sa.and_(c.mature, c.state == int(State.REACHED))
+        sets = [sa.tuple_(*cell, c[COHORT]), sa.tuple_(*cell) if cell else sa.text("()")]
         return sa.select(
-            *keys,
+            *cell,
+            c[COHORT],
             _stage(stage),
+            sa.func.grouping(c[COHORT]).label("together"),
             sa.func.count().label("entered"),
             sa.func.count().filter(c.mature).label("mature"),
             sa.func.count().filter(c.mature, c.state.in_(_REACHED)).label("reached"),
             sa.func.count().filter(in_time).label("timed"),
             quantiles(sa.case((in_time, c.micros)), QUARTILES).label("waited"),
-        ).group_by(*keys)
+        ).group_by(sa.func.grouping_sets(*sets))
 
     def sooner(self, windows: Mapping[tuple[Any, ...], timedelta]) -> sa.Select[Any]:
         """Who would reach the next stage within its window, were all of them faster.
@@ -77,7 +79,7 @@ class Counting:
     def _sooner(self, stage: str, windows: Mapping[tuple[Any, ...], timedelta]) -> sa.Select[Any]:
         rows = self.members.judged(stage)
         c = rows.c
-        keys = self._keys(rows, by_cohort=True)
+        keys = self._keys(rows)
         cells = {key[:-1]: window for key, window in windows.items() if key[-1] == stage}
         longest, old = (
             self._by_cell(rows, {cell: told(window) for cell, window in cells.items()})
@@ -163,7 +165,7 @@ class Counting:
 
     def _worth(self, stage: str, customers: sa.CTE, value: sa.CTE) -> sa.Select[Any]:
         rows = self.members.judged(stage)
-        keys = self._keys(rows, by_cohort=True)
+        keys = self._keys(rows)
         reached = sa.case((rows.c.state.in_(_REACHED), 1), else_=0).label("went_on")
         revenue = sa.func.coalesce(value.c.revenue_by_365, sa.cast(_NOUGHT, MONEY))
         return (
@@ -185,8 +187,8 @@ class Counting:
             .group_by(*keys, reached)
         )
 
-    def _keys(self, rows: sa.FromClause, *, by_cohort: bool) -> list[ColumnElement[Any]]:
-        return [rows.c[name] for name in self.members.key_names if by_cohort or name != COHORT]
+    def _keys(self, rows: sa.FromClause) -> list[ColumnElement[Any]]:
+        return [rows.c[name] for name in self.members.key_names]
 
 
 def _together(parts: Any) -> sa.Select[Any]:

@@ -122,11 +122,13 @@ def _cells(reader: Reader, counting: Counting) -> Cells:
     question = counting.question
     if counting.members.cut.moment is None:  # there is no fact
         return Cells(counting.members, question, [], [], [])
+    counted = reader.fetch(counting.counted()).to_pylist()
     cells = Cells(
         counting.members,
         question,
-        reader.fetch(counting.counted(by_cohort=True)).to_pylist(),
-        reader.fetch(counting.counted(by_cohort=False)).to_pylist(),
+        # without any member there is a row of all together still: of nobody
+        [row for row in counted if not row["together"]],
+        [row for row in counted if row["together"] and row["entered"]],
         reader.fetch(counting.worth()).to_pylist(),
     )
     _check_currencies(reader, counting, cells)
