@@ -24,8 +24,8 @@ __all__ = ["DIFFERING", "Side", "asked_on", "check_asked", "diffed_view", "has_t
 
 #: What the two sides may differ in.
 DIFFERING = ("known_at", "position", "as_of", "definition")
-#: Views of events, not of members that pass through stages.
-_OF_EVENTS = {"status"}
+#: The views whose figures rest on how members pass through stages, and on nothing else.
+_OF_STAGES = ("funnel", "stock", "flow", "velocity")
 #: Parameters by which a view answers something else than its figures.
 _OTHER_ANSWERS = ("customers", "who")
 
@@ -103,7 +103,7 @@ def diffed_view(name: str) -> Explained:
     Raises:
         UnknownName: there is none of that name.
     """
-    known = [one for one in EVIDENCE if one not in _OF_EVENTS]
+    known = [one for one in _OF_STAGES if one in EVIDENCE]
     if name not in known:
         raise UnknownName(f"{name!r} has no diff; these have: {', '.join(known)}")
     return EVIDENCE[name]
