@@ -104,6 +104,25 @@ def test_a_cell_of_the_other_side_alone_has_a_row_so_that_parts_sum_to_the_total
     assert before == 15
 
 
+def test_what_no_row_can_know_is_not_nought_where_nobody_is(make_tables):
+    shop = load_definition("shop")
+    made = make_tables()
+    at = datetime(2024, 3, 3, tzinfo=UTC)
+    facts = [
+        Said("a", Touched(channel="gone", direction="inbound"), at, 1),
+        Said("b", Touched(channel="new", direction="inbound"), at + timedelta(days=31), 2),
+        Said("z", Noted(name="other"), at + timedelta(days=300), 3),
+    ]
+    made.load(facts, shop)
+    result = ASKED(
+        made, Cut(3), shop, from_="2024-04", to="2024-04", compare="previous", by=["channel"],
+        include_truncated=True,
+    )  # fmt: skip
+    gone = [row for row in result.rows() if row["channel"] == "gone"]
+    assert [(row["entered"], row["lost"], row["imputed"]) for row in gone] == [(0, None, 0)] * 7
+    assert (gone[0]["pending"], gone[-1]["pending"]) == (0, None)
+
+
 def test_the_values_put_together_are_the_same_on_both_sides(tables):
     result = ask(tables, from_="2025-01", to="2025-01", compare="year", by=["channel"], top=1)
     assert awareness(result, channel="ads")["entered_before"] == 30

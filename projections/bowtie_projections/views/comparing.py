@@ -215,13 +215,18 @@ class Comparison:
         return [rate + end for rate in self.shape.rates for end in ("", *_BOUNDS)]
 
     def _nobody(self, result: Result, key: Mapping[str, Any]) -> _Row:
-        """The row of a cell that has members only on the other side."""
+        """The row of a cell that has members only on the other side.
+
+        Its counts are 0; those that can't be known are null, as in the other rows of its part.
+        """
         import pyarrow as pa
 
+        part = self.shape.part
+        alike = [row for row in result.rows() if part is None or row[part] == key[part]]
         row = dict.fromkeys(result.columns) | dict(key)
-        last = self.shape.order[-1:] == (key.get(self.shape.part or ""),)
         for one in result.to_arrow().schema:
-            if pa.types.is_integer(one.type) and (not last or one.name == self.shape.entered):
+            known = any(other[one.name] is not None for other in alike) or not alike
+            if pa.types.is_integer(one.type) and known:
                 row[one.name] = 0
         return row
 
