@@ -333,6 +333,7 @@ def test_nobody_has_no_estimate(ask):
     found = ask(Story())
     assert {one["conversion_estimate"] for one in found.rows()} == {None}
     assert [one["at_risk"] for one in found.rows()] == [0] * 6 + [None]
+    assert not any("conversion_estimate" in note for note in found.notes)
 
 
 def test_horizons_are_windows(ask):

@@ -145,6 +145,8 @@ class Estimates:
         Args:
             table: from :meth:`beside`.
         """
+        if not self.cells:
+            return []
         rows = [row for row in table.to_pylist() if row["stage"] != STAGES[-1]]
         said = (
             f"conversion_estimate ({_NAMES[self.estimator]}) counts who still waits, each up to the"
