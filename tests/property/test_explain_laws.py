@@ -157,8 +157,13 @@ def test_the_events_named_are_those_that_the_rules_name(
             roles[one["role"]].add(one["position"])
         entered = {role for role in roles if role.startswith(f"entered {row['stage']}")}
         assert len(entered) == 1, "how each member came to be there is named"
+        assert ("channel" in roles) == (row.get("channel") is not None)
         for role, positions in roles.items():
-            if role.startswith(("entered", "reached")):
+            if role == "channel":
+                touches = [fact for fact in own if fact.data.type_name == "touched"]
+                first = min(touches, key=lambda fact: (fact.occurred_at, fact.position))
+                assert positions == {first.position}
+            elif role.startswith(("entered", "reached")):
                 check_entry(asked.definition, own, passed, role, positions)
             else:
                 check_loss(own, passed, role, positions)

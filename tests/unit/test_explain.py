@@ -264,6 +264,36 @@ def test_the_cell_may_name_values_cohorts_others_and_none(explain):
     assert {row["customer"] for row in every} == {"c6"}
 
 
+def test_what_told_the_value_of_a_breakdown_is_named(explain):
+    rows = [
+        ("a", 0, touch),
+        ("a", 1, TraitsObserved(traits={"plan": "old"})),
+        ("a", 2, TraitsObserved(traits={"plan": "new", "size": "5"})),
+        ("a", 3, lead),
+        ("a", 4, TraitsObserved(traits={"plan": "newest"})),
+        ("a", 5, paid("k", 5, motion="field")),
+        ("b", 3, lead),
+        ("b", 9, touch),
+    ]
+
+    def told(stage: str, **cell: Any) -> list[tuple[str, str, int]]:
+        asked: dict[str, Any] = {"by": list(cell)}
+        if "motion" in cell:
+            asked["cohort_stage"] = "commitment"
+        found = explain(rows, "entered", cell={"stage": stage, **cell}, **asked)
+        return [one for one in named(found) if one[1] in cell]
+
+    assert told("education", plan="new") == [("a", "plan", 3)]
+    assert told("commitment", plan="newest") == [("a", "plan", 5)]
+    assert told("education", channel="web") == [("a", "channel", 1)]
+    assert told("education", channel=None) == []
+    assert told("education", motion="field") == [("a", "motion", 6)]
+    assert told("education", plan="new", channel="web") == [
+        ("a", "channel", 1),
+        ("a", "plan", 3),
+    ]
+
+
 def test_a_figure_of_nobody_names_nobody(explain):
     found = explain([("a", 0, touch)], "reached_next", stage="awareness")
     assert (len(found), found.meta["value"], found.meta["members"]) == (0, 0, 0)

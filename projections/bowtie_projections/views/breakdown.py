@@ -70,16 +70,23 @@ class Dimension:
             return None
         return rows.cte(f"source_{self.number}").prefix_with("MATERIALIZED")
 
-    def _source(self, cut: Cut) -> sa.Select[Any] | None:
+    def told_by(self, cut: Cut) -> sa.CTE | None:
+        """The same with the ``position`` of the fact that told each value, if facts did."""
+        if self.kind in {"touch", "segment"}:
+            return None
+        rows = self._source(cut, positions=True)
+        return None if rows is None else rows.cte(f"told_{self.number}")
+
+    def _source(self, cut: Cut, *, positions: bool = False) -> sa.Select[Any] | None:
         match self.kind:
             case "contract":
-                return _signings(self.key, cut)
+                return _signings(self.key, cut, positions=positions)
             case "trait":
-                return _believed(self.key, cut)
+                return _believed(self.key, cut, positions=positions)
             case "last touch":
-                return _latest_touches(self.key, cut)
+                return _latest_touches(self.key, cut, positions=positions)
             case "step touch":
-                return _touches(self.key, cut)
+                return _touches(self.key, cut, positions=positions)
         return None if self.members is None else self.members(cut, f"segment_{self.number}")
 
     def place(
@@ -198,7 +205,7 @@ def distinct_values(reader: Reader, cut: Cut, dimension: Dimension) -> int:
     return int(reader.fetch(counted).column(0)[0].as_py())
 
 
-def _believed(trait: str, cut: Cut) -> sa.Select[Any]:
+def _believed(trait: str, cut: Cut, *, positions: bool) -> sa.Select[Any]:
     """What a trait was believed to be, and from when until when.
 
     A fact is known from when its sender knew it, else from when it happened (that day over, where
@@ -214,6 +221,7 @@ def _believed(trait: str, cut: Cut) -> sa.Select[Any]:
             c.value,
             sa.func.coalesce(c.known_from, happened(c)).label("since"),
             order.label("place"),
+            *([c.position] if positions else []),
         )
         .where(counts(table, cut), c.name == trait)
         .subquery("said")
@@ -231,10 +239,11 @@ def _believed(trait: str, cut: Cut) -> sa.Select[Any]:
         told.c.value,
         told.c.since,
         sa.func.coalesce(following, END).label("until"),
+        *([told.c.position] if positions else []),
     ).where(told.c.place == told.c.newest)
 
 
-def _latest_touches(field: str, cut: Cut) -> sa.Select[Any]:
+def _latest_touches(field: str, cut: Cut, *, positions: bool) -> sa.Select[Any]:
     """A field of the last touch there was, and from when until when it was the last."""
     table = tables.facts["touched"]
     c = table.c
@@ -246,10 +255,11 @@ def _latest_touches(field: str, cut: Cut) -> sa.Select[Any]:
         c[field].label("value"),
         c.occurred_at.label("since"),
         sa.func.coalesce(following, END).label("until"),
+        *([c.position] if positions else []),
     ).where(counts(table, cut))
 
 
-def _touches(field: str, cut: Cut) -> sa.Select[Any]:
+def _touches(field: str, cut: Cut, *, positions: bool) -> sa.Select[Any]:
     """A field of the touch at each moment; of several, the first recorded."""
     table = tables.facts["touched"]
     first = packed_min(table.c.position, table.c[field])
@@ -259,12 +269,10 @@ def _touches(field: str, cut: Cut) -> sa.Select[Any]:
         .group_by(table.c.customer, table.c.occurred_at)
         .subquery("touches")
     )
-    return sa.select(
-        rows.c.customer, rows.c.at, packed_field(rows.c.first, 1, sa.String()).label("value")
-    )
+    return _first_told(rows, positions=positions)
 
 
-def _signings(field: str, cut: Cut) -> sa.Select[Any]:
+def _signings(field: str, cut: Cut, *, positions: bool) -> sa.Select[Any]:
     """A field of the contract signed at each moment; of several, the first recorded."""
     table = tables.facts["contract_signed"]
     first = packed_min(table.c.position, table.c[field])
@@ -274,6 +282,11 @@ def _signings(field: str, cut: Cut) -> sa.Select[Any]:
         .group_by(table.c.customer, table.c.occurred_at)
         .subquery("signed")
     )
-    return sa.select(
-        rows.c.customer, rows.c.at, packed_field(rows.c.first, 1, sa.String()).label("value")
-    )
+    return _first_told(rows, positions=positions)
+
+
+def _first_told(rows: sa.Subquery, *, positions: bool) -> sa.Select[Any]:
+    """The value that the first recorded of several facts told."""
+    value = packed_field(rows.c.first, 1, sa.String()).label("value")
+    position = packed_field(rows.c.first, 0, sa.BigInteger()).label("position")
+    return sa.select(rows.c.customer, rows.c.at, value, *([position] if positions else []))

@@ -10,10 +10,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
 from bowtie.stages import STAGES, Definition
+from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
-from bowtie_projections.views.breakdown import dimensions
+from bowtie_projections.expressions import packed_field, packed_min
+from bowtie_projections.views.breakdown import Dimension, dimensions
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel.members import COHORT, QUANTILES, Members, State
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.table import ADDS, COLUMNS, DAY_MICROS
@@ -40,7 +42,7 @@ def evidence(
     column: str,
     **asked: Any,
 ) -> Evidence:
-    """Who is counted in a cell: their entry, what came of it, and the loss.
+    """Who is counted in a cell: their entry, what came of it, the loss, and what told the cell.
 
     Args:
         reader: the read tables.
@@ -68,9 +70,8 @@ def evidence(
     units = Units.of(reader, cut, question.unit, question.look_back)
     members = members_of(units, cut, definition, question, found)
     rows = _counted(members, cell, column)
-    return Evidence(
-        units, cut, definition, rows, _traces(rows, cell["stage"], members), _value(rows, column)
-    )
+    traces = _traces(rows, cell["stage"], members) + _breakdowns(rows, members)
+    return Evidence(units, cut, definition, rows, traces, _value(rows, column))
 
 
 def _in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> ColumnElement[bool]:
@@ -83,8 +84,8 @@ def _in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> 
     return sa.and_(own, rows.c[COHORT] == sa.literal(start))
 
 
-def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.Subquery:
-    """The members that a column counts, with all that their journeys tell."""
+def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.CTE:
+    """The members that a column counts, with all that their journeys and breakdowns tell."""
     stage = cell["stage"]
     last = stage == STAGES[-1]
     judged = members.entered(stage) if last else members.judged(stage)
@@ -96,7 +97,53 @@ def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.Subqu
     if "last_activity_at" in j:
         told.append(j.last_activity_at)
     same = sa.and_(j.customer == own.c.customer, j.cycle == own.c.cycle)
-    return sa.select(*own.c, *told).select_from(own.join(members.journeys, same)).subquery("told")
+    joined = own.join(members.journeys, same)
+    moment: ColumnElement[Any] = own.c.at
+    if members.question.cohort_stage is not None:
+        moment = members.time(members.question.cohort_stage)
+    for one in members.dimensions:
+        source = one.told_by(members.cut)
+        if source is not None:
+            joined = joined.outerjoin(source, one.place(members.journeys, source, moment))
+            told.append(sa.case((source.c.value.is_not(None), source.c.position)).label(_told(one)))
+        elif one.kind == "touch":
+            told.append(sa.case((j.first_touch_at <= moment, j.first_touch_at)).label(_told(one)))
+    return sa.select(*own.c, *told).select_from(joined).cte("told")
+
+
+def _told(dimension: Dimension) -> str:
+    """The column that says by which fact, or when, a breakdown's value was told."""
+    return f"told_by_{dimension.number}"
+
+
+def _breakdowns(rows: sa.CTE, members: Members) -> list[Trace]:
+    """What told the values of the breakdowns; of a segment there is no one fact."""
+    traces = []
+    for one in members.dimensions:
+        if one.kind == "touch":
+            touches = _first_touches(one, rows, members.cut)
+            traces.append(Trace.facts(one.name, touches))
+        elif _told(one) in rows.c:
+            traces.append(Trace.fact(one.name, rows.c[_told(one)]))
+    return traces
+
+
+def _first_touches(dimension: Dimension, rows: sa.CTE, cut: Cut) -> sa.Subquery:
+    """The first touch of each member, that told them a value; of several at once, the first."""
+    table = tables.facts["touched"]
+    c = table.c
+    then = sa.and_(c.customer == rows.c.customer, c.occurred_at == rows.c[_told(dimension)])
+    first = packed_min(c.position, c[dimension.key])
+    found = (
+        sa.select(c.customer, rows.c.cycle, first.label("first"))
+        .select_from(rows.join(table, then))
+        .where(counts(table, cut))
+        .group_by(c.customer, rows.c.cycle)
+        .subquery()
+    )
+    position = packed_field(found.c.first, 0, sa.BigInteger()).label("position")
+    said = packed_field(found.c.first, 1, sa.String()).is_not(None)
+    return sa.select(found.c.customer, found.c.cycle, position).where(said).subquery()
 
 
 def _counts(rows: sa.FromClause, column: str) -> ColumnElement[bool]:

@@ -188,7 +188,7 @@ class Members:
         if not self.question.cycles:
             parts.append(self.journeys.c.cycle == 1)
         if self.question.cohort_stage is not None:
-            parts.append(self.in_period(self._time(self.question.cohort_stage)))
+            parts.append(self.in_period(self.time(self.question.cohort_stage)))
         return parts
 
     def surely_new(self) -> list[ColumnElement[bool]]:
@@ -201,7 +201,7 @@ class Members:
             return [sa.or_(new, first_seen < sa.literal(since))]
         return [new]
 
-    def _time(self, stage: str) -> ColumnElement[Any]:
+    def time(self, stage: str) -> ColumnElement[Any]:
         """When a stage was entered; a skipped one, where imputed, when the next one was."""
         c = self.journeys.c
         later = STAGES[STAGES.index(stage) :]
@@ -221,9 +221,9 @@ class Members:
     def entered(self, stage: str) -> sa.Subquery:
         """Who entered a stage: with the next one, and by what they are broken down."""
         c, question = self.journeys.c, self.question
-        at = self._time(stage)
+        at = self.time(stage)
         following = STAGES[STAGES.index(stage) + 1 :][:1]
-        times = [self._time(one) for one in following] or [_null(sa.DateTime())]
+        times = [self.time(one) for one in following] or [_null(sa.DateTime())]
         skipped = [c[f"{one}_at"].is_(None) for one in (stage, *following)]
         imputed, untimed = (skipped[0], sa.or_(*skipped)) if question.imputes else (sa.false(),) * 2
         keys, joined = self.keys_at(at)
@@ -249,7 +249,7 @@ class Members:
     def keys_at(self, at: ColumnElement[Any]) -> tuple[list[ColumnElement[Any]], sa.FromClause]:
         """The columns of a cell, as known at the entry, and the journeys with what they need."""
         question, joined = self.question, self.journeys
-        moment = at if question.cohort_stage is None else self._time(question.cohort_stage)
+        moment = at if question.cohort_stage is None else self.time(question.cohort_stage)
         keys: list[ColumnElement[Any]] = []
         for dimension in self.dimensions:
             source = self.sources.get(dimension.name)
@@ -328,7 +328,7 @@ class Members:
         c, question = self.journeys.c, self.question
         parts = self.journeys_asked()
         if question.cohort_stage is None and (question.start or question.end):
-            parts.append(sa.or_(*(self.in_period(self._time(stage)) for stage in STAGES)))
+            parts.append(sa.or_(*(self.in_period(self.time(stage)) for stage in STAGES)))
         older: ColumnElement[bool] = sa.false()
         if self.seen_since is not None:
             older = c.first_seen_at < sa.literal(self.seen_since)
