@@ -145,7 +145,7 @@ class Estimates:
         Args:
             table: from :meth:`beside`.
         """
-        if not self.cells:
+        if not any(one.incidence.number for one in self.cells.values()):
             return []
         rows = [row for row in table.to_pylist() if row["stage"] != STAGES[-1]]
         said = (
