@@ -207,6 +207,41 @@ def views(step: Step) -> dict[str, Any]:
     return {"seconds": ours, "by_hand": hand}
 
 
+def cohorts(step: Step) -> dict[str, Any]:
+    """Flow, velocity and retention of the demo's log, against SQL by hand."""
+    import by_hand_cohorts
+
+    from bowtie import Bowtie
+    from bowtie_projections import Views
+
+    with Bowtie.open(f"sqlite:///{step.store}", create=False) as engine:
+        asked = by_hand_cohorts.questions(Views.open(engine).position)
+        return {
+            " ".join([one.view, *one.parameters.values()]): one.times(
+                engine, step.tables, step.runs
+            )
+            for one in asked
+        }
+
+
+def repeat(step: Step) -> dict[str, Any]:
+    """Repeat orders of a log of its own, for the demo's business has none."""
+    import by_hand_cohorts
+
+    from bowtie import Bowtie
+    from bowtie_projections import Views
+
+    store, log = step.folder / "orders.db", step.folder / "orders.jsonl"
+    _remove(store)
+    lines = by_hand_cohorts.orders(min(step.events, int(step.given["most"])))
+    log.write_text("\n".join(lines) + "\n", "utf-8")
+    with Bowtie.open(f"sqlite:///{store}") as engine:
+        engine.init("shop/1")
+        engine.ingest(log)
+        asked = by_hand_cohorts.repeat_question(Views.open(engine).position)
+        return asked.times(engine, store.with_suffix(".duckdb"), step.runs)
+
+
 def _median(ask: Callable[[], Any], runs: int) -> float:
     ask()
     times = []
@@ -228,6 +263,8 @@ STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
         raw_read,
         runner,
         views,
+        cohorts,
+        repeat,
         postgres_tables.postgres_replay,
     )
 } | postgres_steps.POSTGRES_STEPS

@@ -40,12 +40,14 @@ class Rates:
         as_of: a last day more than the grace before this day has ended the contract.
         tz: the zone in which a moment becomes a day.
         prefix: begins the names in SQL, where a statement reads contracts more than once.
+        currency: the only one that there is, where that is known: it need not be looked for.
     """
 
     cut: Cut
     as_of: date
     tz: str = "UTC"
     prefix: str = ""
+    currency: str | None = None
 
 
 def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
@@ -62,7 +64,9 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
     paid = _paid(read, customers).cte(f"{read.prefix}paid_contracts").prefix_with("MATERIALIZED")
     terms = _terms(read, paid).cte(f"{read.prefix}contract_terms")
     lines = sa.union_all(_term_lines(terms), _change_lines(read, paid)).subquery("lines")
-    numbered = _numbered(_signings(lines).subquery("signings")).subquery("numbered")
+    if read.currency is None:
+        lines = _signings(lines).subquery("signings")
+    numbered = _numbered(lines, read.currency).subquery("numbered")
     line = _closed(numbered).subquery("closed")
     ends, c = _ends(read, paid).cte(f"{read.prefix}contract_ends"), line.c
     return (
@@ -211,17 +215,19 @@ def _signings(lines: sa.Subquery) -> sa.Select[Any]:
     return sa.select(*c, sa.func.greatest(so_far, _ONE).label("signing"))
 
 
-def _numbered(lines: sa.Subquery) -> sa.Select[Any]:
+def _numbered(lines: sa.Subquery, only: str | None) -> sa.Select[Any]:
     """Each line with its currency, the number of its term and the day of the next line."""
     c = lines.c
     order: dict[str, Any] = {
         "partition_by": c.number,
         "order_by": (c.from_on, c.occurred_at, c.position),
     }
-    signing = (c.number, c.signing)
+    currency: ColumnElement[Any] = sa.literal(only, sa.String())
+    if only is None:
+        currency = sa.func.max(c.currency).over(partition_by=(c.number, c.signing))
     return sa.select(
         *(column for column in c if column.name not in {"currency", "signing"}),
-        sa.func.max(c.currency).over(partition_by=signing).label("currency"),
+        currency.label("currency"),
         sa.func.lead(c.from_on).over(**order).label("next_on"),
         sa.func.sum(c.is_term).over(**order, rows=(None, 0)).label("term"),
     )

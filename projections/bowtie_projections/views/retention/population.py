@@ -40,6 +40,7 @@ class Acquired:
         age: the length of an age.
         most: the last age that is told.
         currency: the money that is counted, or None for all that there is.
+        only: the only currency, where there is but one.
     """
 
     members: Members
@@ -47,6 +48,7 @@ class Acquired:
     age: str
     most: int
     currency: str | None = None
+    only: str | None = None
 
     @property
     def _tz(self) -> str:
@@ -76,22 +78,21 @@ class Acquired:
     @cached_property
     def _paying(self) -> sa.CTE:
         """The spans of days over which the committed paid something."""
-        c = (
-            rates(Rates(self.members.cut, self._today, self._tz), self.committed)
-            .subquery("spans")
-            .c
-        )
+        read = Rates(self.members.cut, self._today, self._tz, currency=self.only)
+        c = rates(read, self.committed).subquery("spans").c
         last = sa.func.coalesce(c.to_on, sa.literal(self._today, sa.Date()))
         paid = sa.and_(c.annual > 0, sa.or_(c.to_on.is_(None), c.to_on >= c.from_on))
-        found = sa.select(c.customer, c.from_on, last.label("to_on"), c.annual, c.currency)
+        found = sa.select(
+            c.customer, c.contract, c.from_on, last.label("to_on"), c.annual, c.currency
+        )
         return found.where(paid).cte("paying").prefix_with("MATERIALIZED")
 
     @cached_property
     def people(self) -> sa.CTE:
         """Who is counted: ``customer``, their cell, ``day`` zero, and ``last_age``, the last seen.
 
-        With contracts ``base``, what the first day's cost a year; -1 is the last age of whoever
-        has seen none.
+        With contracts ``base``, what the first day's cost a year, and whether there were
+        ``several``; -1 is the last age of whoever has seen none.
         """
         rows = self.committed
         keys = [rows.c[name] for name in self.members.key_names]
@@ -101,7 +102,7 @@ class Acquired:
         if self.active.by_contract:
             first = self._first_days().subquery("first_days")
             joined = rows.join(first, first.c.customer == rows.c.customer)
-            day, money = first.c.day, [first.c.base]
+            day, money = first.c.day, [first.c.base, first.c.several]
         begun = sa.select(rows.c.customer, *keys, day.label("day"), *money).select_from(joined)
         c = begun.subquery("begun").c
         seen = age_in_sql(c.day, self._seen_through, self.age)
@@ -117,7 +118,11 @@ class Acquired:
 
     def _first_days(self) -> sa.Select[Any]:
         c = self._paying.c
-        first = sa.select(c.customer, sa.func.min(c.from_on).label("day")).group_by(c.customer)
+        first = sa.select(
+            c.customer,
+            sa.func.min(c.from_on).label("day"),
+            (sa.func.min(c.contract) != sa.func.max(c.contract)).label("several"),
+        ).group_by(c.customer)
         days = first.subquery("days")
         own = self._paying.join(
             days, sa.and_(days.c.customer == c.customer, days.c.day == c.from_on)
@@ -126,17 +131,18 @@ class Acquired:
             sa.select(
                 c.customer,
                 days.c.day,
-                self._money(c).label("base"),
+                days.c.several,
+                sa.cast(sa.func.sum(self._money(c)), MONEY).label("base"),
             )
             .select_from(own)
-            .group_by(c.customer, days.c.day)
+            .group_by(c.customer, days.c.day, days.c.several)
         )
 
     def _money(self, spans: Any) -> ColumnElement[Any]:
         amount: ColumnElement[Any] = spans.annual
         if self.currency is not None:
             amount = sa.case((spans.currency == self.currency, amount), else_=_ZERO)
-        return sa.cast(sa.func.sum(amount), MONEY)
+        return amount
 
     @cached_property
     def _active(self) -> sa.CTE:
@@ -167,21 +173,24 @@ class Acquired:
         rows = (
             sa.select(
                 p.number,
-                s.annual,
-                s.currency,
+                p.several,
+                self._money(s).label("annual"),
                 first.label("first_age"),
                 last.label("to_age"),
             )
             .select_from(people.join(spans, s.customer == p.customer))
-            .subquery("in_force")
+            .cte("in_force")
+            .prefix_with("MATERIALIZED")
         )
         c, ages = rows.c, every_age(self.most)
         on = sa.and_(ages.c.age >= c.first_age, ages.c.age <= c.to_age)
-        return (
-            sa.select(c.number, ages.c.age, self._money(c).label("annual"))
-            .select_from(rows.join(ages, on))
-            .group_by(c.number, ages.c.age)
-        )
+        joined = sa.select(c.number, ages.c.age).select_from(rows.join(ages, on))
+        # the spans of one contract follow each other: only several need be added up
+        alone = joined.add_columns(sa.cast(c.annual, MONEY).label("annual"))
+        total = sa.cast(sa.func.sum(c.annual), MONEY).label("annual")
+        together = joined.add_columns(total).group_by(c.number, ages.c.age)
+        both = sa.union_all(alone.where(sa.not_(c.several)), together.where(c.several))
+        return sa.select(both.subquery("alone_or_together"))
 
     def counted(self) -> sa.Select[Any]:
         """By cell and age: how many were active; and how many there are by the last age seen.

@@ -113,8 +113,10 @@ def retention(
     members = members_of(units, cut, definition, question, found)
     most = MOST[age] if ages is None else ages
     acquired = Acquired(members, meant, age, most, currency)
-    counted = reader.fetch(acquired.counted()).to_pylist()
     currencies = _currencies(reader, acquired)
+    if len(currencies) == 1:
+        acquired = replace(acquired, only=currencies[0])
+    counted = reader.fetch(acquired.counted()).to_pylist()
     money = meant.by_contract and (currency is not None or len(currencies) == 1)
     if currency is not None and currency not in currencies:
         known = ", ".join(currencies) or "none"
