@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from bowtie_cli.asking import ask, cut_options, given, touch_option, unit_options
+from bowtie_cli.beside import beside_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -65,17 +65,7 @@ PERIODS = click.Choice(["day", "week", "month", "quarter", "year"])
 @click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--shrink", is_flag=True, help="Each rate drawn to the mean, as far as it is chance.")
-@click.option(
-    "--compare",
-    type=click.Choice(["previous", "year"]),
-    help="With the period before, or a year earlier.",
-)
-@click.option(
-    "--targets",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A plan: month, measure, breakdown, value.",
-)
+@beside_options
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
 @click.option("--estimate", is_flag=True, help="The share of all, those still waiting too.")
 @click.option("--horizon", metavar="TIMES", help="Estimated at 30d,60d,90d, or the whole curve.")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.beside import beside_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -36,6 +37,7 @@ __all__ = ["repeat"]
 @click.option("--to", metavar="PERIOD", help="First orders through the end of this period.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@beside_options
 @cut_options
 @plot_option
 @output_options

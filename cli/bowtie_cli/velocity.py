@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
+from bowtie_cli.beside import beside_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -28,6 +29,7 @@ COHORTS = click.Choice(["day", "week", "month", "quarter", "year", "all"])
 @click.option("--cycles", is_flag=True, help="Count each cycle, not each customer's first alone.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@beside_options
 @cut_options
 @plot_option
 @output_options

@@ -274,6 +274,8 @@ class VelocityAsked(_Defined, total=False):
     data_from: Moment | None
     data_through: Moment | None
     tz: str
+    compare: Literal["previous", "year"] | None
+    targets: str | Path | None
 
 
 class RetentionAsked(_Defined, total=False):
@@ -312,6 +314,8 @@ class RepeatAsked(_Defined, total=False):
     data_from: Moment | None
     data_through: Moment | None
     tz: str
+    compare: Literal["previous", "year"] | None
+    targets: str | Path | None
 
 
 class AttributionAsked(_Defined, total=False):

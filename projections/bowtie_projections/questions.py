@@ -31,7 +31,7 @@ from bowtie_projections.parameters import (
     VelocityAsked,
 )
 from bowtie_projections.results import Result
-from bowtie_projections.views.answers import FUNNEL
+from bowtie_projections.views.answers import FUNNEL, REPEAT, VELOCITY
 from bowtie_projections.views.attribution import attribution
 from bowtie_projections.views.beside import beside
 from bowtie_projections.views.bottleneck import bottleneck
@@ -55,6 +55,8 @@ from bowtie_projections.views.velocity import velocity
 __all__ = ["Questions"]
 
 _FUNNEL = beside(funnel, FUNNEL)
+_VELOCITY = beside(velocity, VELOCITY)
+_REPEAT = beside(repeat, REPEAT)
 
 
 class Questions(Answering):
@@ -110,7 +112,7 @@ class Questions(Answering):
             asked: the parameters of :func:`bowtie_projections.views.velocity.velocity`, and
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
-        return self._answer(velocity, asked, personal=True)
+        return self._answer(_VELOCITY, asked, personal=True)
 
     def paths(self, **asked: Unpack[PathsAsked]) -> Result:
         """What customers pass through, in which order, and how long from one to the next.
@@ -146,7 +148,7 @@ class Questions(Answering):
             asked: the parameters of :func:`bowtie_projections.views.repeat.repeat`, and
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
-        return self._answer(repeat, asked, personal=True)
+        return self._answer(_REPEAT, asked, personal=True)
 
     def touchpoints(self, **asked: Unpack[TouchpointsAsked]) -> Result:
         """How much happens at each touchpoint, with whom, at what cost, and how it is judged.

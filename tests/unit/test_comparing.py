@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from numpy.testing import assert_allclose
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from bowtie.errors import FileError, Refused, UsageError
-from bowtie.events import MembershipStarted, Noted, Touched
+from bowtie.events import MembershipStarted, Noted, OrderPlaced, Touched
 from bowtie.stages import load_definition
-from bowtie_projections.views.answers import FUNNEL
+from bowtie_projections.views.answers import FUNNEL, REPEAT, VELOCITY
 from bowtie_projections.views.beside import beside
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
+from bowtie_projections.views.repeat import repeat
+from bowtie_projections.views.velocity import velocity
 from tests.read_tables import FilledTables, Said
 
 B2B = load_definition("b2b")
@@ -303,3 +306,51 @@ def test_targets_need_a_period(tables, tmp_path):
         planned(tables, "month,measure,value\n2025-01,awareness.entered,8\n", tmp_path)
     with pytest.raises(FileError, match="can't be read"):
         ask(tables, targets=tmp_path / "none.csv")
+
+
+# --- other views
+
+
+def test_steps_are_compared_too_each_in_its_own_order(tables):
+    asked = {"from_": "2025-01", "to": "2025-01", "cohort": "all", "by": ["channel"], "top": 1}
+    cut = Cut(tables.position)
+    result = beside(velocity, VELOCITY)(tables, cut, B2B, compare="year", **asked)
+    plain = velocity(tables, cut, B2B, **asked)
+    assert [row["step"] for row in result.rows()] == [row["step"] for row in plain.rows()]
+    first = result.rows()[0]
+    assert (first["channel"], first["step"]) == ("ads", "awareness_to_education")
+    assert (first["entered_before"], first["moved_before"]) == (30, 12)
+    expected = confint_proportions_2indep(24, 40, 12, 30, method="newcomb")
+    found = (first["moved_share_difference_low"], first["moved_share_difference_high"])
+    assert_allclose(found, expected, atol=1e-12)
+    by_quarter = beside(velocity, VELOCITY)(tables, cut, B2B, compare="previous").rows()
+    (row,) = [
+        row
+        for row in by_quarter
+        if (row["cohort"], row["step"]) == ("2025-Q1", "awareness_to_education")
+    ]
+    assert (row["before"], row["entered_before"]) == ("2024-Q4", 15)
+
+
+def test_second_orders_are_compared_and_planned_too(make_tables, tmp_path):
+    made, facts = make_tables(), []
+    for year, buyers, again in ((2023, 30, 6), (2024, 40, 20)):
+        for number in range(buyers):
+            for order in range(2 if number < again else 1):
+                event = OrderPlaced(
+                    order=str(order), kind="order", amount=Decimal(9), currency="EUR"
+                )
+                at = datetime(year, 3, 3, tzinfo=UTC) + timedelta(days=20 * order)
+                facts.append(Said(f"{year}-{number}", event, at, len(facts) + 1))
+    at = datetime(2025, 3, 3, tzinfo=UTC)
+    facts.append(Said("z", Noted(name="other"), at, len(facts) + 1))
+    made.load(facts, load_definition("shop"))
+    file = tmp_path / "plan.csv"
+    file.write_text("month,measure,value\n2024-03,30d.repeat_rate,60%\n", "utf-8")
+    (row,) = beside(repeat, REPEAT)(
+        made, Cut(made.position), load_definition("shop"), within="30d", cohort="month",
+        from_="2024-03", to="2024-03", compare="year", targets=file, include_truncated=True,
+    ).rows()  # fmt: skip
+    assert (row["customers_before"], row["repeated_before"]) == (30, 6)
+    assert row["repeat_rate_difference"] == pytest.approx(20 / 40 - 6 / 30)
+    assert (row["repeat_rate_plan"], row["repeat_rate_gap"]) == (0.6, pytest.approx(-0.1))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bowtie.stages import STAGES
 from bowtie_projections.results import Result
@@ -11,7 +12,7 @@ from bowtie_projections.results import Result
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FUNNEL", "Shape", "keys_of", "with_columns"]
+__all__ = ["FUNNEL", "REPEAT", "VELOCITY", "Shape", "keys_of", "listed", "with_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,9 @@ class Shape:
         rates: shares, with their bounds in columns ``_low`` and ``_high``.
         mature: how many of ``entered`` are old enough to be judged.
         entered: how many there are; known as soon as the period is over.
-        order: the values of ``part`` in order.
+        order: the values of ``part`` in order, where they are always the same.
+        last: the part that has no rates.
+        cohort: the cohorts that are asked for, if nobody says; ``all`` of them together are none.
     """
 
     figures: str
@@ -38,6 +41,19 @@ class Shape:
     mature: str
     entered: str
     order: tuple[str, ...] = ()
+    last: str | None = None
+    cohort: str | None = None
+
+    def cohort_of(self, asked: Mapping[str, Any]) -> str | None:
+        """By which cohorts an answer is, if by any."""
+        cohort = asked.get("cohort", self.cohort)
+        return None if cohort in {None, "all"} else str(cohort)
+
+    def parts(self, rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+        """The values of ``part``, in order."""
+        if self.order or self.part is None:
+            return self.order
+        return tuple(dict.fromkeys(row[self.part] for row in rows))
 
 
 FUNNEL = Shape(
@@ -48,7 +64,31 @@ FUNNEL = Shape(
     mature="mature",
     entered="entered",
     order=STAGES,
+    last=STAGES[-1],
 )
+VELOCITY = Shape(
+    figures="entered",
+    part="step",
+    counts=("entered", "mature", "moved"),
+    rates=("moved_share",),
+    mature="mature",
+    entered="entered",
+    cohort="quarter",
+)
+REPEAT = Shape(
+    figures="customers",
+    part="within",
+    counts=("customers", "mature", "repeated"),
+    rates=("repeat_rate",),
+    mature="mature",
+    entered="customers",
+    cohort="quarter",
+)
+
+
+def listed(by: str | Sequence[str]) -> list[str]:
+    """The breakdowns, of one name or several."""
+    return [by] if isinstance(by, str) else list(by)
 
 
 def keys_of(result: Result, shape: Shape) -> list[str]:

@@ -19,7 +19,7 @@ from bowtie.errors import Refused, UsageError
 from bowtie_projections import tables
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import Interval, difference
-from bowtie_projections.views.answers import Shape, keys_of, with_columns
+from bowtie_projections.views.answers import Shape, keys_of, listed, with_columns
 from bowtie_projections.views.cohorts import days_of, period
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.earlier import check_compare, earlier, earlier_cohort
@@ -65,7 +65,7 @@ class Comparison:
         check_compare(compare)
         if asked.get("customers") is not None:
             raise UsageError("customers lists who is behind a cell: there is nothing to compare")
-        if asked.get("cohort") is not None:
+        if shape.cohort_of(asked) is not None:
             return cls(compare, shape, asked)
         first, last = asked.get("from_"), asked.get("to")
         if first is None or last is None:
@@ -125,7 +125,7 @@ class Comparison:
 
     def _cohorts_before(self, result: Result) -> tuple[str, str] | None:
         """From which to which cohort is compared with."""
-        cohort = str(self.asked["cohort"])
+        cohort = str(self.shape.cohort_of(self.asked))
         labels = {row["cohort"] for row in result.rows()} - {None}
         for label in labels:
             found = earlier_cohort(self.compare, label, cohort)
@@ -141,10 +141,9 @@ class Comparison:
 
         The other side has the same ones apart, else ``other`` would be others there.
         """
-        names = [name for name in keys_of(result, self.shape) if name != self.shape.part]
-        by = _listed(self.asked.get("by", ()))
+        by = listed(self.asked.get("by", ()))
         kept = {}
-        for title, name in zip(names, by, strict=False):
+        for title, name in zip(keys_of(result, self.shape), by, strict=False):
             values = {row[title] for row in result.rows()}
             real = sorted(unapart(v, _WORDS) for v in values if v is not None and v != OTHER)
             kept[name] = real
@@ -158,7 +157,8 @@ class Comparison:
         before = {} if other is None else self._by_key(other, keys)
         for key in before.keys() - rows.keys():
             rows[key] = self._nobody(result, dict(zip(keys, key, strict=True)))
-        ordered = [rows[key] for key in sorted(rows, key=self._sorting(keys))]
+        parts = self.shape.parts([*rows.values(), *(other.rows() if other else ())])
+        ordered = [rows[key] for key in sorted(rows, key=self._sorting(keys, parts))]
         pairs = []
         for row in ordered:
             row["before"] = self._named_before(row)
@@ -230,12 +230,12 @@ class Comparison:
                 row[one.name] = 0
         return row
 
-    def _sorting(self, keys: list[str]) -> Callable[[_Key], Any]:
+    def _sorting(self, keys: list[str], parts: tuple[str, ...]) -> Callable[[_Key], Any]:
         """By value; then all others together, then those without one; parts in their order."""
 
         def place(name: str, value: Any) -> tuple[int, Any]:
             if name == self.shape.part:
-                return 0, self.shape.order.index(value)
+                return 0, parts.index(value)
             return (2, "") if value is None else (1, "") if value == OTHER else (0, value)
 
         return lambda key: [place(name, value) for name, value in zip(keys, key, strict=True)]
@@ -259,7 +259,8 @@ class Comparison:
     def _named_before(self, row: _Row) -> str | None:
         if self.before is not None:
             return _named(self.before)
-        return earlier_cohort(self.compare, row["cohort"], str(self.asked["cohort"]))
+        cohort = str(self.shape.cohort_of(self.asked))
+        return earlier_cohort(self.compare, row["cohort"], cohort)
 
     def _reason(self, row: _Row, other: Mapping[str, Any], as_of: datetime | None) -> str | None:
         """Why there is no difference; none where there is one, or nothing converts."""
@@ -270,7 +271,7 @@ class Comparison:
                 return f"{row['cohort']} is not over"
             if row["before"] is None:
                 return "there is no such period a year earlier"
-        if shape.part and shape.order and row[shape.part] == shape.order[-1]:
+        if shape.part and row[shape.part] == shape.last:
             return None
         sides = ((row, ""), (other, " before"))
         for one, when in sides:
@@ -352,7 +353,3 @@ def _named(period: tuple[Any, Any]) -> str:
         f"{end:%Y-%m-%d %H:%M}" if isinstance(end, datetime) else str(end) for end in period
     )
     return first if first == last else f"{first} to {last}"
-
-
-def _listed(by: Any) -> list[str]:
-    return [by] if isinstance(by, str) else list(by)

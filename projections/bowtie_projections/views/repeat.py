@@ -73,6 +73,7 @@ def repeat(
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
+    kept: Mapping[str, Sequence[str]] | None = None,
     personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """How many customers order a second time, by the cohort of their first order.
@@ -97,6 +98,7 @@ def repeat(
         data_from: where the data begins.
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days and months.
+        kept: of a breakdown, the values that stand apart instead of the top ones.
         personal_names: traits that are sealed.
 
     Returns:
@@ -128,7 +130,7 @@ def repeat(
     units = Units.of(reader, cut, question.unit, question.look_back)
     reader = units.reader
     source = partial(_first_orders, cut, question.tz)
-    members = members_of(units, cut, definition, question, found, journeys_of=source)
+    members = members_of(units, cut, definition, question, found, journeys_of=source, kept=kept)
     buyers = _Buyers(members, times)
     counted = reader.fetch(buyers.counted()).to_pylist()
     sums = [

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from bowtie.errors import UsageError
 from bowtie.wording import counted
 from bowtie_projections.results import NONE, Result
-from bowtie_projections.views.answers import Shape, keys_of, with_columns
+from bowtie_projections.views.answers import Shape, keys_of, listed, with_columns
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.targets_file import Target
 
@@ -74,12 +74,15 @@ class _Plan:
     @property
     def _names(self) -> list[str]:
         """The columns of breakdowns."""
-        keys = keys_of(self.result, self.shape)
-        return [name for name in keys if name not in {self.shape.part, self._cohort}]
+        return keys_of(self.result, self.shape)[: len(listed(self.asked.get("by", ())))]
 
     @property
     def _cohort(self) -> str | None:
-        return "cohort" if self.asked.get("cohort") is not None else None
+        return self.shape.cohort_of(self.asked)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return self.shape.parts(self.result.rows())
 
     def applied(self, targets: Sequence[Target]) -> Result:
         rows = self.result.rows()
@@ -134,11 +137,11 @@ class _Plan:
         if not self.shape.part:
             part, column = "", target.measure
         figures = self._figures()
-        if self.shape.part and part not in self.shape.order:
-            example = f"{self.shape.order[2]}.{self.shape.entered}"
+        if self.shape.part and part not in self._parts:
+            example = ".".join((*self._parts[-2:-1], self.shape.entered))
             raise target.error(
                 f"measure {target.measure!r} names no {self.shape.part}; write it as {example},"
-                f" with one of {', '.join(self.shape.order)}"
+                f" with one of {', '.join(self._parts)}"
             )
         if column not in figures:
             near = get_close_matches(column, figures, n=1)
@@ -174,8 +177,8 @@ class _Plan:
                 near = get_close_matches(written, [str(one) for one in known if one], n=1)
                 hint = f"did you mean {near[0]}?" if near else _listed(known)
                 raise target.error(
-                    f"no row has {name} {written!r}; {hint} Values among other can have no target of"
-                    " their own"
+                    f"no row has {name} {written!r}; {hint} Values among other can have no target"
+                    " of their own"
                 )
             cell.append(value)
         return tuple(cell)

@@ -104,6 +104,7 @@ def velocity(
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
+    kept: Mapping[str, Sequence[str]] | None = None,
     personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """How many days each step takes, by cohort of its first stage's entry.
@@ -129,6 +130,7 @@ def velocity(
         data_from: where the data begins.
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days and months.
+        kept: of a breakdown, the values that stand apart instead of the top ones.
         personal_names: traits that are sealed.
 
     Returns:
@@ -156,7 +158,7 @@ def velocity(
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     reader = units.reader
-    members = members_of(units, cut, definition, question, found)
+    members = members_of(units, cut, definition, question, found, kept=kept)
     asked_of = _Asked(members, steps(question, definition.lead))
     counted = reader.fetch(asked_of.counted()).to_pylist()
     sums = reader.fetch(asked_of.spread()).to_pylist() if units.clustered else []

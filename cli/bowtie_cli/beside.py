@@ -1,0 +1,29 @@
+"""The options of views that set other figures beside their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["beside_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_COMPARE = click.option(
+    "--compare",
+    type=click.Choice(["previous", "year"]),
+    help="With the period before, or a year earlier.",
+)
+_TARGETS = click.option(
+    "--targets",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A plan: month, measure, breakdown, value.",
+)
+
+
+def beside_options(command: F) -> F:
+    """Give a command ``--compare`` and ``--targets``."""
+    return _COMPARE(_TARGETS(command))
