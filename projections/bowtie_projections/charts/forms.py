@@ -19,6 +19,8 @@ __all__ = ["bars", "grid", "labelled", "lines", "points", "values"]
 Rows = Sequence[Mapping[str, Any]]
 #: Of one line of a chart of bars or points, and of a chart of lines.
 _STEP, _WIDTH, _HEIGHT = 20, 560, 280
+#: The column by which the parts of a bar follow each other.
+_PLACE = "place of the part"
 
 
 def values(rows: Rows) -> Any:
@@ -56,6 +58,9 @@ def bars(
         mark: a column whose figure is a line across the bar.
     """
     order = _in_order(rows, y)
+    if color is not None:
+        places = {value: place for place, value in enumerate(_in_order(rows, color))}
+        rows = [{**row, _PLACE: places[_plain(row[color])]} for row in rows]
     base = alt.Chart(values(rows)).encode(
         y=alt.Y(f"{_field(y)}:N", sort=order, title=None),
         x=alt.X(f"{_field(x)}:Q", title=title, axis=alt.Axis(format="~s")),
@@ -63,7 +68,7 @@ def bars(
     )
     if color is not None:
         shades = alt.Color(f"{_field(color)}:N", sort=_in_order(rows, color), title=None)
-        drawn = base.mark_bar().encode(color=shades)
+        drawn = base.mark_bar().encode(color=shades, order=alt.Order(f"{_PLACE}:Q"))
     else:
         text = base.mark_text(align="left", dx=4).encode(
             text=alt.Text(f"{_field(x)}:Q", format=",")
@@ -218,7 +223,9 @@ def _kind(rows: Rows, name: str) -> str:
 def _tips(rows: Rows) -> list[Any]:
     """All figures of a row, for a reader with a mouse."""
     shown = rows[0] if rows else {}
-    return [alt.Tooltip(_field(name), type="nominal", title=name) for name in shown]
+    return [
+        alt.Tooltip(_field(name), type="nominal", title=name) for name in shown if name != _PLACE
+    ]
 
 
 def _field(name: str) -> str:
