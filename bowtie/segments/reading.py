@@ -160,10 +160,15 @@ class _Reader:
     def _test(self, path: Path, given: object) -> Test:
         table = self._table(path, given)
         kinds = [key for key in _BESIDE if key in table]
-        if len(kinds) != 1:
-            what = f"both {kinds[0]} and {kinds[1]}" if kinds else "none of its kinds"
-            hint = near(next(iter(table), ""), _BESIDE) if not kinds else "write two tests"
-            self.document.fail(path, f"a test is of one thing, and this names {what}: {hint}")
+        if not kinds:
+            first = next(iter(table), "")
+            place = (*path, first) if first else path
+            self.document.fail(place, f"a test is of none of its kinds: {near(first, _BESIDE)}")
+        if len(kinds) > 1:
+            self.document.fail(
+                (*path, kinds[1]),
+                f"a test is of one thing, and this names both {kinds[0]} and {kinds[1]}: write two",
+            )
         (kind,) = kinds
         self.document.known_keys(path, table, (kind, *_BESIDE[kind]))
         place = (*path, kind)
