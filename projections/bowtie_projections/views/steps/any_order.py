@@ -121,6 +121,7 @@ class AnyOrder:
             found = marked(found, marks, f"mark_{number}", after=True)
         return found
 
+    @cached_property
     def nodes(self) -> dict[tuple[int, ...], Node]:
         """The members that did so many of the steps, by how many."""
         numbers = range(1, len(self.source.question.steps) + 1)
@@ -146,6 +147,7 @@ class AnyOrder:
                 sa.func.min(c[f"done_{max(number - 1, 1)}"]).label("prev"),
                 sa.func.max(until).label("until"),
                 sa.func.max(stop).label("stop"),
+                *([sa.func.min(c["at"]).label("first_at")] if number == 1 else []),
             )
             .where(done <= until, done <= stop)
             .group_by(*parts)
@@ -160,7 +162,8 @@ class AnyOrder:
             flag(sa.false() if last else sa.not_(running)).label("mature"),
             flag(sa.not_(running)).label("ripe"),
         ]
-        columns = [c[name] for name in (*self.source.parts, "t", "start", "prev")]
+        first = ["first_at"] if number == 1 else []
+        columns = [c[name] for name in (*self.source.parts, "t", "start", "prev", *first)]
         judged = sa.select(*columns, *flags).subquery(f"judged_{number}")
         made = by_member(judged, self.source)
         return Node(made.cte(f"node_{number}").prefix_with("MATERIALIZED"))

@@ -47,6 +47,7 @@ class Chains:
     start: int | None
     end: int | None
     _levels: dict[tuple[int, ...], sa.CTE] = field(default_factory=dict, init=False)
+    _own: dict[tuple[int, ...], sa.CTE] = field(default_factory=dict, init=False)
 
     @cached_property
     def entries(self) -> sa.CTE:
@@ -69,6 +70,7 @@ class Chains:
             query = sa.select(*columns).where(told.c.t == told.c.first_t)
         return query.cte("step_entries").prefix_with("MATERIALIZED")
 
+    @cached_property
     def nodes(self) -> dict[tuple[int, ...], Node]:
         """The members of each row's step, and of what comes next where that is another sequence.
 
@@ -94,7 +96,8 @@ class Chains:
         if path not in self._levels:
             made = self._first() if len(path) == 1 else self._following(path)
             name = "level_" + "_".join(map(str, path[-2:]))
-            self._levels[path] = made.cte(name).prefix_with("MATERIALIZED")
+            kept = "MATERIALIZED" if len(path) > 1 else "NOT MATERIALIZED"
+            self._levels[path] = made.cte(name).prefix_with(kept)
         return self._levels[path]
 
     def _first(self) -> sa.Select[Any]:
@@ -102,7 +105,14 @@ class Chains:
         anchors = [c.t.label(name) for name in self._anchors((1,))]
         parts = [c[name] for name in self.source.parts]
         return sa.select(
-            *parts, c.t, c.tie, c.position, c.t.label("start"), c.t.label("prev"), *anchors
+            *parts,
+            c.t,
+            c.tie,
+            c.position,
+            c.t.label("start"),
+            c.t.label("prev"),
+            c["at"].label("at"),
+            *anchors,
         )
 
     def _anchors(self, path: tuple[int, ...]) -> list[str]:
@@ -117,8 +127,10 @@ class Chains:
 
     def _following(self, path: tuple[int, ...]) -> sa.Select[Any]:
         before, step = path[-2], path[-1]
-        reached, own = self.level(path[:-1]), self._candidates(path)
-        carried = ["start", "t", *self._anchors(path[:-1])]
+        own, reached = self._candidates(path), self._passed_on(path)
+        # a sequence of one event begins with it
+        again = () if len(path) == 2 else ("start", *self._anchors(path[:-1]))
+        carried = ["t", *again]
         marks = [column.name for column in own.c if column.name.startswith("mark_")]
         both = sa.union_all(
             self._as_candidate(own, carried, marks), self._as_reached(reached, carried, marks)
@@ -127,8 +139,13 @@ class Chains:
         told = sa.select(
             both,
             *(sa.func.max(both.c[f"was_{n}"]).over(**frame).label(f"last_{n}") for n in carried),
-        ).subquery(f"told_{step}")
+        ).subquery(f"last_{step}")
         c = told.c
+        if not again:
+            names = ("start", *self._anchors(path[:-1]))
+            same = (c.last_t.label(f"last_{name}") for name in names)
+            told = sa.select(told, *same).subquery(f"told_{step}")
+            c = told.c
         anchors = [
             (c.t if name == f"anchor_{step}" else c[f"last_{name}"]).label(name)
             for name in self._anchors(path)
@@ -143,16 +160,33 @@ class Chains:
             *anchors,
         ).where(c.role == 0, c.last_start.is_not(None), *self._allowed(told, before, step, marks))
 
-    def _candidates(self, path: tuple[int, ...]) -> sa.FromClause:
-        """The events of a step, of members that reached the one before, with what is excluded."""
-        before, step = path[-2], path[-1]
-        rows = self.source.of_step(step).subquery(f"of_{step}")
-        reached = self.level(path[:-1])
-        own: sa.FromClause = (
-            sa.select(rows)
-            .where(rows.c.customer.in_(sa.select(reached.c.customer)))
-            .subquery(f"candidates_{step}")
+    def _passed_on(self, path: tuple[int, ...]) -> sa.FromClause:
+        """What reached the step before, of members that have an event of this one at all."""
+        reached, own = self.level(path[:-1]), self._events(path)
+        return (
+            sa.select(reached)
+            .where(reached.c.customer.in_(sa.select(own.c.customer)))
+            .subquery(f"passed_on_{path[-1]}")
         )
+
+    def _events(self, path: tuple[int, ...]) -> sa.CTE:
+        """The events of a step, of members that may have reached the one before."""
+        if path not in self._own:
+            reached, step = self.level(path[:-1]), path[-1]
+            rows = self.source.of_step(step).subquery(f"of_{step}")
+            query = sa.select(rows)
+            # without a period nearly all who did a later step did the first
+            if len(path) > 2 or self.start is not None or self.end is not None:
+                query = query.where(rows.c.customer.in_(sa.select(reached.c.customer)))
+            name = f"candidates_{path[-2]}_{step}"
+            self._own[path] = query.cte(name).prefix_with("MATERIALIZED")
+        return self._own[path]
+
+    def _candidates(self, path: tuple[int, ...]) -> sa.FromClause:
+        """The events that may lengthen a sequence, each with what was excluded last before it."""
+        before, step = path[-2], path[-1]
+        own: sa.FromClause = self._events(path)
+        reached = own
         for number, marks in self._marks(before, step).items():
             every = marks.subquery("every_mark")
             concerned = every.c.customer.in_(sa.select(reached.c.customer))
@@ -245,6 +279,7 @@ class Chains:
                 sa.func.max(c.start).label("last_start"),
                 sa.func.max(c.t).label("last_t"),
                 *anchors,
+                *([sa.func.min(c["at"]).label("first_at")] if len(path) == 1 else []),
             )
             .group_by(*parts)
             .cte(f"ends_{name}")
@@ -280,7 +315,8 @@ class Chains:
                 flag(stopped).label("excluded"),
                 flag(sa.not_(running)).label("mature"),
             ]
-        columns = [c[one] for one in (*self.source.parts, "t", "start", "prev")]
+        first = ["first_at"] if len(path) == 1 else []
+        columns = [c[one] for one in (*self.source.parts, "t", "start", "prev", *first)]
         return sa.select(*columns, *flags).select_from(joined).subquery(f"judged_{name}")
 
     def _until(self, ends: sa.FromClause, after: int) -> ColumnElement[Any]:

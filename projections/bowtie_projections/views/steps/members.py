@@ -25,19 +25,18 @@ __all__ = ["DAYS", "FIRST_DAYS", "StepMembers", "base_of", "entries_of"]
 
 DAYS = {"days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
 FIRST_DAYS = {"days_from_first_p50": 0.5, "days_from_first_p75": 0.75, "days_from_first_p90": 0.9}
+_COUNTED = (
+    "entered", "reached_next", "excluded", "pending", "mature", "mature_reached", "ripe",
+)  # fmt: skip
+_TIMES = ("waited", "since_first")
+#: So many steps in one statement, whose columns are limited.
+_STEPS = 100
 _STATES = ("pending", "excluded", "mature", "ripe")
 
 
 def base_of(chains: Chains | AnyOrder, found: Sequence[Dimension]) -> sa.FromClause:
-    """Each member with its first entry, ``first_at``, and what the breakdowns need of touches."""
-    entries = chains.entries
-    keys = [entries.c[name] for name in chains.source.keys]
-    rows = (
-        sa.select(*keys, sa.func.min(entries.c["at"]).label("first_at"))
-        .group_by(*keys)
-        .subquery("first_entries")
-    )
-    return _with_touch(rows, chains, found)
+    """Where each member stands at the first step, and what the breakdowns need of touches."""
+    return _with_touch(chains.nodes[1,].rows, chains, found)
 
 
 def entries_of(chains: Chains | AnyOrder, found: Sequence[Dimension]) -> sa.FromClause:
@@ -88,6 +87,10 @@ class StepMembers:
 
     @cached_property
     def wide(self) -> sa.CTE:
+        """The members, to be asked of several times."""
+        return self._wide().cte("step_members").prefix_with("MATERIALIZED")
+
+    def _wide(self) -> sa.Select[Any]:
         """One row for a member: its cell, and for each row of the answer where it stands.
 
         ``t_K``, ``start_K`` and ``prev_K`` are null of a step K that it did not reach; ``next_t_K``
@@ -97,10 +100,12 @@ class StepMembers:
         keys, joined = self.cells.keys_at(base.c.first_at)
         columns: list[ColumnElement[Any]] = [base.c[name] for name in self.chains.source.keys]
         columns += [*keys, base.c.first_at]
-        nodes = {path: node.rows for path, node in self.chains.nodes().items()}
-        for rows in nodes.values():
-            same = [rows.c[name] == base.c[name] for name in self.chains.source.keys]
-            joined = joined.outerjoin(rows, sa.and_(*same))
+        nodes: dict[tuple[int, ...], sa.FromClause] = {(1,): base}
+        for path, node in self.chains.nodes.items():
+            if path != (1,):
+                same = [node.rows.c[name] == base.c[name] for name in self.chains.source.keys]
+                joined = joined.outerjoin(node.rows, sa.and_(*same))
+                nodes[path] = node.rows
         for row in self.rows:
             own = nodes[row.step,].c
             columns += [own[name].label(f"{name}_{row.step}") for name in ("t", "start", *_STATES)]
@@ -108,63 +113,65 @@ class StepMembers:
                 way = (row.step, row.after)
                 after = nodes[way if way in nodes else (row.after,)].c
                 columns += [after[name].label(f"next_{name}_{row.step}") for name in ("t", "prev")]
-        return (
-            sa.select(*columns).select_from(joined).cte("step_members").prefix_with("MATERIALIZED")
-        )
+        return sa.select(*columns).select_from(joined)
 
     def judged(self, row: Row) -> sa.Subquery:
         """The members of a step: their cell, and where they stand as to the next one."""
-        c, step = self.wide.c, row.step
-        last = row.after is None
-        reached = sa.false() if last else c[f"next_t_{step}"].is_not(None)
-        pending = sa.and_(sa.not_(reached), c[f"pending_{step}"] == 1)
-        excluded = sa.and_(sa.not_(reached), c[f"pending_{step}"] == 0, c[f"excluded_{step}"] == 1)
-        waited = sa.null() if last else c[f"next_t_{step}"] - c[f"next_prev_{step}"]
+        c = self.wide.c
         names = [*self.chains.source.keys, *self.cells.key_names, "first_at"]
         return (
-            sa.select(
-                *(c[name] for name in names),
-                c[f"t_{step}"].label("t"),
-                c[f"start_{step}"].label("start"),
-                (sa.cast(sa.null(), sa.BigInteger()) if last else c[f"next_t_{step}"]).label(
-                    "next_t"
-                ),
-                reached.label("reached"),
-                pending.label("pending"),
-                excluded.label("excluded"),
-                sa.and_(c[f"mature_{step}"] == 1).label("mature"),
-                (c.ripe_1 == 1).label("ripe"),
-                sa.cast(waited, sa.BigInteger()).label("waited"),
-                (c[f"t_{step}"] - c[f"start_{step}"]).label("since_first"),
-            )
-            .where(c[f"t_{step}"].is_not(None))
-            .subquery(f"judged_{step}")
+            sa.select(*(c[name] for name in names), *_standing(self.wide, row))
+            .where(c[f"t_{row.step}"].is_not(None))
+            .subquery(f"judged_{row.step}")
         )
 
-    def counted(self) -> sa.Select[Any]:
-        """By cell and step: how many are in each state, and the quantiles of their times."""
-        return sa.select(sa.union_all(*map(self._counts, self.rows)).subquery("counted"))
+    def counted(self) -> list[sa.Select[Any]]:
+        """By cell: how many are in each state at each step, and the quantiles of their times.
 
-    def _counts(self, row: Row) -> sa.Select[Any]:
-        rows = self.judged(row)
-        c = rows.c
-        keys = [c[name] for name in self.cells.key_names]
-        number = sa.func.count()
-        in_time = sa.case((sa.and_(c.mature, c.reached), c.waited))
-        from_first = sa.case((c.ripe, c.since_first))
-        return sa.select(
-            *keys,
-            whole(row.step).label("step"),
-            number.label("entered"),
-            number.filter(c.reached).label("reached_next"),
-            number.filter(c.excluded).label("excluded"),
-            number.filter(c.pending).label("pending"),
-            number.filter(c.mature).label("mature"),
-            number.filter(c.mature, c.reached).label("mature_reached"),
-            number.filter(c.ripe).label("ripe"),
-            quantiles(in_time, tuple(DAYS.values())).label("waited"),
-            quantiles(from_first, tuple(DAYS.values())).label("since_first"),
-        ).group_by(*keys)
+        Columns are called ``entered_K`` and so on; a statement for so many steps as one can hold.
+        """
+        rows = list(self.rows)
+        return [self._counts(rows[at : at + _STEPS]) for at in range(0, len(rows), _STEPS)]
+
+    def _counts(self, rows: Sequence[Row]) -> sa.Select[Any]:
+        wide = self._wide().subquery("step_members")
+        keys = [wide.c[name] for name in self.cells.key_names]
+        counts: list[ColumnElement[Any]] = []
+        for row in rows:
+            own = {one.name: one.element for one in _standing(wide, row)}
+            there, number = wide.c[f"t_{row.step}"].is_not(None), sa.func.count()
+            reached, mature, ripe = (own[name] for name in ("reached", "mature", "ripe"))
+            counts += [
+                sa.func.count(wide.c[f"t_{row.step}"]).label(f"entered_{row.step}"),
+                number.filter(there, ripe).label(f"ripe_{row.step}"),
+            ]
+            if row.before is not None:
+                since = sa.case((sa.and_(there, ripe), own["since_first"]))
+                counts.append(_quantiles(since).label(f"since_first_{row.step}"))
+            if row.after is None:
+                continue
+            waited = sa.case((sa.and_(there, mature, reached), own["waited"]))
+            counts += [
+                number.filter(there, reached).label(f"reached_next_{row.step}"),
+                number.filter(there, own["excluded"]).label(f"excluded_{row.step}"),
+                number.filter(there, own["pending"]).label(f"pending_{row.step}"),
+                number.filter(there, mature).label(f"mature_{row.step}"),
+                number.filter(there, mature, reached).label(f"mature_reached_{row.step}"),
+                _quantiles(waited).label(f"waited_{row.step}"),
+            ]
+        return sa.select(*keys, *counts).group_by(*keys)
+
+    def groups(self, found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What :meth:`counted` found, a row for each cell and step that anybody reached."""
+        groups = []
+        for cell in found:
+            keys = {name: cell[name] for name in self.cells.key_names}
+            for row in self.rows:
+                counts = {name: cell.get(f"{name}_{row.step}", 0) for name in _COUNTED}
+                if counts["entered"]:
+                    days = {name: cell.get(f"{name}_{row.step}") for name in _TIMES}
+                    groups.append({**keys, "step": row.step, **counts, **days})
+        return groups
 
     def spread(self) -> sa.Select[Any]:
         """How members are spread over accounts: of each step's next one, and of the first step."""
@@ -222,3 +229,30 @@ class StepMembers:
     def total(self) -> sa.Select[Any]:
         """How many members there are."""
         return sa.select(sa.func.count()).select_from(self.wide)
+
+
+def _standing(wide: sa.FromClause, row: Row) -> list[sa.Label[Any]]:
+    """Where members stand as to the step after one that they reached."""
+    c, step = wide.c, row.step
+    last = row.after is None
+    nothing = sa.cast(sa.null(), sa.BigInteger())
+    reached = sa.false() if last else c[f"next_t_{step}"].is_not(None)
+    pending = sa.and_(sa.not_(reached), c[f"pending_{step}"] == 1)
+    excluded = sa.and_(sa.not_(reached), c[f"pending_{step}"] == 0, c[f"excluded_{step}"] == 1)
+    waited = nothing if last else c[f"next_t_{step}"] - c[f"next_prev_{step}"]
+    return [
+        c[f"t_{step}"].label("t"),
+        c[f"start_{step}"].label("start"),
+        (nothing if last else c[f"next_t_{step}"]).label("next_t"),
+        reached.label("reached"),
+        pending.label("pending"),
+        excluded.label("excluded"),
+        (c[f"mature_{step}"] == 1).label("mature"),
+        (c.ripe_1 == 1).label("ripe"),
+        waited.label("waited"),
+        (c[f"t_{step}"] - c[f"start_{step}"]).label("since_first"),
+    ]
+
+
+def _quantiles(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return quantiles(value, tuple(DAYS.values()))

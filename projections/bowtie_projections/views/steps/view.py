@@ -168,7 +168,8 @@ def _counted(
     if question.count == "conversions":
         counted, sums = attempts(reader, members)
     else:
-        counted = reader.fetch(members.counted()).to_pylist()
+        found = [row for one in members.counted() for row in reader.fetch(one).to_pylist()]
+        counted = members.groups(found)
         sums = reader.fetch(members.spread()).to_pylist() if cells.units.clustered else []
     rows = step_rows(counted, sums, question, cells)
     said = Said(question, cells, rows)

@@ -35,7 +35,8 @@ class Node:
     Args:
         rows: the keys of members; ``t``, ``start`` and ``prev``: when it was first reached, and
             the first and the last step before it in the sequence that did; and where it stands:
-            ``pending``, ``excluded``, ``mature`` and ``ripe``, each 1 or 0.
+            ``pending``, ``excluded``, ``mature`` and ``ripe``, each 1 or 0. Of the first step also
+            ``first_at``, the time of the first entry.
     """
 
     rows: sa.CTE
@@ -82,6 +83,7 @@ def by_member(judged: sa.Subquery, source: StepRows) -> sa.Select[Any]:
         "excluded": sa.func.max,
         "mature": sa.func.min,
         "ripe": sa.func.min,
+        **({"first_at": sa.func.min} if "first_at" in c else {}),
     }
     told = sa.select(
         *keys,
