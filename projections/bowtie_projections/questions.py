@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -10,7 +11,7 @@ from bowtie.segments import Segment
 from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.diff import Side, asked_on, check_asked, diffed_view, difference, has_traits
-from bowtie_projections.explaining import explanation
+from bowtie_projections.explaining import EVIDENCE, explanation
 from bowtie_projections.parameters import (
     AttributionAsked,
     BottleneckAsked,
@@ -61,6 +62,18 @@ _REPEAT = beside(repeat, REPEAT)
 
 class Questions(Answering):
     """The views, each asked by a method of its name."""
+
+    def _answer(
+        self, view: Callable[..., Result], asked: Mapping[str, Any], *, personal: bool = False
+    ) -> Result:
+        """The answer, whose figures can be explained."""
+        result = super()._answer(view, asked, personal=personal)
+        if result.view in EVIDENCE:
+            there = dict(asked)
+            if there.get("known_at") is None:
+                there["position"] = result.meta["position"]
+            result.explained_by = partial(self.explain, result.view, **there)
+        return result
 
     def funnel(self, **asked: Unpack[FunnelAsked]) -> Result:
         """How customers pass through the stages.

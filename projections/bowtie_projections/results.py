@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,8 @@ class Result:
         self.meta: dict[str, Any] = dict(meta or {})
         self._table = _clean(table)
         self._parts = {name: _clean(part) for name, part in (parts or {}).items()}
+        #: explains a figure of this answer, where its view can
+        self.explained_by: Callable[..., Result] | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -79,7 +82,35 @@ class Result:
         if name not in self._parts:
             known = ", ".join(self._parts) or "none"
             raise UnknownName(f"{self.view} has no part {name!r}; it has: {known}")
-        return Result(f"{self.view}.{name}", self._parts[name], sql=self.sql, meta=self.meta)
+        found = Result(f"{self.view}.{name}", self._parts[name], sql=self.sql, meta=self.meta)
+        if self.explained_by is not None:
+            found.explained_by = partial(self.explained_by, part=name)
+        return found
+
+    def explain(self, row: int | Mapping[str, Any], column: str, *, data: bool = False) -> Result:
+        """Whom a figure of this answer counts, and the events behind each of them.
+
+        The view is asked again, at the same position: see
+        :meth:`bowtie_projections.Views.explain`.
+
+        Args:
+            row: its number, from 0; or the row itself.
+            column: the figure's column.
+            data: add the fields of each event, as JSON.
+
+        Raises:
+            UsageError: there is no such row; nobody stands behind the column; or the figures of
+                such an answer can't be explained.
+        """
+        if self.explained_by is None:
+            raise UsageError(f"the figures of {self.view} can't be explained from here")
+        if isinstance(row, int):
+            if not 0 <= row < len(self):
+                raise UsageError(f"{self.view} has no row {row}: it has {len(self)}, from 0 on")
+            row = self.rows()[row]
+        kinds = self._table.schema
+        cell = {name: row[name] for name in self.columns if str(kinds.field(name).type) == "string"}
+        return self.explained_by(cell=cell, column=column, data=data)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows as dictionaries of Decimal, datetime (UTC), float, int, str and None."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bowtie import Bowtie
 from bowtie.errors import Refused, UnknownName, UsageError
 from bowtie.events import (
     ContractEnded,
@@ -25,6 +26,7 @@ from bowtie.events import (
     UsageMetered,
 )
 from bowtie.stages import load_definition
+from bowtie_projections import Views
 from bowtie_projections.explaining import EVIDENCE, explanation
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut
@@ -404,3 +406,27 @@ def test_a_figure_that_its_members_do_not_make_is_an_error(explain, monkeypatch)
     rows = [("a", 0, touch), ("a", 2, lead), ("b", 0, touch)]
     with pytest.raises(BowtieError, match="lost is 0 in the view, and its 2 members make 2"):
         explain(rows, "lost", stage="awareness")
+
+
+def test_an_answer_explains_its_own_figures_where_it_stood():
+    with Bowtie.open("memory://") as engine:
+        for who in ("a", "b"):
+            engine.record(who, touch, occurred_at=START)
+        views = Views.open(engine)
+        answer = views.funnel(by=["channel"], within="30d")
+        engine.record("c", touch, occurred_at=START)
+        views.refresh()
+
+        found = answer.explain(0, "entered", data=True)
+        assert found.meta["members"] == answer.rows()[0]["entered"] == 2
+        assert found.meta["cell"] == {"channel": "web", "stage": "awareness"}
+        assert found.meta["parameters"]["within"] == "30d"
+        assert "data" in found.columns
+        assert answer.explain(answer.rows()[1], "entered").meta["members"] == 0
+        assert views.funnel().explain(0, "entered").meta["members"] == 3
+        month = views.status().part("months").explain(0, "events")
+        assert month.meta["value"] == 3
+        with pytest.raises(UsageError, match="funnel has no row 9: it has 7, from 0 on"):
+            answer.explain(9, "entered")
+        with pytest.raises(UsageError, match="the figures of explain can't be explained"):
+            found.explain(0, "position")
