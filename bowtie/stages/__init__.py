@@ -12,6 +12,7 @@ from bowtie.stages.definition import (
     Condition,
     DayTotal,
     Definition,
+    Milestone,
     Within,
 )
 from bowtie.stages.evaluation import Cycle, current_stage, evaluate
@@ -25,6 +26,7 @@ __all__ = [
     "Cycle",
     "DayTotal",
     "Definition",
+    "Milestone",
     "Within",
     "builtin_definitions",
     "current_stage",

@@ -13,7 +13,15 @@ from bowtie.errors import UsageError
 from bowtie.events import PERSONAL_NAMES
 from bowtie.fields import Stage
 from bowtie.stages.conditions import read_condition
-from bowtie.stages.definition import STAGES, Condition, Definition, references, resolve
+from bowtie.stages.definition import (
+    MILESTONES,
+    STAGES,
+    Condition,
+    Definition,
+    Milestone,
+    references,
+    resolve,
+)
 from bowtie.stages.document import Document
 from bowtie.stages.fields import near
 from bowtie.stages.lines import Path
@@ -28,6 +36,7 @@ _KEYS = (
     "loss",
     "burn_in",
     "lead",
+    "milestones",
     "stages",
 )
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -62,6 +71,7 @@ def read_definition(
         loss=cast('Literal["events", "none"]', loss),
         burn_in=read_duration(document, ("burn_in",), "0d"),
         lead=cast(Stage, lead),
+        milestones=_milestones(document, conditions),
         text=text,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
     )
@@ -124,6 +134,57 @@ def _stages(
         )
     _refuse_circles(document, conditions)
     return conditions
+
+
+def _milestones(
+    document: Document, conditions: dict[Stage, tuple[Condition, ...]]
+) -> tuple[Milestone, ...]:
+    """The milestones in the order of their table; each a stage, or what some of its rules name."""
+    rules = _named_rules(document, conditions)
+    given = document.content.get("milestones")
+    if given is None:
+        for name, stage in rules.items():
+            document.fail(
+                ("stages", stage),
+                f'the milestone "{name}" has no place: write all milestones in their order,'
+                f' [milestones], then prospect = "awareness", ..., {name} = "{name}"',
+            )
+        return MILESTONES
+    table = document.table(("milestones",), given, '[milestones], then mql = "education"')
+    left = STAGES[: STAGES.index("commitment") + 1]
+    found = []
+    for name, source in table.items():
+        path: Path = ("milestones", name)
+        known = [*left, *rules]
+        what = document.choice(path, source, known)
+        whole = what in left
+        stage = cast(Stage, what) if whole else rules[what]
+        found.append(Milestone(name, stage, None if whole else what))
+    if not found or (found[-1].stage, found[-1].rule) != ("commitment", None):
+        document.fail(
+            ("milestones",), 'the milestones end at the knot: write win = "commitment" last'
+        )
+    return tuple(found)
+
+
+def _named_rules(
+    document: Document, conditions: dict[Stage, tuple[Condition, ...]]
+) -> dict[str, Stage]:
+    """The milestones that rules name, each with the one stage whose rules do."""
+    found: dict[str, Stage] = {}
+    for stage in STAGES:
+        for number, condition in enumerate(conditions[stage]):
+            name = condition.milestone
+            if name is None:
+                continue
+            path: Path = ("stages", stage, number, "milestone")
+            if STAGES.index(stage) >= STAGES.index("commitment"):
+                document.fail(path, "milestones are named left of the knot: take it out here")
+            if name in STAGES or found.get(name, stage) != stage:
+                taken = "is a stage" if name in STAGES else f"is one of {found[name]} already"
+                document.fail(path, f'"{name}" {taken}: give the milestone another name')
+            found[name] = stage
+    return found
 
 
 def _conditions(

@@ -37,6 +37,7 @@ _KEYS = (
     "each",
     "after",
     "within",
+    "milestone",
 )
 _ORDERINGS = ("gt", "ge", "lt", "le")
 _OPERATORS = (*_ORDERINGS, "ne")
@@ -79,6 +80,7 @@ class _Reader:
             each=self._each(),
             after=self._stage("after", (*self.path, "after"), self.keys.get("after")),
             within=self._within(),
+            milestone=self._milestone(),
             line=self.document.lines.get(self.path),
         )
 
@@ -241,6 +243,13 @@ class _Reader:
         if isinstance(given, str) and given not in STAGES:
             self.document.fail(path, f'"{key}" names no stage: {near(given, STAGES)}')
         return cast(Stage, self.document.choice(path, given, STAGES))
+
+    def _milestone(self) -> str | None:
+        given = self.keys.get("milestone")
+        if given is not None and (not isinstance(given, str) or not given):
+            path = (*self.path, "milestone")
+            self.document.fail(path, '"milestone" is a name: write milestone = "sal"')
+        return given
 
     def _within(self) -> Within | None:
         given = self.keys.get("within")

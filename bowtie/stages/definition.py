@@ -18,6 +18,7 @@ from bowtie.events import CATALOGUE, Event
 from bowtie.fields import Stage
 
 __all__ = [
+    "MILESTONES",
     "NUMBER_PATTERN",
     "STAGES",
     "Comparison",
@@ -25,6 +26,7 @@ __all__ = [
     "DayTotal",
     "Definition",
     "Kind",
+    "Milestone",
     "Operator",
     "Value",
     "Within",
@@ -99,6 +101,7 @@ class Condition:
         each: ``nth`` counts separately for each value of this field.
         after: only at or after the entry of that stage in the same cycle.
         within: only within a time of another stage's entry in the same cycle.
+        milestone: what those who meet it have reached, where that has a name of its own.
         line: where it begins in the definition's text.
     """
 
@@ -112,6 +115,7 @@ class Condition:
     each: str | None = None
     after: Stage | None = None
     within: Within | None = None
+    milestone: str | None = field(default=None, compare=False)
     line: int | None = field(default=None, compare=False)
 
     @property
@@ -131,6 +135,30 @@ class Condition:
         return CATALOGUE[self.event]
 
 
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A named point on the way to the knot: the entry of a stage, or by some of its rules alone.
+
+    Args:
+        name: what it is called, such as ``sql``.
+        stage: whose rules reach it.
+        rule: only the rules of this milestone; None for all of the stage.
+    """
+
+    name: str
+    stage: Stage
+    rule: str | None = None
+
+
+#: The milestones of a definition that names none.
+MILESTONES = (
+    Milestone("prospect", "awareness"),
+    Milestone("mql", "education"),
+    Milestone("sql", "selection"),
+    Milestone("win", "commitment"),
+)
+
+
 @dataclass(frozen=True)
 class Definition:
     """Which events mean that a stage was entered, and when a journey counts as lost.
@@ -147,6 +175,7 @@ class Definition:
         loss: ``events`` if the log can show a loss, ``none`` if it can't.
         burn_in: a customer first seen so soon after the data begin may be older than the data.
         lead: the stage whose entry makes a lead.
+        milestones: the named points up to the knot, in their order.
         text: the TOML it was read from.
         sha256: the hash of the text, in hex.
     """
@@ -159,6 +188,7 @@ class Definition:
     loss: Literal["events", "none"] = field(compare=False)
     burn_in: timedelta = field(compare=False)
     lead: Stage = field(compare=False)
+    milestones: tuple[Milestone, ...] = field(compare=False, repr=False)
     text: str = field(compare=False, repr=False)
     sha256: str = field(repr=False)
 

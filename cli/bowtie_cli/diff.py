@@ -11,13 +11,12 @@ from bowtie_cli.asking import ask
 from bowtie_cli.cells import cell
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
-from bowtie_cli.output import Answers, Output, output_options_with_parts
+from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.readable import readable
 from bowtie_cli.session import pass_session
 from bowtie_cli.stock import stock
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from bowtie_cli.session import Session
 
 __all__ = ["diff"]
@@ -38,41 +37,6 @@ def diff() -> None:
     Ask with the options of the view, and say from what to what: two moments at which something was
     known, two positions, two definitions, or two days.
     """
-
-
-class _Readable:
-    """A difference as a person reads it: each figure in the way of its own column."""
-
-    def __init__(self, answer: Answers) -> None:
-        self.answer = answer
-        self.sentence, self.notes = answer.sentence, answer.notes
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of the columns."""
-        return self.answer.columns
-
-    @property
-    def parts(self) -> Mapping[str, Answers]:
-        """The customers and the events."""
-        return self.answer.parts
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows, numbers as text that stands flush right."""
-        rows = [row | {name: _figure(row, name) for name in _NUMBERS} for row in self.answer.rows()]
-        for name in _NUMBERS:
-            width = max((len(row[name]) for row in rows), default=0)
-            for row in rows:
-                row[name] = row[name].rjust(width)
-        return rows
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it, as one JSON object."""
-        return self.answer.to_dict()
-
-    def to_arrow(self) -> pa.Table:
-        """The rows, as Arrow."""
-        return self.answer.to_arrow()
 
 
 def _figure(row: Mapping[str, Any], name: str) -> str:
@@ -119,8 +83,7 @@ def _differing(view: click.Command, example: str) -> click.Command:
                 "say from what to what, such as --from-known-at 2026-03-31: the other side is now"
             )
         found = ask(session, "diff", asked | question)
-        readable = output.format in {"table", "markdown"} and output.part is None
-        output.show(_Readable(found) if readable else found)
+        output.show(readable(output, found, _NUMBERS, _figure))
 
     own = [
         option

@@ -38,6 +38,11 @@ COMMANDS = (
         "touchpoints", "touchpoints", "Count touches by touchpoint, with their cost and scores."
     ),
     LazyCommand("bottleneck", "bottleneck", "Find what, were it better, would add most revenue."),
+    LazyCommand(
+        "metrics",
+        "metrics",
+        "Show the volumes, conversions and days of a named edition of the bowtie.",
+    ),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(
         "attribution", "attribution", "Credit channels with commitments and value, model by model."

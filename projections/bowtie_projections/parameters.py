@@ -24,6 +24,7 @@ __all__ = [
     "FlowAsked",
     "FunnelAsked",
     "LoopAsked",
+    "MetricsAsked",
     "Moment",
     "NarrowedAsked",
     "PathsAsked",
@@ -337,6 +338,22 @@ class AttributionAsked(_Defined, total=False):
     data_from: Moment | None
     data_through: Moment | None
     include_truncated: bool
+    tz: str
+
+
+class MetricsAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.metrics` takes."""
+
+    edition: Literal["wbd-2022", "wbd-2026"]
+    unit: Literal["customer", "account", "opportunity", "cycle"]
+    look_back: str | timedelta
+    within: str | timedelta | None
+    from_: str | None
+    to: str | None
+    lost_after: str | timedelta | None
+    include_truncated: bool
+    data_from: Moment | None
+    data_through: Moment | None
     tz: str
 
 

@@ -20,6 +20,7 @@ from bowtie_projections.parameters import (
     FlowAsked,
     FunnelAsked,
     LoopAsked,
+    MetricsAsked,
     PathsAsked,
     PipelineAsked,
     RepeatAsked,
@@ -40,6 +41,7 @@ from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.repeat import repeat
@@ -180,6 +182,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(bottleneck, asked, personal=True)
+
+    def metrics(self, **asked: Unpack[MetricsAsked]) -> Result:
+        """The metrics of a named edition of the bowtie, over the figures of the other views.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.metrics.metrics`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(metrics, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.

@@ -59,6 +59,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("loop", {"time_zero": "lead", "horizon": "90d", "position": 1500, "threshold": 100}),
     ("loop", {"horizon": "180d", "value": "contribution", "costs_complete": True}),
     ("loop", {"tz": "Asia/Tokyo", "backfill_gap": "1d", "top": 0.1, "include_truncated": True}),
+    ("metrics", {"edition": "wbd-2022", "position": 1500}),
+    ("metrics", {"from_": "2025", "definition": "shop/1"}),
     ("definition_check", {"definition": "b2b/1"}),
     ("definition_check", {"definition": "shop/1", "unit": "cycle", "position": 1500}),
     ("definition_diff", {"before": "b2b/1", "after": "shop/1"}),
