@@ -80,6 +80,9 @@ def test_every_command_is_in_the_reference_and_has_an_example():
 def test_every_view_has_a_page():
     from bowtie_projections import Views
 
-    for view in ("funnel", "flow", "velocity", "retention", "repeat", "stock", "loop", "status"):
+    for view in (
+        *("funnel", "flow", "velocity", "retention", "repeat", "stock", "loop", "status"),
+        *("diff", "metrics"),
+    ):
         assert hasattr(Views, view)
         assert (DOCS / "views" / f"{view}.md").is_file(), f"docs/views/{view}.md is missing"
