@@ -55,10 +55,20 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("retention", {"wide": "nrr", "cohort": "year", "as_of": "2025-06-30"}),
     ("retention", {"active": "any", "age": "day", "position": 1500, "data_from": "2023-03"}),
     ("repeat", {}),
+    ("steps", {"steps": ["touched", "noted[name=opportunity_created]", "contract_signed"]}),
+    (
+        "steps",
+        {"steps": ["touched", "touched", "stage:growth"], "count": "cycles", "by": ["channel"]},
+    ),
+    ("steps", {"steps": ["touched", "stage:selection"], "count": "conversions", "cohort": "year"}),
+    ("steps", {"steps": ["noted", "touched"], "order": "any", "exclude": "disqualified"}),
+    ("steps", {"steps": ["noted", "touched"], "order": "strict", "customers": "1:reached"}),
     ("loop", {}),
     ("loop", {"time_zero": "lead", "horizon": "90d", "position": 1500, "threshold": 100}),
     ("loop", {"horizon": "180d", "value": "contribution", "costs_complete": True}),
     ("loop", {"tz": "Asia/Tokyo", "backfill_gap": "1d", "top": 0.1, "include_truncated": True}),
+    ("diff", {"view": "funnel", "before": {"position": 1500}, "by": ["channel"], "limit": 3}),
+    ("diff", {"view": "stock", "before": {"definition": "shop/1"}, "limit": 0}),
     ("metrics", {"edition": "wbd-2022", "position": 1500}),
     ("metrics", {"from_": "2025", "definition": "shop/1"}),
     ("definition_check", {"definition": "b2b/1"}),
@@ -67,19 +77,6 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("definition_diff", {"before": "b2b/1", "after": "shop/1", "who": True}),
     ("definition_diff", {"before": "b2b/1", "after": "shop/1", "unit": "cycle", "who": True}),
 ]
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory, postgres_server):
-    """The views of one store, over tables in either database."""
-    folder = tmp_path_factory.mktemp("agree")
-    Demo(customers=150).write(folder / "demo.jsonl.gz")
-    with (
-        postgres_server.schema() as url,
-        Bowtie.open(f"sqlite:///{folder / 'b.db'}", create=True) as engine,
-    ):
-        engine.ingest(folder / "demo.jsonl.gz")
-        yield Views.open(engine), Views.open(engine, url)
 
 #: Figures and the events behind them: the hash is the same in both, too.
 EXPLAINED: list[tuple[str, dict[str, Any]]] = [
@@ -98,6 +95,19 @@ EXPLAINED: list[tuple[str, dict[str, Any]]] = [
     ("explain", {"view": "loop", "part": "sources", "cell": {"source": "webinar"},
                  "column": "value", "horizon": "90d"}),
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, postgres_server):
+    """The views of one store, over tables in either database."""
+    folder = tmp_path_factory.mktemp("agree")
+    Demo(customers=150).write(folder / "demo.jsonl.gz")
+    with (
+        postgres_server.schema() as url,
+        Bowtie.open(f"sqlite:///{folder / 'b.db'}", create=True) as engine,
+    ):
+        engine.ingest(folder / "demo.jsonl.gz")
+        yield Views.open(engine), Views.open(engine, url)
 
 
 def same(one: Any, other: Any) -> bool:
