@@ -21,6 +21,7 @@ from bowtie.events import (
     TraitsObserved,
 )
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
@@ -321,6 +322,31 @@ def test_a_trait_called_like_a_column_of_the_estimate(ask):
     found = ask(story, by=["estimator"], horizon="9d")
     assert found.columns[0] == "trait.estimator"
     assert found.part("curve").columns[0] == "trait.estimator"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_who_is_behind_an_estimate_can_be_named(ask, memory, late):
+    story = late_starts()
+    for n in range(4):
+        story.said(f"new{n}", TraitsObserved(traits={"estimator": "x"}), 99.5 + n)
+    asked: dict[str, Any] = {"by": ["estimator"], "within": "45d", "data_from": "2024-04-09"}
+    asked |= {"estimate": True, "entry_age": late}
+    ask(story, 150, **asked)
+    expected = {"conversion_estimate": 4, "at_risk": 2, "days_to_half": 4}
+    for column, number in expected.items():
+        cell = {"stage": ENTRY, "trait.estimator": "x"}
+        found = explanation(
+            memory, Cut(memory.position, day(150)), B2B,
+            view="funnel", cell=cell, column=column, **asked,
+        )  # fmt: skip
+        assert found.meta["members"] == number
+    whole = asked | {"by": [], "within": "25d"}
+    found = explanation(
+        memory, Cut(memory.position, day(150)), B2B,
+        view="funnel", cell={"stage": ENTRY}, column="conversion_estimate", **whole,
+    )  # fmt: skip
+    assert {row["customer"] for row in found.rows()} >= ({"old", "older"} if late else {"new0"})
+    assert "gone" not in {row["customer"] for row in found.rows()}
 
 
 def test_few_who_are_old_enough_are_said(ask):

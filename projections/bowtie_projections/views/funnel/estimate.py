@@ -204,8 +204,7 @@ def counted_and_estimated(
     asked = members.question.estimating
     if asked is None:
         return reader.fetch(members.counted()), None
-    since = members.question.data_from if asked.entry_age else None
-    counted, watched = counted_and_watched(reader, members, since)
+    counted, watched = counted_and_watched(reader, members)
     name = "aalen-johansen" if sees_losses else "kaplan-meier"
     cells = by_cell(watched, members, competing=sees_losses)
     estimates = Estimates(members, asked, name, cells, watched)

@@ -16,6 +16,8 @@ from bowtie_projections.expressions import packed_field, packed_min
 from bowtie_projections.views.breakdown import Dimension, dimensions
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.funnel.estimate import ESTIMATES
+from bowtie_projections.views.funnel.estimate_evidence import ESTIMATED, again, stands_behind
 from bowtie_projections.views.funnel.members import COHORT, QUANTILES, Members, State
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.table import ADDS, COLUMNS, DAY_MICROS
@@ -29,7 +31,7 @@ _REACHED = [int(state) for state, adds in ADDS.items() if "reached_next" in adds
 _EVER_REACHED = [*_REACHED, int(State.REACHED_LATE)]
 _EXPLAINED = (
     "entered", "reached_next", "out_of_order", "lost", "expired", "reached_late", "pending",
-    "mature", "imputed", "conversion", "conversion_so_far", *QUANTILES,
+    "mature", "imputed", "conversion", "conversion_so_far", *QUANTILES, *ESTIMATED,
 )  # fmt: skip
 
 
@@ -50,7 +52,8 @@ def evidence(
         definition: what entering a stage means.
         cell: the row of the funnel.
         column: a count, ``conversion`` (its members are the mature), ``conversion_so_far`` (all
-            who entered), or a quantile of the days (the mature that reached in time).
+            who entered), a quantile of the days (the mature that reached in time), an estimate
+            (all who were watched), or ``at_risk``.
         asked: the parameters of :func:`bowtie_projections.views.funnel.funnel`, all of them.
 
     Raises:
@@ -69,14 +72,20 @@ def evidence(
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     members = members_of(units, cut, definition, question, found)
+    if column in ESTIMATED:
+        members = members.with_older()
     rows = _counted(members, cell, column)
     traces = _traces(rows, cell["stage"], members) + _breakdowns(rows, members)
-    return Evidence(units, cut, definition, rows, traces, _value(rows, column))
+    value, finish = _value(rows, column), None
+    if column in ESTIMATED:
+        value, finish = again(rows, members, cell["stage"], column)
+    return Evidence(units, cut, definition, rows, traces, value, finish=finish)
 
 
 def _in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> ColumnElement[bool]:
     """The rows of members that are of a cell."""
-    taken = {*COLUMNS, "cohort"} if members.question.cohort is not None else COLUMNS
+    taken = {*COLUMNS, *(ESTIMATES if members.question.estimating else ())}
+    taken |= {"cohort"} if members.question.cohort is not None else set()
     own = has_values(rows, members.dimensions, members.kept, cell, taken)
     if members.question.cohort is None:
         return own
@@ -89,9 +98,12 @@ def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.CTE:
     stage = cell["stage"]
     last = stage == STAGES[-1]
     judged = members.entered(stage) if last else members.judged(stage)
-    own = (
-        sa.select(judged).where(_in_cell(members, judged, cell), _counts(judged, column)).cte("own")
+    counts_it = (
+        stands_behind(judged, members, stage, column)
+        if column in ESTIMATED
+        else _counts(judged, column)
     )
+    own = sa.select(judged).where(_in_cell(members, judged, cell), counts_it).cte("own")
     j = members.journeys.c
     told = [j.lost_inferred, *(j[f"{one}_at"] for one in STAGES)]
     if "last_activity_at" in j:

@@ -7,7 +7,7 @@ means is on the page of the funnel; here it is SQL.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any
@@ -190,6 +190,11 @@ class Members:
         if self.question.cohort_stage is not None:
             parts.append(self.in_period(self.time(self.question.cohort_stage)))
         return parts
+
+    def with_older(self) -> Members:
+        """These, and those older than the data where their age is asked for."""
+        asked = self.question.estimating
+        return replace(self, older_too=asked is not None and asked.entry_age)
 
     def surely_new(self) -> list[ColumnElement[bool]]:
         """Who may be older than the data is left out, unless asked for."""

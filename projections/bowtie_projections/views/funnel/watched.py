@@ -7,7 +7,7 @@ SQL gathers a number for each member; what becomes of these is in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,10 @@ from bowtie_projections.views.cut import Reader
 from bowtie_projections.views.funnel.members import Members
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Cell", "Watched", "by_cell", "counted_and_watched"]
+__all__ = ["Cell", "Span", "Watched", "by_cell", "counted_and_watched"]
 
 #: The values of a cell as an answer names them, and a stage.
 Cell = tuple[Any, ...]
@@ -45,19 +43,16 @@ class Watched:
     ended_before: int
 
 
-def counted_and_watched(
-    reader: Reader, members: Members, since: datetime | None
-) -> tuple[pa.Table, pa.Table]:
+def counted_and_watched(reader: Reader, members: Members) -> tuple[pa.Table, pa.Table]:
     """The counts of the funnel, and how long the members of each stage were watched.
 
-    Asked at once, for both need the journeys, which may have to be read from all facts.
+    Asked at once, for both need the journeys, which may have to be read from all facts. Those older
+    than the data are watched too, where entry ages are asked for: each is at risk from its age when
+    the data begin, and who had reached the next stage or been lost before never was.
 
     Args:
         reader: the read tables.
         members: of the question.
-        since: when the data begin, if those older than the data are to be watched too: members are
-            at risk from their age at that moment, and those who had reached the next stage or been
-            lost before never were.
 
     Returns:
         The rows of :meth:`Members.counted`; and for each cell and stage, and each account where it
@@ -65,7 +60,8 @@ def counted_and_watched(
         at risk later than from the entry; how many are ``untimed`` and ``ended_before``.
     """
     counted = members.counted().subquery("counts")
-    watched = _gathered(members, since).subquery("watched")
+    stages = (_ages(members.with_older(), stage) for stage in STAGES[:-1])
+    watched = sa.union_all(*stages).subquery("watched")
     names = list(dict.fromkeys([*counted.c.keys(), *watched.c.keys()]))
     branches = (sa.select(*(_or_null(name, one, other) for name in names))
                 for one, other in ((counted, watched), (watched, counted)))  # fmt: skip
@@ -87,38 +83,68 @@ def _or_null(name: str, rows: sa.FromClause, others: sa.FromClause) -> ColumnEle
     return sa.cast(sa.null(), kind).label(name)
 
 
-def _gathered(members: Members, since: datetime | None) -> sa.Select[Any]:
-    members = replace(members, older_too=since is not None)
-    stages = (_ages(members, stage, since) for stage in STAGES[:-1])
-    return sa.select(sa.union_all(*stages).subquery("gathered"))
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From which age to which each member is watched, in microseconds, and what ends it."""
+
+    start: ColumnElement[Any]
+    age: ColumnElement[Any]
+    end: ColumnElement[Any]
+
+    @classmethod
+    def of(cls, rows: sa.FromClause, members: Members) -> Span:
+        """The spans of rows with the entry, the entry of the next stage, and the loss.
+
+        Args:
+            rows: members of a stage, with ``at``, ``next_at`` and ``lost_at``.
+            members: of the question.
+        """
+        c, since = rows.c, members.question.data_from
+        until = sa.func.coalesce(c.next_at, c.lost_at, sa.literal(members.moment))
+        # who entered the next stage before this one had it at the entry
+        age = _not_below_0(micros_between(c.at, until))
+        reached, lost = c.next_at.is_not(None), c.lost_at.is_not(None)
+        end = sa.case((reached, _whole(REACHED)), (lost, _whole(LOST)), else_=_whole(WATCHED))
+        start: ColumnElement[Any] = _whole(0)
+        if members.older_too and since is not None:
+            start = _not_below_0(micros_between(c.at, sa.literal(since)))
+        return cls(start, age, end)
+
+    @property
+    def is_watched(self) -> ColumnElement[bool]:
+        """Whether it had not ended before it was watched."""
+        return self.age >= self.start
+
+    @property
+    def packed(self) -> ColumnElement[Any]:
+        """Age and end in one number, as :func:`bowtie_projections.survival.packed` has them."""
+        return self.age * 4 + self.end
 
 
-def _ages(members: Members, stage: str, since: datetime | None) -> sa.Select[Any]:
+def _ages(members: Members, stage: str) -> sa.Select[Any]:
     rows = members.entered(stage)
-    c = rows.c
-    reached, lost = c.next_at.is_not(None), c.lost_at.is_not(None)
-    until = sa.func.coalesce(c.next_at, c.lost_at, sa.literal(members.moment))
-    # who entered the next stage before this one had it at the entry
-    age = sa.func.greatest(micros_between(c.at, until), _whole(0))
-    end = sa.case((reached, _whole(REACHED)), (lost, _whole(LOST)), else_=_whole(WATCHED))
-    start = _whole(0) if since is None else micros_between(c.at, sa.literal(since))
+    c, span = rows.c, Span.of(rows, members)
     of = [c[name] for name in members.key_names]
     # who is in no account is their own; where nobody repeats, accounts don't matter
     joined, account = members.units.account_of(rows)
     accounts = [account] if members.units.clustered else []
-    watched = age >= start
+    late = span.start > 0
     return (
         sa.select(
             *of,
             sa.literal_column(f"'{stage}'", sa.String()).label("stage"),
-            sa.func.array_agg(age * 4 + end).filter(watched).label("ages"),
-            sa.func.array_agg(start).filter(watched, start > 0).label("starts"),
-            sa.func.count().filter(reached, c.untimed).label("untimed"),
-            sa.func.count().filter(sa.not_(watched)).label("ended_before"),
+            sa.func.array_agg(span.packed).filter(span.is_watched).label("ages"),
+            sa.func.array_agg(span.start).filter(span.is_watched, late).label("starts"),
+            sa.func.count().filter(c.next_at.is_not(None), c.untimed).label("untimed"),
+            sa.func.count().filter(sa.not_(span.is_watched)).label("ended_before"),
         )
         .select_from(joined)
         .group_by(*of, *accounts)
     )
+
+
+def _not_below_0(number: ColumnElement[Any]) -> ColumnElement[Any]:
+    return sa.func.greatest(number, _whole(0), type_=sa.BigInteger())
 
 
 def _whole(number: int) -> Any:
