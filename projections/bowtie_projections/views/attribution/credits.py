@@ -12,7 +12,13 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from bowtie_projections.views.attribution.markov import removal_effects
+from bowtie_projections.views.attribution.markov import (
+    CONVERSION,
+    NULL,
+    START,
+    State,
+    removal_effects,
+)
 from bowtie_projections.views.attribution.paths import KEYS, MEASURES
 from bowtie_projections.views.attribution.rules import RULES, Touch
 from bowtie_projections.views.loop.sources import NO_SOURCE
@@ -117,8 +123,7 @@ def markov_credits(rows: Iterable[Mapping[str, Any]], order: int, linear: Credit
 
     A chain knows no months: a source's credit falls on them as that of ``linear`` does.
     """
-    names = [f"before_{number}" for number in range(order, 0, -1)]
-    steps = {(tuple(row[name] for name in names), row["after"]): row["times"] for row in rows}
+    steps = _steps(rows, order)
     if not steps:
         return _none()
     _, effects = removal_effects(steps)
@@ -135,6 +140,19 @@ def markov_credits(rows: Iterable[Mapping[str, Any]], order: int, linear: Credit
             )
             found[source][month] = Credit(*parts)
     return _completed(found, whole)
+
+
+def _steps(rows: Iterable[Mapping[str, Any]], order: int) -> dict[tuple[State, str], int]:
+    """How often each state was left for each source or end."""
+    names = [f"before_{number}" for number in range(order, 0, -1)]
+    steps: dict[tuple[State, str], int] = defaultdict(int)
+    for row in rows:
+        before = tuple(START if row[name] is None else row[name] for name in names)
+        steps[before, row["source"]] += row["times"]
+        if row["is_last"]:
+            end = CONVERSION if row["won"] else NULL
+            steps[(*before[1:], row["source"]), end] += row["times"]
+    return steps
 
 
 def _completed(found: Credits, whole: Credit) -> Credits:

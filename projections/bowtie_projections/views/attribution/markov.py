@@ -21,10 +21,10 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import splu
 
-from bowtie_projections.views.attribution.paths import CONVERSION, NULL, START
+__all__ = ["CONVERSION", "NULL", "START", "State", "removal_effects"]
 
-__all__ = ["removal_effects"]
-
+#: Where a path begins, and its two ends; no source is called so.
+START, CONVERSION, NULL = "\x01start", "\x01conversion", "\x01null"
 State = tuple[str, ...]
 
 

@@ -24,10 +24,8 @@ from bowtie_projections.views.cut import counts
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.tally import judged
 
-__all__ = ["CONVERSION", "KEYS", "MEASURES", "NULL", "START", "Paths"]
+__all__ = ["KEYS", "MEASURES", "Paths"]
 
-#: Where a path begins, and its two ends; no source is called so.
-START, CONVERSION, NULL = "\x01start", "\x01conversion", "\x01null"
 #: What is credited: commitments; of the mature, how many they are, what they were worth (times
 #: 365), and how many of them are of high value.
 MEASURES = ("wins", "mature", "worth", "high")
@@ -68,15 +66,18 @@ class Paths:
         return self.population.entered("arrived")
 
     @cached_property
+    def _ends(self) -> sa.CTE:
+        """Everybody counted who committed, and when."""
+        c = self._arrived.c
+        kept = sa.true() if self.population.question.include_truncated else c.truncated == 0
+        return sa.select(c.customer, c.t0).where(kept).cte("ends").prefix_with("MATERIALIZED")
+
+    @cached_property
     def wins(self) -> sa.CTE:
-        """Everybody counted who committed: when, in which month, and their measures."""
-        population = self.population
-        entered, worth = self._arrived, judged(population)
-        c, w = entered.c, worth.c
-        kept = sa.true() if population.question.include_truncated else c.truncated == 0
-        milestones = self._milestones()
-        m = milestones.c
-        joined = entered.outerjoin(worth, w.customer == c.customer).outerjoin(
+        """The same with the month, their milestones and their measures."""
+        ends, worth, milestones = self._ends, judged(self.population), self._milestones()
+        c, w, m = ends.c, worth.c, milestones.c
+        joined = ends.outerjoin(worth, w.customer == c.customer).outerjoin(
             milestones, sa.and_(m.customer == c.customer, m.t0 == c.t0)
         )
         nought = sa.literal_column("0", sa.Integer())
@@ -84,7 +85,7 @@ class Paths:
             sa.select(
                 c.customer,
                 c.t0,
-                local_month(c.t0, population.question.tz).label("month"),
+                local_month(c.t0, self.population.question.tz).label("month"),
                 m.lead_at,
                 m.opportunity_at,
                 _ONE.label("wins"),
@@ -93,7 +94,6 @@ class Paths:
                 sa.func.coalesce(w.high, 0).label("high"),
             )
             .select_from(joined)
-            .where(kept)
             .cte("wins")
             .prefix_with("MATERIALIZED")
         )
@@ -131,6 +131,11 @@ class Paths:
             .subquery("touches")
         )
 
+    def _inside(self, ends: sa.FromClause, touches: sa.FromClause) -> ColumnElement[bool]:
+        """A touch is in the window before a commitment."""
+        t, c = touches.c, ends.c
+        return sa.and_(t.customer == c.customer, t.at <= c.t0, t.at >= c.t0 - span(self.window))
+
     def _placed(self, wins: sa.CTE) -> sa.Subquery:
         """The touches of each path of a commitment, numbered, with what they are to it."""
         touches = self._touches()
@@ -142,7 +147,6 @@ class Paths:
             name: sa.func.count(sa.case((t.at <= w[f"{name}_at"], _ONE))).over(**whole)
             for name in ("lead", "opportunity")
         }
-        inside = sa.and_(t.customer == w.customer, t.at <= w.t0, t.at >= w.t0 - span(self.window))
         fresh = sa.func.row_number().over(partition_by=(t.customer, t.source), order_by=order)
         return (
             sa.select(
@@ -155,7 +159,7 @@ class Paths:
                 before["opportunity"].label("opportunity"),
                 sa.case((fresh == 1, 1), else_=0).label("is_fresh"),
             )
-            .select_from(wins.join(touches, inside))
+            .select_from(wins.join(touches, self._inside(wins, touches)))
             .subquery("placed")
         )
 
@@ -242,69 +246,37 @@ class Paths:
         )
 
     def transitions(self, order: int) -> sa.Select[Any]:
-        """How often each source, or end, came after the ones before it.
+        """How often each source came after the ones before it.
 
-        Columns ``before_N`` to ``before_1``, ``after`` and ``times``; :data:`START` stands for what
-        is before the first touch.
+        Columns ``before_N`` to ``before_1`` (null before the first touch), ``source``, ``is_last``
+        (0, 1), ``won`` (0, 1) and ``times``.
         """
-        steps = sa.union_all(self._won_steps(), self._unwon_steps()).subquery("steps")
-        s = steps.c
-        line: dict[str, Any] = {"partition_by": s.customer, "order_by": s.place}
-        lags = [
-            sa.func.coalesce(sa.func.lag(s.source, number).over(**line), START)
-            for number in range(1, order + 1)
-        ]
-        named = [lag.label(f"before_{number}") for number, lag in enumerate(lags, start=1)]
-        walked = sa.select(*named, s.source.label("after")).subquery("walked")
-        w = walked.c
-        return (
-            sa.select(*w, sa.func.count().label("times"))
-            .group_by(*w)
-            .order_by(*(column.asc() for column in w))
+        both = sa.union_all(
+            _walked(self._won_steps(), order, won=1), _walked(self._unwon_steps(), order, won=0)
         )
+        return sa.select(both.subquery("walked"))
 
-    def _won_steps(self) -> sa.Select[Any]:
-        """The touches before commitments, and then the end."""
-        wins = self.wins
-        p = self._placed(wins).c
-        end = sa.select(p.customer, sa.literal(CONVERSION), p.touches + 1).where(
-            p.place == p.touches
-        )
-        both = sa.union_all(sa.select(p.customer, p.source, p.place), end).subquery("won")
-        return sa.select(
-            both.c.customer, both.c[list(both.c.keys())[1]].label("source"), both.c.place
-        )
-
-    def _unwon_steps(self) -> sa.Select[Any]:
-        """The touches of those who did not commit and are old enough, and then the end."""
-        population, entered = self.population, self._arrived
-        touches = self._touches()
+    def _won_steps(self) -> sa.Subquery:
+        """The touches before commitments."""
+        ends, touches = self._ends, self._touches()
         t = touches.c
-        whole: dict[str, Any] = {"partition_by": t.customer}
-        last = sa.func.max(t.at).over(**whole)
+        joined = ends.join(touches, self._inside(ends, touches))
+        return sa.select(t.customer, t.source, t.at, t.position).select_from(joined).subquery("won")
+
+    def _unwon_steps(self) -> sa.Subquery:
+        """The touches of those who did not commit and are old enough."""
+        population, touches = self.population, self._touches()
+        t = touches.c
+        last = sa.func.max(t.at).over(partition_by=t.customer)
         aged = (
             sa.select(*t, last.label("last"))
-            .where(t.customer.not_in(sa.select(entered.c.customer)))
+            .where(t.customer.not_in(sa.select(self._arrived.c.customer)))
             .subquery("aged")
         )
         a = aged.c
         over = a.last + span(self.window) < sa.literal(population.end)
         kept = sa.and_(over, a.at >= a.last - span(self.window))
-        whole = {"partition_by": a.customer}
-        place = sa.func.row_number().over(**whole, order_by=(a.at, a.position))
-        number = sa.func.count().over(**whole)
-        steps = (
-            sa.select(a.customer, a.source, place.label("place"), number.label("touches"))
-            .where(kept)
-            .subquery("unwon")
-        )
-        s = steps.c
-        end = sa.select(
-            s.customer, sa.literal(NULL).label("source"), (s.touches + 1).label("place")
-        ).where(s.place == s.touches)
-        return sa.select(
-            sa.union_all(sa.select(s.customer, s.source, s.place), end).subquery("unwon_steps")
-        )
+        return sa.select(a.customer, a.source, a.at, a.position).where(kept).subquery("unwon")
 
     def young(self) -> sa.Select[Any]:
         """How many of those who did not commit are touched so lately that they may."""
@@ -319,6 +291,20 @@ class Paths:
         )
         still = last.c.last + span(self.window) >= sa.literal(population.end)
         return sa.select(sa.func.count()).select_from(last).where(still)
+
+
+def _walked(steps: sa.Subquery, order: int, *, won: int) -> sa.Select[Any]:
+    """The steps of paths with what came before, counted."""
+    s = steps.c
+    line: dict[str, Any] = {"partition_by": s.customer, "order_by": (s.at, s.position)}
+    before = [
+        sa.func.lag(s.source, number).over(**line).label(f"before_{number}")
+        for number in range(order, 0, -1)
+    ]
+    last = sa.func.lead(s.position).over(**line).is_(None)
+    told = sa.select(*before, s.source, _flag(last).label("is_last")).subquery(f"told_{won}")
+    kind = sa.literal_column(str(won), sa.Integer()).label("won")
+    return sa.select(*told.c, kind, sa.func.count().label("times")).group_by(*told.c)
 
 
 def _flag(condition: ColumnElement[bool]) -> ColumnElement[Any]:
