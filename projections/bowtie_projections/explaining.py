@@ -250,7 +250,7 @@ def _facts(found: Evidence) -> pa.Table:
     rows, table = found.facts().subquery("evidence"), tables.events
     e, c = rows.c, table.c
     # a fact may count for several accounts; one of another stream is nobody's
-    own = sa.and_(c.position == e.position, sa.or_(c.kind != "customer", c.subject == e.customer))
+    own = sa.or_(c.position.is_(None), c.kind != "customer", c.subject == e.customer)
     retracted = sa.case((c.position.is_not(None), c.retracted_position.is_not(None)))
     statement = (
         sa.select(
@@ -259,7 +259,9 @@ def _facts(found: Evidence) -> pa.Table:
             *(c[name] for name in ("occurred_at", "recorded_at", "known_from")),
             retracted.label("retracted"),
         )
-        .select_from(rows.outerjoin(table, own))
+        # by position alone: with an "or" in it a join compares all rows with all
+        .select_from(rows.outerjoin(table, c.position == e.position))
+        .where(own)
         .order_by(
             e.customer,
             *(c.nulls_last() for c in (e.cycle, table.c.occurred_at, e.position, e.place)),
