@@ -20,6 +20,7 @@ is watched up to that age is at risk at it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -214,7 +215,7 @@ class Incidence:
             return np.full(asked.shape, max(1.0, members / max(number, 1)))
         effects = np.ones(asked.shape)
         for place in np.flatnonzero(variance > 0):
-            own, until_start = self._influence(int(asked[place]), int(index[place]))
+            own, until_start = self._influence(int(index[place]))
             sums = np.bincount(clusters, own, number)
             if starts is not None and starts.size:
                 sums += np.bincount(starts, until_start, number)
@@ -222,10 +223,13 @@ class Incidence:
             effects[place] = min(max(1.0, between / variance[place]), most)
         return effects
 
-    def _influence(self, asked: int, index: int) -> tuple[Floats, Floats]:
-        """How much each member moves the share at an age, and what late starts leave out of that.
+    def _influence(self, index: int) -> tuple[Floats, Floats]:
+        """How much each member moves the share, and what late starts leave out of that.
 
         The derivative of the estimate by the member's weight (the infinitesimal jackknife).
+
+        Args:
+            index: how many of ``times`` lie up to the age.
         """
         n, d, d1 = (one[:index] for one in (self._risk, self._ended, self._reached))
         before, grows = self._before[:index], self.share[:index][-1:] - self.share[:index]
@@ -234,14 +238,30 @@ class Incidence:
         # what one end of each kind does, and what being at risk has done up to each age
         by_reaching, by_loss = (before - onward) / n, -onward / n
         exposed = np.cumsum((before * d1 - onward * d) / n**2)
-        ages, ends = self._members >> _BITS, self._members & ((1 << _BITS) - 1)
-        own = -_upto(exposed, self.times[:index], np.minimum(ages, asked), "right")
-        here = (ends != WATCHED) & (ages <= asked)
-        at = np.searchsorted(self.times[:index], ages[here], "left")
-        own[here] += np.where(ends[here] == REACHED, by_reaching[at], by_loss[at])
-        # at risk from the start on, the start included
-        first = np.minimum(self._raw_starts, asked + 1)
-        return own, _upto(exposed, self.times[:index], first, "left")
+        exposed = np.concatenate([[0.0], exposed])
+        own = -exposed[np.minimum(self._passed, index)]
+        # of who ended by then, at which of the times
+        at = self._passed[self._ended_ones] - 1
+        by_then = at < index
+        here, at = self._ended_ones[by_then], at[by_then]
+        reached = self._members[here] & ((1 << _BITS) - 1) == REACHED
+        own[here] += np.where(reached, by_reaching[at], by_loss[at])
+        return own, exposed[np.minimum(self._passed_at_start, index)]
+
+    @cached_property
+    def _passed(self) -> NDArray[np.intp]:
+        """Of each member, at how many of ``times`` it may have been at risk, late start or not."""
+        return np.searchsorted(self.times, self._members >> _BITS, "right")
+
+    @cached_property
+    def _ended_ones(self) -> NDArray[np.intp]:
+        """The members that are not watched any more."""
+        return np.flatnonzero(self._members & ((1 << _BITS) - 1) != WATCHED)
+
+    @cached_property
+    def _passed_at_start(self) -> NDArray[np.intp]:
+        """Of each late start, how many of ``times`` lie before it."""
+        return np.searchsorted(self.times, self._raw_starts, "left")
 
     def _bounds(self, share: Floats, error: Floats, confidence: float) -> tuple[Floats, Floats]:
         z = float(ndtri(0.5 + confidence / 2))
@@ -257,9 +277,3 @@ class Incidence:
 def _earlier(sums: Floats) -> Floats:
     """The sums up to the time before."""
     return np.concatenate([[0.0], sums[:-1]])[: sums.size]
-
-
-def _upto(sums: Floats, times: Ints, ages: Ints, side: str) -> Floats:
-    """The sum over the times up to each age; ``left``: those before it."""
-    index = np.searchsorted(times, ages, side)  # type: ignore[call-overload]
-    return np.asarray(np.concatenate([[0.0], sums])[index])

@@ -160,7 +160,7 @@ def test_a_members_influence_is_what_its_weight_does(
     expected = float((shares[1] - shares[0]) / (2 * step))
 
     found = incidence(members)
-    own, until_start = found._influence(age, int(np.searchsorted(found.times, age, "right")))
+    own, until_start = found._influence(int(np.searchsorted(found.times, age, "right")))
 
     starts = [start for _, _, start in members]
     place = sum(start > 0 for start in starts[:each])
