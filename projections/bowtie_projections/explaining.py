@@ -24,6 +24,8 @@ from bowtie_projections.evidence import Evidence
 from bowtie_projections.factdata import data_of
 from bowtie_projections.results import NONE, Result
 from bowtie_projections.views import status_evidence
+from bowtie_projections.views.bottleneck import bottleneck
+from bowtie_projections.views.bottleneck.evidence import evidence as bottleneck_evidence
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
@@ -58,6 +60,7 @@ class Explained:
 EVIDENCE: dict[str, Explained] = {
     "funnel": Explained(funnel, funnel_evidence),
     "stock": Explained(stock, stock_evidence),
+    "bottleneck": Explained(bottleneck, bottleneck_evidence),
     "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
     "status": Explained(
         status,

@@ -12,6 +12,7 @@ import pytest
 from bowtie.errors import FileError, Refused, UsageError
 from bowtie.events import Noted, OrderPlaced, Touched
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.cut import Cut
 from tests.naive_bottleneck import (
@@ -229,6 +230,36 @@ def test_each_value_of_a_breakdown_has_benchmarks_of_its_own(tables, tmp_path):
     assert goals == {"ads": 0.8, "mail": 0.9}
     total = lever(ask(tables), "awareness")["mature"]
     assert sum(row["mature"] for row in rows if row["stage"] == "awareness") == 2 * total
+
+
+@pytest.mark.parametrize(
+    ("cell", "column"),
+    [
+        ({"stage": "awareness", "channel": "ads"}, "mature"),
+        ({"stage": "education", "channel": "mail"}, "conversion"),
+    ],
+)
+def test_the_members_of_a_conversion_can_be_named(tables, cell, column):
+    cut = Cut(tables.position, START + timedelta(days=NOW))
+    asked = {"from_": "2023-Q1", "to": "2024-Q2", "include_truncated": True, "by": ["channel"]}
+    result = explanation(
+        tables, cut, SHOP, view="bottleneck", cell=cell | {"lever": "conversion"}, column=column,
+        **asked,
+    )  # fmt: skip
+    (row,) = [
+        row for row in ask(tables, by=["channel"]).rows()
+        if {name: row[name] for name in cell} == cell and row["lever"] == "conversion"
+    ]  # fmt: skip
+    assert result.meta["value"] == row[column]
+    assert len({row["customer"] for row in result.rows()}) == row["mature"]
+    assert {"entered awareness", "entered education", "entered selection"} > {
+        row["role"] for row in result.rows()
+    }
+
+
+def test_contracts_fields_come_too_late_to_break_down_by(tables):
+    with pytest.raises(Refused, match=r"ask by trait.motion if it is a trait"):
+        ask(tables, by=["motion"])
 
 
 def test_few_cohorts_are_no_benchmark_and_give_no_interval(tables):

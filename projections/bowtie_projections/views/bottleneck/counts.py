@@ -17,10 +17,10 @@ from bowtie_projections.views.bottleneck.question import Question
 from bowtie_projections.views.cut import time_before
 from bowtie_projections.views.funnel.members import COHORT, Members, State
 
-__all__ = ["QUARTILES", "Counting"]
+__all__ = ["QUARTILES", "REACHED", "Counting"]
 
 QUARTILES = (0.25, 0.5, 0.75)
-_REACHED = [int(state) for state in (State.REACHED, State.REACHED_UNTIMED, State.OUT_OF_ORDER)]
+REACHED = [int(state) for state in (State.REACHED, State.REACHED_UNTIMED, State.OUT_OF_ORDER)]
 _STEPS = STAGES[:-1]
 _RIGHT = STAGES[STAGES.index("commitment") : -1]
 _NOUGHT = sa.literal_column("0", sa.Integer())
@@ -58,7 +58,7 @@ class Counting:
             sa.func.grouping(c[COHORT]).label("together"),
             sa.func.count().label("entered"),
             sa.func.count().filter(c.mature).label("mature"),
-            sa.func.count().filter(c.mature, c.state.in_(_REACHED)).label("reached"),
+            sa.func.count().filter(c.mature, c.state.in_(REACHED)).label("reached"),
             sa.func.count().filter(in_time).label("timed"),
             quantiles(sa.case((in_time, c.micros)), QUARTILES).label("waited"),
         ).group_by(sa.func.grouping_sets(*sets))
@@ -166,7 +166,7 @@ class Counting:
     def _worth(self, stage: str, customers: sa.CTE, value: sa.CTE) -> sa.Select[Any]:
         rows = self.members.judged(stage)
         keys = self._keys(rows)
-        reached = sa.case((rows.c.state.in_(_REACHED), 1), else_=0).label("went_on")
+        reached = sa.case((rows.c.state.in_(REACHED), 1), else_=0).label("went_on")
         revenue = sa.func.coalesce(value.c.revenue_by_365, sa.cast(_NOUGHT, MONEY))
         return (
             sa.select(

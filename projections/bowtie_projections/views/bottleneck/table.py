@@ -27,7 +27,7 @@ from bowtie_projections.views.shares import typed_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LEVERS", "bottleneck_table"]
+__all__ = ["COLUMNS", "LEVERS", "bottleneck_table"]
 
 LEVERS = ("conversion", "wait")
 _TEXTS = ("stage", "lever")
@@ -39,7 +39,7 @@ _MONEY = (
     "worth", "added_revenue", "added_revenue_low", "added_revenue_high",
     "added_revenue_half", "added_revenue_half_low", "added_revenue_half_high",
 )  # fmt: skip
-_COLUMNS = ("rank", *_TEXTS, *_COUNTS, *_RATES, *_DAYS, *_ADDED, *_MONEY, "missing")
+COLUMNS = ("rank", *_TEXTS, *_COUNTS, *_RATES, *_DAYS, *_ADDED, *_MONEY, "missing")
 #: A longer window that fewer members are old enough for tells nothing.
 _OLD_ENOUGH = MEMBERS
 _CENT = Decimal("0.01")
@@ -65,7 +65,7 @@ def bottleneck_table(cells: Cells, question: Question) -> pa.Table:
     kinds |= dict.fromkeys(_COUNTS, pa.int64())
     kinds |= dict.fromkeys((*_RATES, *_DAYS, *_ADDED), share)
     kinds |= dict.fromkeys(_MONEY, pa.decimal128(38, 6)) | {"missing": text}
-    return typed_table(rows, kinds, {one.column: one.title(_COLUMNS) for one in dimensions})
+    return typed_table(rows, kinds, {one.column: one.title(COLUMNS) for one in dimensions})
 
 
 def _of_cell(cells: Cells, question: Question, key: tuple[Any, ...]) -> list[_Row]:
@@ -77,7 +77,7 @@ def _of_cell(cells: Cells, question: Question, key: tuple[Any, ...]) -> list[_Ro
     for place, stage in enumerate(STEPS):
         wait = cells.wait(key, stage)
         for which, lever in enumerate(LEVERS):
-            row = named | dict.fromkeys(_COLUMNS) | {"stage": stage, "lever": lever}
+            row = named | dict.fromkeys(COLUMNS) | {"stage": stage, "lever": lever}
             row["mature"] = int(arrays.n[place].sum())
             row["cohorts"] = cells.large(key, stage)
             old = int(arrays.old[place].sum())

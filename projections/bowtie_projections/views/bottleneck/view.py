@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bowtie.errors import Refused
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie_projections.membership import LOOK_BACK
@@ -16,9 +17,9 @@ from bowtie_projections.views.bottleneck.counts import Counting
 from bowtie_projections.views.bottleneck.question import ask
 from bowtie_projections.views.bottleneck.table import bottleneck_table
 from bowtie_projections.views.bottleneck.words import Said
-from bowtie_projections.views.breakdown import dimensions
+from bowtie_projections.views.breakdown import CONTRACT, dimensions
 from bowtie_projections.views.cut import Cut, Reader
-from bowtie_projections.views.funnel.view import members_of
+from bowtie_projections.views.funnel.view import members_of, motions
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.shares import standing
@@ -93,6 +94,7 @@ def bottleneck(
         if name not in {"reader", "cut", "definition", "personal_names"}
     }  # fmt: skip
     question = ask(asked)
+    _refuse_contracts(question.funnel.by)
     found = dimensions(
         reader, cut, question.funnel.by, cohort_stage=None, personal_names=personal_names
     )
@@ -105,7 +107,8 @@ def bottleneck(
     cells = _cells(reader, counting)
     table = bottleneck_table(cells, question)
     totals = reader.fetch(members.totals()).to_pylist()[0]
-    said = Said(members, question, cells, totals, table)
+    blended = motions(reader, members) > 1
+    said = Said(members, question, cells, totals, table, blended=blended)
     meta = standing(definition, question.parameters(benchmark), cut, units)
     return Result(
         "bottleneck",
@@ -115,6 +118,16 @@ def bottleneck(
         sql=reader.statements,
         meta=meta | {"currency": cells.currency},
     )
+
+
+def _refuse_contracts(by: Sequence[str]) -> None:
+    for name in by:
+        if name in CONTRACT:
+            raise Refused(
+                f"{name} is known only of those who signed, and most of what is counted here comes"
+                f" before: ask by trait.{name} if it is a trait, or look at those who signed alone"
+                " with the funnel"
+            )
 
 
 def _cells(reader: Reader, counting: Counting) -> Cells:

@@ -35,6 +35,7 @@ class Said:
     cells: Cells
     totals: Mapping[str, Any]
     table: pa.Table
+    blended: bool
 
     def sentence(self) -> str:
         """Who is counted, who is left out, and what adds most."""
@@ -76,6 +77,11 @@ class Said:
         """What to bear in mind."""
         question, rows = self.question, self.table.to_pylist()
         notes = [_MEANING]
+        if self.blended:
+            notes.append(
+                "More than one motion is blended in these figures; motions convert differently: ask"
+                " by a trait that tells them apart."
+            )
         if question.benchmarks is None:
             notes.append(
                 f"Benchmarks are the better quartile of the cohorts ({question.funnel.cohort}) of"

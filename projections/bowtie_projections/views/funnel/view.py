@@ -28,7 +28,7 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["funnel", "members_of", "seen_since"]
+__all__ = ["funnel", "members_of", "motions", "seen_since"]
 
 
 def funnel(
@@ -185,7 +185,7 @@ def _counted(reader: Reader, definition: Definition, members: Members) -> Result
     spread = reader.fetch(members.spread()) if members.units.clustered else None
     table, totals = funnel_table(counted, spread, members, sees_losses=sees_losses)
     said = funnel_words.Said(members, definition, totals, table)
-    notes = said.notes(blended=_motions(reader, members) > 1)
+    notes = said.notes(blended=motions(reader, members) > 1)
     parts = {}
     if estimates is not None:
         table = estimates.beside(table)
@@ -202,7 +202,7 @@ def _behind(reader: Reader, definition: Definition, members: Members) -> Result:
     return _result(reader, definition, members, table, sentence)
 
 
-def _motions(reader: Reader, members: Members) -> int:
+def motions(reader: Reader, members: Members) -> int:
     """How many motions are mixed in the figures."""
     if "motion" in members.question.by:
         return 0
