@@ -23,17 +23,21 @@ from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence
 from bowtie_projections.factdata import data_of
 from bowtie_projections.results import NONE, Result
-from bowtie_projections.views import status_evidence
+from bowtie_projections.views import cohort_evidence, status_evidence
 from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.bottleneck.evidence import evidence as bottleneck_evidence
 from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
 from bowtie_projections.views.loop import evidence as loop_evidence
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.repeat import repeat
+from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.stock.evidence import evidence as stock_evidence
+from bowtie_projections.views.velocity import velocity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,6 +64,12 @@ class Explained:
 EVIDENCE: dict[str, Explained] = {
     "funnel": Explained(funnel, funnel_evidence),
     "stock": Explained(stock, stock_evidence),
+    "flow": Explained(flow, cohort_evidence.flow),
+    "velocity": Explained(velocity, cohort_evidence.velocity),
+    "retention": Explained(
+        retention, cohort_evidence.retention, {"curve": cohort_evidence.retention}
+    ),
+    "repeat": Explained(repeat, cohort_evidence.repeat),
     "bottleneck": Explained(bottleneck, bottleneck_evidence),
     "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
     "status": Explained(

@@ -39,9 +39,9 @@ from bowtie_projections.views.units import Units, plural
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["flow"]
+__all__ = ["COLUMNS", "flow", "flowing", "losses"]
 
-_COLUMNS = ("period", "stage", "entered", "lost", "entered_next", "flow_ratio", "complete")
+COLUMNS = ("period", "stage", "entered", "lost", "entered_next", "flow_ratio", "complete")
 _INSTANT = timedelta(microseconds=1)
 _NEXT = dict(pairwise(STAGES))
 
@@ -101,20 +101,12 @@ def flow(
         UnknownName: a breakdown that is not there.
         Refused: a breakdown that only later stages can carry, or that is sealed.
     """
-    if period not in PERIODS:
-        raise UsageError(f"period is {period!r}; write one of {', '.join(PERIODS)}")
     asked = {
-        "unit": unit, "look_back": look_back, "by": by, "cycles": cycles, "from_": from_, "to": to,
-        "lost_after": lost_after, "top": top, "include_truncated": include_truncated,
-        "data_from": data_from, "data_through": data_through, "tz": tz, "cohort": period,
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    question = ask(asked)
-    _refuse_contracts(question.by)
-    found = dimensions(reader, cut, question.by, cohort_stage=None, personal_names=personal_names)
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    reader = units.reader
-    members = members_of(units, cut, definition, question, found)
+    members = flowing(reader, cut, definition, asked)
+    question, units, reader = members.question, members.units, members.units.reader
     sees_losses = definition.loss == "events" or question.lost_after is not None
     counted = reader.fetch(_counted(members, sees_losses=sees_losses)).to_pylist()
     totals = reader.fetch(members.totals()).to_pylist()[0]
@@ -127,8 +119,22 @@ def flow(
         sentence=_sentence(rows, spans, members, sees_losses=sees_losses),
         notes=_notes(spans, members, definition, totals, sees_losses=sees_losses),
         sql=reader.statements,
-        meta=standing(definition, {"period": period, **parameters}, cut, units),
+        meta=standing(definition, {**parameters, "period": period}, members.cut, units),
     )
+
+
+def flowing(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]) -> Members:
+    """The members whose entries and losses are counted, by all parameters of :func:`flow`."""
+    given = dict(asked)
+    personal_names, length = given.pop("personal_names"), given.pop("period")
+    if length not in PERIODS:
+        raise UsageError(f"period is {length!r}; write one of {', '.join(PERIODS)}")
+    question = ask(given | {"cohort": length})
+    _refuse_contracts(question.by)
+    found = dimensions(reader, cut, question.by, cohort_stage=None, personal_names=personal_names)
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    return members_of(units, cut, definition, question, found)
 
 
 def _refuse_contracts(by: Sequence[str]) -> None:
@@ -147,7 +153,7 @@ def _counted(members: Members, *, sees_losses: bool) -> sa.Select[Any]:
         rows = members.entered(stage)
         branches.append(_branch(rows, members, sa.literal_column(str(place)), "entered"))
     if sees_losses:
-        rows = _losses(members)
+        rows = losses(members)
         branches.append(_branch(rows, members, rows.c.place, "lost"))
     c = sa.union_all(*branches).subquery("counted").c
     keys = [c[name] for name in members.key_names]
@@ -171,7 +177,7 @@ def _branch(
     return sa.select(*keys, place.label("place"), *numbers).group_by(*groups)
 
 
-def _losses(members: Members) -> sa.Subquery:
+def losses(members: Members) -> sa.Subquery:
     """The cycles that were lost, each under the furthest stage that it had entered."""
     c = members.journeys.c
     keys, joined = members.keys_at(c.lost_at)
@@ -182,7 +188,10 @@ def _losses(members: Members) -> sa.Subquery:
         )
     )
     asked = [*members.journeys_asked(), members.in_period(c.lost_at), *members.surely_new()]
-    found = sa.select(c.customer, c.cycle, c.lost_at.label("at"), furthest.label("place"), *keys)
+    told = [c.lost_inferred, *([c.last_activity_at] if "last_activity_at" in c else [])]
+    found = sa.select(
+        c.customer, c.cycle, c.lost_at.label("at"), furthest.label("place"), *told, *keys
+    )
     return found.select_from(joined).where(*asked).subquery("losses")
 
 
@@ -288,7 +297,7 @@ def _table(rows: Sequence[Mapping[str, Any]], members: Members) -> pa.Table:
     kinds |= {COHORT: pa.string(), "stage": pa.string()}
     kinds |= dict.fromkeys(("entered", "lost", "entered_next"), pa.int64())
     kinds |= {"flow_ratio": pa.float64(), "complete": pa.bool_()}
-    titles = {one.column: one.title(_COLUMNS) for one in members.dimensions}
+    titles = {one.column: one.title(COLUMNS) for one in members.dimensions}
     return typed_table(rows, kinds, titles | {COHORT: "period"})
 
 

@@ -41,17 +41,17 @@ from bowtie_projections.views.units import Units, check_unit
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["WITHIN", "repeat"]
+__all__ = ["ALL", "COLUMNS", "QUANTILES", "WITHIN", "Buyers", "buyers_of", "repeat"]
 
 #: All cohorts together.
 ALL = "all"
 #: Within how long a second order is looked for, if nobody says.
 WITHIN = ("30d", "60d", "90d", "180d", "365d")
 _UNITS = ("customer", "account", "opportunity")
-_QUANTILES = {"days_p25": 0.25, "days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
+QUANTILES = {"days_p25": 0.25, "days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
 _COUNTS = ("customers", "mature", "repeated")
 _SHARE = ("repeat_rate", "repeat_rate_low", "repeat_rate_high")
-_COLUMNS = ("cohort", "within", *_COUNTS, *_SHARE, *_QUANTILES)
+COLUMNS = ("cohort", "within", *_COUNTS, *_SHARE, *QUANTILES)
 _DAY_MICROS = 86_400_000_000
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -111,44 +111,53 @@ def repeat(
         UnknownName: a breakdown that is not there.
         Refused: a breakdown that is sealed.
     """
-    if cohort not in (*PERIODS, ALL):
-        raise UsageError(f"cohort is {cohort!r}; write one of {', '.join((*PERIODS, ALL))}")
-    check_unit(unit, _UNITS)
-    times = _times(within)
     asked = {
-        "unit": unit, "look_back": look_back, "by": by,
-        "cohort": None if cohort == ALL else cohort, "from_": from_, "to": to, "top": top,
-        "include_truncated": include_truncated, "data_from": data_from,
-        "data_through": data_through, "tz": tz,
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    question = replace(ask(asked), cohort_stage="commitment")
-    _refuse_contracts(question.by)
-    found = dimensions(
-        reader, cut, question.by, cohort_stage="commitment", personal_names=personal_names
-    )
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    reader = units.reader
-    source = partial(_first_orders, cut, question.tz)
-    members = members_of(units, cut, definition, question, found, journeys_of=source, kept=kept)
-    buyers = _Buyers(members, times)
+    buyers = buyers_of(reader, cut, definition, asked)
+    members, times = buyers.members, buyers.times
+    units, reader = members.units, members.units.reader
     counted = reader.fetch(buyers.counted()).to_pylist()
     sums = [
         reader.fetch(buyers.spread(place)).to_pylist() if units.clustered else []
         for place in range(len(times))
     ]
     older = reader.fetch(members.totals()).to_pylist()[0]["older"]
-    written = [format_duration(time) for time in times]
+    written = {
+        **members.question.written,
+        "within": [format_duration(time) for time in times],
+        "cohort": cohort,
+    }
     return Result(
         "repeat",
         buyers.table(buyers.rows(counted, sums)),
         sentence=_sentence(members, counted, older),
         notes=_notes(members, older),
         sql=reader.statements,
-        meta=standing(
-            definition, {"within": written, **question.written, "cohort": cohort}, cut, units
-        ),
+        meta=standing(definition, written, members.cut, units),
     )
+
+
+def buyers_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]) -> Buyers:
+    """Whose orders are looked at and for which times, by all parameters of :func:`repeat`."""
+    given = dict(asked)
+    personal_names, kept = given.pop("personal_names"), given.pop("kept", None)
+    times, cohort = _times(given.pop("within")), given["cohort"]
+    if cohort not in (*PERIODS, ALL):
+        raise UsageError(f"cohort is {cohort!r}; write one of {', '.join((*PERIODS, ALL))}")
+    check_unit(given["unit"], _UNITS)
+    question = ask(given | {"cohort": None if cohort == ALL else cohort})
+    question = replace(question, cohort_stage="commitment")
+    _refuse_contracts(question.by)
+    found = dimensions(
+        reader, cut, question.by, cohort_stage="commitment", personal_names=personal_names
+    )
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    source = partial(_first_orders, cut, question.tz)
+    members = members_of(units, cut, definition, question, found, journeys_of=source, kept=kept)
+    return Buyers(members, times)
 
 
 def _times(within: str | timedelta | Sequence[str | timedelta]) -> list[timedelta]:
@@ -225,13 +234,13 @@ def _first_orders(cut: Cut, tz: str, needs: Needs) -> sa.CTE:
 
 
 @dataclass(frozen=True, slots=True)
-class _Buyers:
+class Buyers:
     """Who placed a first order in the period, and the times a second one is looked for."""
 
     members: Members
     times: Sequence[timedelta]
 
-    def _rows(self) -> sa.Subquery:
+    def people(self) -> sa.Subquery:
         """Who is counted: ``customer``, their cell, ``at``, ``waited`` and ``orders``."""
         members = self.members
         c = members.journeys.c
@@ -252,7 +261,7 @@ class _Buyers:
             .subquery("bought")
         )
 
-    def _judged(self, rows: Any, time: timedelta) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    def judged(self, rows: Any, time: timedelta) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
         """Who is old enough for a time, and who ordered again within it."""
         longest = sa.literal_column(str(time // _MICROSECOND), sa.BigInteger())
         old = rows.at <= sa.literal(time_before(self.members.moment, time))
@@ -260,17 +269,17 @@ class _Buyers:
 
     def counted(self) -> sa.Select[Any]:
         """By cell: customers, their orders, and for each time who is mature and who repeated."""
-        rows = self._rows()
+        rows = self.people()
         c = rows.c
         keys = [c[name] for name in self.members.key_names]
         figures: list[ColumnElement[Any]] = []
         for place, time in enumerate(self.times):
-            old, again = self._judged(c, time)
+            old, again = self.judged(c, time)
             waited = sa.case((sa.and_(old, again), c.waited))
             figures += [
                 sa.func.count().filter(old).label(f"mature_{place}"),
                 sa.func.count().filter(old, again).label(f"repeated_{place}"),
-                quantiles(waited, tuple(_QUANTILES.values())).label(f"waited_{place}"),
+                quantiles(waited, tuple(QUANTILES.values())).label(f"waited_{place}"),
             ]
         orders = sa.cast(sa.func.sum(c.orders), sa.BigInteger()).label("orders")
         return sa.select(*keys, sa.func.count().label("customers"), orders, *figures).group_by(
@@ -279,8 +288,8 @@ class _Buyers:
 
     def spread(self, place: int) -> sa.Select[Any]:
         """How the mature for a time are spread over accounts, by cell."""
-        rows = self._rows()
-        old, again = self._judged(rows.c, self.times[place])
+        rows = self.people()
+        old, again = self.judged(rows.c, self.times[place])
         return spread(self.members.units, rows, self.members.key_names, old, again)
 
     def rows(
@@ -307,9 +316,9 @@ class _Buyers:
     def _row(self, group: Mapping[str, Any], place: int) -> dict[str, Any]:
         members, cohort = self.members, self.members.question.cohort
         mature, repeated = group[f"mature_{place}"], group[f"repeated_{place}"]
-        days: dict[str, Any] = dict.fromkeys(_QUANTILES)
+        days: dict[str, Any] = dict.fromkeys(QUANTILES)
         if repeated >= FEWEST:
-            found = zip(_QUANTILES, group[f"waited_{place}"], strict=True)
+            found = zip(QUANTILES, group[f"waited_{place}"], strict=True)
             days = {name: micros / _DAY_MICROS for name, micros in found}
         return {
             **{one.column: members.named(one, group[one.column]) for one in members.dimensions},
@@ -337,8 +346,8 @@ class _Buyers:
         kinds: dict[str, Any] = {one.column: pa.string() for one in asked}
         kinds |= dict.fromkeys((COHORT, "within"), pa.string())
         kinds |= dict.fromkeys(_COUNTS, pa.int64())
-        kinds |= dict.fromkeys((*_SHARE, *_QUANTILES), pa.float64())
-        titles = {one.column: one.title(_COLUMNS) for one in asked}
+        kinds |= dict.fromkeys((*_SHARE, *QUANTILES), pa.float64())
+        titles = {one.column: one.title(COLUMNS) for one in asked}
         return typed_table(rows, kinds, titles | {COHORT: "cohort"})
 
 

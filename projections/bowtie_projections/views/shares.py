@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +10,27 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import Definition
+from bowtie_projections.evidence import has_values
 from bowtie_projections.statistics import design_effect, wilson
+from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut
+from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.labels import OTHER
 from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FEWEST", "cell_order", "covered_until", "shares", "spread", "standing", "typed_table"]
+__all__ = [
+    "FEWEST",
+    "cell_order",
+    "covered_until",
+    "of_cell",
+    "shares",
+    "spread",
+    "standing",
+    "typed_table",
+]
 
 #: Under so many durations their quantiles are chance.
 FEWEST = 20
@@ -106,6 +118,29 @@ def cell_order(cell: Sequence[str | None]) -> tuple[tuple[int, str], ...]:
     return tuple(
         (2, "") if value is None else (1, "") if value == OTHER else (0, value) for value in cell
     )
+
+
+def of_cell(
+    members: Members,
+    rows: sa.FromClause,
+    row: Mapping[str, Any],
+    taken: Collection[str],
+    cohort: str = "cohort",
+) -> ColumnElement[bool]:
+    """The rows in SQL that a row of an answer counts.
+
+    Args:
+        members: of the question.
+        rows: with the columns of a cell.
+        row: of the answer.
+        taken: the other columns of the answer.
+        cohort: what the answer calls the period of the row; all are meant where it has none.
+    """
+    own = has_values(rows, members.dimensions, members.kept, row, taken)
+    if members.question.cohort is None or cohort not in row:
+        return own
+    start = period(row[cohort])[0].date()
+    return sa.and_(own, rows.c[COHORT] == sa.literal(start, sa.Date()))
 
 
 def covered_until(cut: Cut, moment: datetime, data_through: datetime | None) -> datetime:

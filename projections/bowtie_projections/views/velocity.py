@@ -37,14 +37,14 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Step", "steps", "velocity"]
+__all__ = ["ALL", "COLUMNS", "QUANTILES", "Paces", "Step", "paces", "steps", "velocity"]
 
 #: All cohorts together.
 ALL = "all"
-_QUANTILES = {"days_p25": 0.25, "days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
+QUANTILES = {"days_p25": 0.25, "days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
 _COUNTS = ("entered", "mature", "moved", "out_of_order")
 _SHARE = ("moved_share", "moved_share_low", "moved_share_high")
-_COLUMNS = ("step", "cohort", "within", *_COUNTS, *_SHARE, *_QUANTILES)
+COLUMNS = ("step", "cohort", "within", *_COUNTS, *_SHARE, *QUANTILES)
 _DAY_MICROS = 86_400_000_000
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -143,23 +143,13 @@ def velocity(
         UnknownName: a breakdown that is not there.
         Refused: a breakdown that only later stages can carry, or that is sealed.
     """
-    if cohort not in (*PERIODS, ALL):
-        raise UsageError(f"cohort is {cohort!r}; write one of {', '.join((*PERIODS, ALL))}")
     asked = {
-        "unit": unit, "look_back": look_back, "by": by, "within": within,
-        "cohort": None if cohort == ALL else cohort, "from_": from_, "to": to, "cycles": cycles,
-        "cohort_stage": cohort_stage, "top": top, "include_truncated": include_truncated,
-        "data_from": data_from, "data_through": data_through, "tz": tz,
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    question = ask(asked)
-    found = dimensions(
-        reader, cut, question.by, cohort_stage=cohort_stage, personal_names=personal_names
-    )
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    reader = units.reader
-    members = members_of(units, cut, definition, question, found, kept=kept)
-    asked_of = _Asked(members, steps(question, definition.lead))
+    asked_of = paces(reader, cut, definition, asked)
+    members = asked_of.members
+    units, reader = members.units, members.units.reader
     counted = reader.fetch(asked_of.counted()).to_pylist()
     sums = reader.fetch(asked_of.spread()).to_pylist() if units.clustered else []
     totals = reader.fetch(members.totals()).to_pylist()[0]
@@ -170,12 +160,32 @@ def velocity(
         sentence=_sentence(rows, members, totals),
         notes=_notes(members, totals),
         sql=reader.statements,
-        meta=standing(definition, {**question.written, "cohort": cohort}, cut, units),
+        meta=standing(
+            definition, {**members.question.written, "cohort": cohort}, members.cut, units
+        ),
     )
 
 
+def paces(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]) -> Paces:
+    """Who is looked at and for which steps, by all parameters of :func:`velocity`."""
+    given = dict(asked)
+    personal_names, kept = given.pop("personal_names"), given.pop("kept", None)
+    if given["cohort"] not in (*PERIODS, ALL):
+        words = ", ".join((*PERIODS, ALL))
+        raise UsageError(f"cohort is {given['cohort']!r}; write one of {words}")
+    question = ask(given | {"cohort": None if given["cohort"] == ALL else given["cohort"]})
+    found = dimensions(
+        reader, cut, question.by,
+        cohort_stage=question.cohort_stage, personal_names=personal_names,
+    )  # fmt: skip
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    members = members_of(units, cut, definition, question, found, kept=kept)
+    return Paces(members, steps(question, definition.lead))
+
+
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Paces:
     """The members of a question, and the steps they are looked at for."""
 
     members: Members
@@ -198,7 +208,7 @@ class _Asked:
             sa.func.count().filter(c.mature).label("mature"),
             sa.func.count().filter(c.mature, c.moved).label("moved"),
             sa.func.count().filter(c.mature, c.waited < 0).label("out_of_order"),
-            quantiles(timed, tuple(_QUANTILES.values())).label("waited"),
+            quantiles(timed, tuple(QUANTILES.values())).label("waited"),
         ).group_by(*keys)
 
     def judged(self, place: int) -> sa.Subquery:
@@ -266,11 +276,11 @@ class _Asked:
     def _row(self, group: Mapping[str, Any]) -> dict[str, Any]:
         step, cohort = self.steps[group["place"]], self.members.question.cohort
         timed = group["moved"] - group["out_of_order"]
-        days: dict[str, Any] = dict.fromkeys(_QUANTILES)
+        days: dict[str, Any] = dict.fromkeys(QUANTILES)
         if timed >= FEWEST:
             days = {
                 name: micros / _DAY_MICROS
-                for name, micros in zip(_QUANTILES, group["waited"], strict=True)
+                for name, micros in zip(QUANTILES, group["waited"], strict=True)
             }
         mature = group["mature"]
         return {
@@ -308,8 +318,8 @@ class _Asked:
         kinds: dict[str, Any] = {one.column: pa.string() for one in dimensions_asked}
         kinds |= dict.fromkeys(("step", COHORT, "within"), pa.string())
         kinds |= dict.fromkeys(_COUNTS, pa.int64())
-        kinds |= dict.fromkeys((*_SHARE, *_QUANTILES), pa.float64())
-        titles = {one.column: one.title(_COLUMNS) for one in dimensions_asked}
+        kinds |= dict.fromkeys((*_SHARE, *QUANTILES), pa.float64())
+        titles = {one.column: one.title(COLUMNS) for one in dimensions_asked}
         return typed_table(rows, kinds, titles | {COHORT: "cohort"})
 
 

@@ -12,7 +12,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UnknownName
 from bowtie_projections import tables
+from bowtie_projections.cycles import BOOKKEEPING
 from bowtie_projections.localtime import local_day
+from bowtie_projections.shadowing import whose
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.purchases import purchases
 
@@ -20,8 +22,6 @@ __all__ = ["CONTRACT", "Active", "active_as"]
 
 CONTRACT = "contract"
 _WORDS = (CONTRACT, "order", "usage", "any")
-#: Facts about the log itself, no sign of the customer.
-_BOOKKEEPING = ("retracted", "forgotten")
 _METRIC = "usage:"
 
 
@@ -51,17 +51,38 @@ class Active:
         if self.kind == "order":
             bought = purchases(cut, tz).subquery("purchases")
             return sa.select(bought.c.customer, bought.c.day)
+        table = tables.events if self.kind == "any" else tables.facts[self.kind]
+        day = local_day(table.c.occurred_at, tz).label("day")
+        return sa.select(whose(table).label("customer"), day).where(
+            counts(table, cut), *self._own(table)
+        )
+
+    def facts(self, cut: Cut, tz: str) -> sa.Select[Any]:
+        """The facts behind these days, with their ``position``; with contracts, all of them."""
+        if self.by_contract:
+            of_contracts = [
+                sa.select(table.c.customer, table.c.position).where(counts(table, cut))
+                for name, table in tables.facts.items()
+                if name.startswith("contract_")
+            ]
+            return sa.select(sa.union_all(*of_contracts).subquery("of_contracts"))
         if self.kind == "any":
             table = tables.events
-            own = [table.c.kind == "customer", table.c.type.not_in(_BOOKKEEPING)]
-            customer: ColumnElement[Any] = table.c.subject.label("customer")
         else:
-            table = tables.facts[self.kind]
-            customer = table.c.customer
-            named = {"usage_metered": "metric", "noted": "name"}.get(self.kind)
-            own = [] if self.key is None or named is None else [table.c[named] == self.key]
+            table = tables.facts["order_placed" if self.kind == "order" else self.kind]
         day = local_day(table.c.occurred_at, tz).label("day")
-        return sa.select(customer, day).where(counts(table, cut), *own)
+        return sa.select(whose(table).label("customer"), table.c.position, day).where(
+            counts(table, cut), *self._own(table)
+        )
+
+    def _own(self, table: sa.FromClause) -> list[ColumnElement[bool]]:
+        """Which rows of the table count."""
+        if self.kind == "order":
+            return [table.c.kind.in_(("order", "exchange"))]
+        if self.kind == "any":
+            return [table.c.kind == "customer", table.c.type.not_in(BOOKKEEPING)]
+        named = {"usage_metered": "metric", "noted": "name"}.get(self.kind)
+        return [] if self.key is None or named is None else [table.c[named] == self.key]
 
 
 def active_as(reader: Reader, cut: Cut, asked: str | None) -> Active:

@@ -89,7 +89,7 @@ class Acquired:
 
     @cached_property
     def people(self) -> sa.CTE:
-        """Who is counted: ``customer``, their cell, ``day`` zero, and ``last_age``, the last seen.
+        """Who is counted: ``customer``, ``number``, ``at``, cell, ``day`` zero, ``last_age`` seen.
 
         With contracts ``base``, what the first day's cost a year, and whether there were
         ``several``; -1 is the last age of whoever has seen none.
@@ -103,7 +103,9 @@ class Acquired:
             first = self._first_days().subquery("first_days")
             joined = rows.join(first, first.c.customer == rows.c.customer)
             day, money = first.c.day, [first.c.base, first.c.several]
-        begun = sa.select(rows.c.customer, *keys, day.label("day"), *money).select_from(joined)
+        begun = sa.select(rows.c.customer, rows.c.at, *keys, day.label("day"), *money).select_from(
+            joined
+        )
         c = begun.subquery("begun").c
         seen = age_in_sql(c.day, self._seen_through, self.age)
         if not self.active.by_contract:
@@ -145,7 +147,7 @@ class Acquired:
         return amount
 
     @cached_property
-    def _active(self) -> sa.CTE:
+    def active_ages(self) -> sa.CTE:
         """Who was active at which age, once each: their ``number``, ``age``, and money."""
         found = self._in_force() if self.active.by_contract else self._happened()
         return found.cte("active").prefix_with("MATERIALIZED")
@@ -198,7 +200,7 @@ class Acquired:
         The second kind has ``what`` ``people``. Money is what a year costs: ``annual`` of the
         active, ``kept`` of them with no more than on their first day, ``base`` of the people.
         """
-        people, active = self.people, self._active
+        people, active = self.people, self.active_ages
         p, a = people.c, active.c
         keys = [p[name] for name in self.members.key_names]
         nothing: ColumnElement[Any] = sa.cast(sa.null(), MONEY)
@@ -244,7 +246,7 @@ class Acquired:
 
     def spread(self, keys: Sequence[str]) -> sa.Select[Any]:
         """How those whose age was seen, and the active of them, are spread over accounts."""
-        people, active, ages = self.people, self._active, every_age(self.most)
+        people, active, ages = self.people, self.active_ages, every_age(self.most)
         p, a = people.c, active.c
         same = sa.and_(a.number == p.number, a.age == ages.c.age)
         seen = people.join(ages, ages.c.age <= p.last_age).outerjoin(active, same)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from bowtie_projections.views.retention.table import WIDE, Triangle
 from bowtie_projections.views.shares import standing
 from bowtie_projections.views.units import Units, check_unit, plural
 
-__all__ = ["retention"]
+__all__ = ["acquired_of", "retention"]
 
 _UNITS = ("customer", "account", "opportunity")
 
@@ -93,34 +93,15 @@ def retention(
         UnknownName: a breakdown or an event that is not there.
         Refused: a breakdown that is sealed.
     """
-    _check(cohort=cohort, age=age, wide=wide, ages=ages)
-    check_unit(unit, _UNITS)
     asked = {
-        "unit": unit, "look_back": look_back, "by": by, "cohort": cohort, "from_": from_, "to": to,
-        "top": top, "include_truncated": include_truncated, "data_from": data_from,
-        "data_through": data_through, "tz": tz,
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    question = replace(ask(asked), cohort_stage="commitment")
-    found = dimensions(
-        reader, cut, question.by, cohort_stage="commitment", personal_names=personal_names
-    )
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    reader = units.reader
-    meant = active_as(reader, cut, active)
-    if wide in {"grr", "nrr"} and not meant.by_contract:
-        raise UsageError(f'wide="{wide}" is of contracts: ask with active="contract"')
-    members = members_of(units, cut, definition, question, found)
-    most = MOST[age] if ages is None else ages
-    acquired = Acquired(members, meant, age, most, currency)
-    currencies = _currencies(reader, acquired)
-    if len(currencies) == 1:
-        acquired = replace(acquired, only=currencies[0])
+    acquired, currencies = acquired_of(reader, cut, definition, asked)
+    members, meant = acquired.members, acquired.active
+    units, reader = members.units, members.units.reader
     counted = reader.fetch(acquired.counted()).to_pylist()
     money = meant.by_contract and (currency is not None or len(currencies) == 1)
-    if currency is not None and currency not in currencies:
-        known = ", ".join(currencies) or "none"
-        raise UsageError(f"currency is {currency!r}, and contracts are in: {known}")
     sums: Any = ((), ())
     if units.clustered:
         sums = tuple(
@@ -130,19 +111,45 @@ def retention(
     triangle = Triangle(acquired, counted, money=money, sums=sums)
     committed = reader.fetch(acquired.number_committed()).column(0)[0].as_py()
     older = reader.fetch(members.totals()).to_pylist()[0]["older"]
-    parameters = {
-        "active": meant.name, "age": age, "ages": most, "currency": currency, "wide": wide,
-        **question.written,
-    }  # fmt: skip
+    parameters = {**members.question.written, "active": meant.name, "ages": acquired.most}
     return Result(
         "retention",
         triangle.table(wide),
         sentence=_sentence(acquired, triangle, committed, older),
         notes=_notes(acquired, older, currencies, money=money),
         sql=reader.statements,
-        meta=standing(definition, parameters, cut, units),
+        meta=standing(definition, parameters, members.cut, units),
         parts={"curve": triangle.curve_table()},
     )
+
+
+def acquired_of(
+    reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]
+) -> tuple[Acquired, list[str]]:
+    """Who is counted, by all parameters of :func:`retention`; and the currencies they pay in."""
+    given = dict(asked)
+    personal_names, kept = given.pop("personal_names"), given.pop("kept", None)
+    age, wide, currency = given["age"], given["wide"], given["currency"]
+    _check(cohort=given["cohort"], age=age, wide=wide, ages=given["ages"])
+    check_unit(given["unit"], _UNITS)
+    question = replace(ask(given), cohort_stage="commitment")
+    found = dimensions(
+        reader, cut, question.by, cohort_stage="commitment", personal_names=personal_names
+    )
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    meant = active_as(units.reader, cut, given["active"])
+    if wide in {"grr", "nrr"} and not meant.by_contract:
+        raise UsageError(f'wide="{wide}" is of contracts: ask with active="contract"')
+    members = members_of(units, cut, definition, question, found, kept=kept)
+    most = MOST[age] if given["ages"] is None else given["ages"]
+    acquired = Acquired(members, meant, age, most, currency)
+    currencies = _currencies(units.reader, acquired)
+    if currency is not None and currency not in currencies:
+        known = ", ".join(currencies) or "none"
+        raise UsageError(f"currency is {currency!r}, and contracts are in: {known}")
+    only = currencies[0] if len(currencies) == 1 else None
+    return replace(acquired, only=only), currencies
 
 
 def _check(*, cohort: str, age: str, wide: str | None, ages: Any) -> None:
