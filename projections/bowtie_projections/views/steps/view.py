@@ -32,7 +32,10 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["steps"]
+__all__ = ["members_of", "steps"]
+
+#: What all funnels are asked.
+_SHARED = ("unit", "look_back", "by", "cohort", "from_", "to", "top", "data_through", "tz")
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC without a zone, as the tables write times
 
@@ -109,8 +112,31 @@ def steps(
         Refused: what would mislead, or that is sealed.
     """
     given = dict(locals())
-    shared = ("unit", "look_back", "by", "cohort", "from_", "to", "top", "data_through", "tz")
-    question = ask(given, {name: given[name] for name in shared}, personal_names)
+    members = members_of(reader, cut, definition, given, personal_names=personal_names)
+    question = members.chains.source.question
+    if question.customers is not None:
+        return _behind(definition, question, members)
+    return _counted(definition, question, members)
+
+
+def members_of(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    given: Mapping[str, Any],
+    *,
+    personal_names: Collection[str],
+) -> StepMembers:
+    """The members of a question, for its figures and for whoever explains one.
+
+    Args:
+        reader: the read tables.
+        cut: where it is asked.
+        definition: what entering a stage means.
+        given: the parameters of :func:`steps`, all of them.
+        personal_names: traits and properties that are sealed.
+    """
+    question = ask(given, {name: given[name] for name in _SHARED}, personal_names)
     found = dimensions(
         reader, cut, question.asked.by, cohort_stage=None, personal_names=personal_names
     )
@@ -127,10 +153,7 @@ def steps(
     members = StepMembers(chains, cells)
     many = [one for one in found if distinct_values(reader, cut, one) > question.asked.top]
     kept = {one.name: _values(reader.fetch(members.ranked(one))) for one in many}
-    members = replace(members, cells=replace(cells, kept=kept))
-    if question.customers is not None:
-        return _behind(reader, definition, question, members)
-    return _counted(reader, definition, question, members)
+    return replace(members, cells=replace(cells, kept=kept))
 
 
 def _chains(
@@ -161,10 +184,8 @@ def _micros(moment: datetime) -> int:
     return micros(moment - _EPOCH)
 
 
-def _counted(
-    reader: Reader, definition: Definition, question: Question, members: StepMembers
-) -> Result:
-    cells = members.cells
+def _counted(definition: Definition, question: Question, members: StepMembers) -> Result:
+    cells, reader = members.cells, members.cells.units.reader
     if question.count == "conversions":
         counted, sums = attempts(reader, members)
     else:
@@ -176,9 +197,8 @@ def _counted(
     return _result(reader, definition, said, step_table(rows, cells), said.sentence())
 
 
-def _behind(
-    reader: Reader, definition: Definition, question: Question, members: StepMembers
-) -> Result:
+def _behind(definition: Definition, question: Question, members: StepMembers) -> Result:
+    reader = members.cells.units.reader
     assert question.customers is not None  # noqa: S101 - for the type checker
     table = behind_table(reader.fetch(members.behind(*question.customers)), members.cells)
     said = Said(question, members.cells, [])
