@@ -9,12 +9,14 @@ import click
 
 from bowtie_cli.asking import ask
 from bowtie_cli.cells import cell
+from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
 from bowtie_cli.output import Output, output_options_with_parts
 from bowtie_cli.readable import readable
 from bowtie_cli.session import pass_session
 from bowtie_cli.stock import stock
+from bowtie_cli.velocity import velocity
 
 if TYPE_CHECKING:
     from bowtie_cli.session import Session
@@ -102,6 +104,8 @@ def _differing(view: click.Command, example: str) -> click.Command:
 _VIEWS = {
     funnel: "--from-known-at 2026-03-31 --to-known-at 2026-04-30 --as-of 2026-03-31",
     stock: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
+    flow: "--from-position 1000 --from 2026-03",
+    velocity: "--from-definition b2b --to-definition saas.toml",
 }
 for _view, _example in _VIEWS.items():
     diff.add_command(_differing(_view, f"bowtie diff {_view.name} {_example}"))

@@ -151,6 +151,20 @@ def test_the_stock_differs_too(views):
     assert events(answer) == [("acme", 5, "commitment", "recorded late")]
 
 
+@pytest.mark.parametrize("view", ["stock", "flow", "velocity"])
+def test_who_joined_less_who_left_is_the_change(views, view):
+    views.engine.record("acme", LEAD, occurred_at=at(10))
+    views.engine.record("acme", signed(), occurred_at=at(40))
+    views.engine.record("beta", TOUCH, LEAD, occurred_at=at(11))
+
+    answer = differ(views, view, limit=0)
+
+    told = [row for row in answer.rows() if row["joined"] is not None and row["change"] is not None]
+    assert told
+    assert all(row["joined"] - row["left"] == row["change"] for row in told)
+    assert {row["customer"] for row in answer.part("events").rows()} == {"acme", "beta"}
+
+
 def test_so_many_of_each_change_are_named(views):
     views.engine.record("acme", LEAD, occurred_at=at(10))
     views.engine.record("beta", TOUCH, LEAD, occurred_at=at(11))
