@@ -72,6 +72,10 @@ class FilledTables:
         """Run a statement; its SQL is kept."""
         return self.reader.fetch(statement)
 
+    def keep(self, statement: Any, name: str) -> Any:
+        """The rows of a statement, kept where the database can."""
+        return self.reader.keep(statement, name)
+
     def execute(self, sql: str) -> None:
         """Change rows by SQL that all databases read."""
         self.writing.run(sa.text(sql))

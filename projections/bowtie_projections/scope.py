@@ -73,6 +73,7 @@ class Scope:
     outside: Outside | None = None
     _reader: Reader | None = field(default=None, repr=False)
     _layers: Sequence[Layer] = field(default=(), repr=False)
+    _found: dict[tuple[str, Cut], sa.FromClause] = field(default_factory=dict, repr=False)
 
     def segment_named(self, name: str) -> Segment:
         """The segment of a name or a file.
@@ -87,13 +88,14 @@ class Scope:
     def bind(self, reader: Reader, layers: Sequence[Layer]) -> None:
         """Judge customers as these units are."""
         self._reader, self._layers = reader, tuple(layers)
+        self._found.clear()
 
     def kept(self, unit: str, cut: Cut) -> Layer | None:
         """The layer that keeps the segment's customers; None where all are kept."""
         if self.segment is None:
             return None
         judging = self._judging(cut)
-        rows = judging.relation(self.segment.test, "segment")
+        rows = self._members(judging, self.segment, "segment")
         if self.outside is None:
             self.outside = self._counted(unit, cut, judging, rows)
         return Kept(rows)
@@ -101,11 +103,18 @@ class Scope:
     def told_apart(self, segment: Segment, cut: Cut, name: str) -> sa.Select[Any]:
         """Each customer, with the ``value`` whether they are in a segment."""
         known = everybody(cut).subquery("known")
-        inside = self._judging(cut).relation(segment.test, name)
+        inside = self._members(self._judging(cut), segment, name)
         value = sa.case((inside.c.customer.is_not(None), "in"), else_="not in")
         return sa.select(known.c.customer, value.label("value")).select_from(
             known.outerjoin(inside, inside.c.customer == known.c.customer)
         )
+
+    def _members(self, judging: Judging, segment: Segment, name: str) -> sa.FromClause:
+        """Who is in a segment, judged once for all that is asked of these units."""
+        key = (name, judging.cut)
+        if key not in self._found:
+            self._found[key] = judging.relation(segment.test, name)
+        return self._found[key]
 
     def _judging(self, cut: Cut) -> Judging:
         if self._reader is None:
@@ -141,6 +150,10 @@ class Scoped:
     def fetch(self, statement: sa.Select[*tuple[Any, ...]] | str) -> pa.Table:
         """The rows of a statement, over all facts."""
         return self._reader.fetch(statement)
+
+    def keep(self, statement: sa.Select[*tuple[Any, ...]], name: str) -> sa.FromClause | None:
+        """The rows of a statement, kept for this answer."""
+        return self._reader.keep(statement, name)
 
 
 def scope_of(reader: Reader) -> Scope | None:

@@ -77,9 +77,14 @@ class Judging:
         known = everybody(self.cut).subquery("everybody")
         return sa.select(known.c.customer).where(self._holds(test, known.c.customer))
 
-    def relation(self, test: Test, name: str) -> sa.CTE:
-        """The same as a relation that any statement can join, whatever its tables are."""
-        return standing_alone.named(self.members(test), self.layers, name)
+    def relation(self, test: Test, name: str) -> sa.FromClause:
+        """The same as a relation that any statement can join, whatever its tables are.
+
+        Judged now where the database can keep it, else in each statement anew.
+        """
+        alone = standing_alone(self.members(test), self.layers, f"{name}_rows")
+        kept = self.reader.keep(alone.statement, name)
+        return alone.part(name) if kept is None else kept
 
     def _holds(self, test: Test, key: ColumnElement[Any]) -> ColumnElement[bool]:
         match test:
@@ -210,8 +215,9 @@ class Judging:
             .where(*asked)
         )
         # its statement names parts of its own; two of them in one statement must not meet
-        found_alone = standing_alone.named(judged, self.layers, f"of_worth_{len(self._worths)}")
-        alone = self._worths.setdefault(test, found_alone)
+        name = f"of_worth_{len(self._worths)}"
+        part = standing_alone(judged, self.layers, f"{name}_rows").part(name)
+        alone = self._worths.setdefault(test, part)
         return sa.select(alone.c.customer)
 
     @cached_property

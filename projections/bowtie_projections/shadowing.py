@@ -82,7 +82,7 @@ class Kept:
         customers: whose, with a column ``customer``; it stands alone.
     """
 
-    def __init__(self, customers: sa.CTE) -> None:
+    def __init__(self, customers: sa.FromClause) -> None:
         self.customers = customers
 
     def rows(self, table: sa.Table, rows: sa.FromClause) -> sa.Select[Any]:
@@ -111,11 +111,9 @@ class standing_alone(sa.TableClause):  # noqa: N801 - read as a function
         named = _named(_tables_in(statement), layers)
         self.statement = statement.add_cte(*_alone_in(statement), *named)
 
-    @classmethod
-    def named(cls, statement: sa.Select[Any], layers: Sequence[Layer], name: str) -> sa.CTE:
-        """The rows as a part of a statement that comes before all that are given tables' names."""
-        rows = cls(statement, layers, f"{name}_rows")
-        return sa.select(*rows.c).cte(name).prefix_with("MATERIALIZED")
+    def part(self, name: str) -> sa.CTE:
+        """The rows as a part of a statement, to stand before all that is given tables' names."""
+        return sa.select(*self.c).cte(name).prefix_with("MATERIALIZED")
 
 
 @compiles(standing_alone)
@@ -147,7 +145,8 @@ def shadowed(statement: Asking, layers: Sequence[Layer]) -> Asking:
     if not used:
         return statement
     # PostgreSQL sees a name from its definition on: what stands alone must come before
-    kept = [one.customers for one in layers if isinstance(one, Kept)]
+    customers = [one.customers for one in layers if isinstance(one, Kept)]
+    kept = [one for one in customers if isinstance(one, sa.CTE)]
     return statement.add_cte(*_alone_in(statement), *kept, *_named(used, layers))
 
 

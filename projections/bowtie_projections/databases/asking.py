@@ -98,6 +98,15 @@ class Reader(ABC):
         table = self._ask(sql, own=own)
         return table.rename_columns(told_apart(table.column_names))
 
+    def keep(self, statement: sa.Select[Any], name: str) -> sa.FromClause | None:
+        """The rows of a statement, kept for the further questions of this answer.
+
+        Returns:
+            What they can be asked by; None where the database keeps nothing for who only reads.
+        """
+        del statement, name
+        return None
+
     @abstractmethod
     def digest(self, table: sa.Table) -> tuple[int, str]:
         """The number of a table's rows, and what stands for them in any order.

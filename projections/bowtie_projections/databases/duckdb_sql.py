@@ -83,6 +83,15 @@ class DuckReader(Reader):
         finally:
             connection.execute("ROLLBACK")
 
+    def keep(self, statement: sa.Select[Any], name: str) -> sa.FromClause | None:
+        """The rows of a statement in a table of this transaction, which ends with the answer."""
+        # one name for one statement: an answer may keep several
+        own = f"{name}_{len(self.statements)}"
+        sql = f"CREATE OR REPLACE TEMP TABLE {own} AS\n{self._sql(statement)}"
+        self.statements.append(sql)
+        self._ask(sql, own=False)
+        return sa.table(own, *(sa.column(c.name, c.type) for c in statement.selected_columns))
+
     def digest(self, table: sa.Table) -> tuple[int, str]:
         """The number of rows, and the sum over their hashes."""
         columns = ", ".join(f'"{column.name}"' for column in table.columns)

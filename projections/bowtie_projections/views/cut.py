@@ -85,6 +85,12 @@ class Reader(Protocol):
     def fetch(self, statement: sa.Select[*tuple[object, ...]] | str) -> pa.Table:
         """Run a statement and keep its SQL in ``statements``."""
 
+    def keep(self, statement: sa.Select[*tuple[object, ...]], name: str) -> sa.FromClause | None:
+        """The rows of a statement, kept for this answer; None where nothing can be kept.
+
+        The statement is taken as it is, whatever segment or unit is asked for.
+        """
+
 
 def counts(table: sa.FromClause, cut: Cut) -> sa.ColumnElement[bool]:
     """The rows of a table of facts that count at the cut.

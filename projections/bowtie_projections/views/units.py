@@ -102,6 +102,10 @@ class _Layered:
             return self._reader.fetch(statement)
         return self._reader.fetch(shadowed(statement, self._layers))
 
+    def keep(self, statement: sa.Select[*tuple[Any, ...]], name: str) -> sa.FromClause | None:
+        """The rows of a statement that says itself whose the facts are, kept for this answer."""
+        return self._reader.keep(statement, name)
+
 
 @dataclass(frozen=True, slots=True)
 class Units:
