@@ -32,11 +32,15 @@ from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
 from bowtie_projections.views.loop import evidence as loop_evidence
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.pipeline import pipeline
+from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evidence
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.stock.evidence import evidence as stock_evidence
+from bowtie_projections.views.touchpoints import touchpoints
+from bowtie_projections.views.touchpoints.evidence import evidence as touchpoints_evidence
 from bowtie_projections.views.velocity import velocity
 
 if TYPE_CHECKING:
@@ -71,6 +75,8 @@ EVIDENCE: dict[str, Explained] = {
     ),
     "repeat": Explained(repeat, cohort_evidence.repeat),
     "bottleneck": Explained(bottleneck, bottleneck_evidence),
+    "touchpoints": Explained(touchpoints, touchpoints_evidence),
+    "pipeline": Explained(pipeline, pipeline_evidence),
     "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
     "status": Explained(
         status,

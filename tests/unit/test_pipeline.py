@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from bowtie.events import (
     TraitsObserved,
 )
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.pipeline import pipeline
 from tests.read_tables import FilledTables, Said
@@ -201,3 +203,24 @@ def test_an_empty_log(memory):
     result = pipeline(memory, Cut(0), B2B)
     assert result.rows() == []
     assert result.sentence == "There is no opportunity in the log."
+
+
+@pytest.mark.parametrize("column", ["opportunities", "valued", "overdue", "amount"])
+def test_every_figure_has_the_facts_that_name_its_opportunities(tables, column):
+    asked: dict[str, Any] = {"by": ["owner"]}
+    cut = Cut(tables.position, day(99.5))
+    for row in pipeline(tables, cut, B2B, **asked).rows():
+        if row[column] is None:
+            continue
+        cell = {name: row[name] for name in ("owner", "stage", "currency")}
+        told = explanation(tables, cut, B2B, view="pipeline", cell=cell, column=column, **asked)
+        types = [fact["type"] for fact in told.rows()]
+        assert types.count("noted") == row["valued" if column == "amount" else column]
+
+
+def test_an_expectation_has_no_members(tables):
+    with pytest.raises(UsageError, match="chances are learnt from all"):
+        explanation(
+            tables, Cut(tables.position, day(99.5)), B2B, view="pipeline",
+            cell={"currency": "EUR"}, column="expected",
+        )  # fmt: skip

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from bowtie.errors import Refused, UsageError
 from bowtie.events import ContractSigned, Disqualified, Noted, ScoreGiven, Touched
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.touchpoints import touchpoints
 from tests.read_tables import FilledTables, Said
@@ -188,3 +190,18 @@ def test_a_customer_who_came_back_stands_in_the_new_cycle(memory):
         ("y", "lost"),
         ("z", "awareness"),
     ]
+
+
+@pytest.mark.parametrize("column", ["touches", "inbound", "outbound", "customers", "cost"])
+def test_every_figure_has_its_touches(tables, column):
+    asked: dict[str, Any] = {"by": ["channel"], "top": 1}
+    for row in ask(tables, **asked).rows():
+        if row[column] is None or not row["touches"]:
+            continue
+        cell = {name: row[name] for name in ("channel", "touchpoint", "stage")}
+        told = explanation(
+            tables, Cut(tables.position), B2B, view="touchpoints", cell=cell, column=column, **asked
+        )
+        assert {fact["type"] for fact in told.rows()} <= {"touched"}
+        if column in {"touches", "inbound", "outbound"}:
+            assert len(told.rows()) == row[column]

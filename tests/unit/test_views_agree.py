@@ -80,6 +80,10 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
 
 #: Figures and the events behind them: the hash is the same in both, too.
 EXPLAINED: list[tuple[str, dict[str, Any]]] = [
+    ("explain", {"view": "touchpoints", "cell": {"touchpoint": "other", "stage": "education"},
+                 "column": "touches", "top": 2}),
+    ("explain", {"view": "pipeline", "cell": {"stage": "selection", "currency": "EUR"},
+                 "column": "amount"}),
     ("explain", {"view": "funnel", "cell": {"stage": "selection", "channel": "other"},
                  "column": "lost", "by": ["channel"], "top": 2, "data": True}),
     ("explain", {"view": "funnel", "cell": {"stage": "education"}, "column": "imputed",

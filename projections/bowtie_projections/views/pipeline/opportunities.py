@@ -17,7 +17,7 @@ from bowtie_projections.expressions import map_text, micros_between
 from bowtie_projections.survival import LOST, REACHED, WATCHED
 from bowtie_projections.views.cut import Cut, counts
 
-__all__ = ["ages", "open_ones", "opportunities"]
+__all__ = ["ages", "namings", "open_ones", "opportunities"]
 
 #: The events that close an opportunity they name.
 _WINS, _LOSES = "contract_signed", "disqualified"
@@ -25,7 +25,7 @@ _WINS, _LOSES = "contract_signed", "disqualified"
 
 def opportunities(cut: Cut) -> sa.CTE:
     """Every opportunity: ``customer``, ``opportunity``, ``opened_at``, ``closed_at``, ``won``."""
-    c = sa.union_all(*_namings(cut)).subquery("naming").c
+    c = namings(cut).c
     named = (
         sa.select(
             c.customer,
@@ -84,8 +84,8 @@ def open_ones(cut: Cut) -> sa.Select[Any]:
     )
 
 
-def _namings(cut: Cut) -> list[sa.Select[Any]]:
-    """All that names an opportunity."""
+def namings(cut: Cut) -> sa.Subquery:
+    """All that names an opportunity: whose, which, when, at which position, and what it is."""
     found = []
     for name, table in tables.facts.items():
         opportunity: ColumnElement[Any]
@@ -99,10 +99,11 @@ def _namings(cut: Cut) -> list[sa.Select[Any]]:
             table.c.customer,
             opportunity.label("opportunity"),
             table.c.occurred_at.label("at"),
+            table.c.position,
             sa.literal_column(f"'{name}'", sa.String()).label("event"),
         )
         found.append(rows.where(counts(table, cut), opportunity != ""))
-    return found
+    return sa.union_all(*found).subquery("naming")
 
 
 def _last_values(cut: Cut) -> sa.Subquery:

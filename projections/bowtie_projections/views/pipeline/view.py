@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.views.breakdown import Dimension, dimensions
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import QUANTILES, WORDS
-from bowtie_projections.views.funnel.question import Question, ask
+from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
 from bowtie_projections.views.labels import OTHER, apart
 from bowtie_projections.views.pipeline.chances import History
@@ -35,7 +35,7 @@ from bowtie_projections.views.units import Units, check_unit, plural
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["pipeline"]
+__all__ = ["owners_of", "pipeline", "placed_ones", "today", "values_apart"]
 
 _Row = dict[str, Any]
 _DAY = 86_400_000_000
@@ -89,19 +89,12 @@ def pipeline(
         UnknownName: a breakdown that is not there.
         Refused: a breakdown that is sealed.
     """
-    owner, listed = check_unit(unit, _OWNERS), _which(opportunities)
-    given: dict[str, Any] = {"unit": owner, "look_back": look_back, "lost_after": lost_after}
+    listed = _which(opportunities)
+    given: dict[str, Any] = {"unit": unit, "look_back": look_back, "lost_after": lost_after}
     given |= {"top": top, "tz": tz, "by": by, "data_from": data_from, "data_through": data_through}
-    question = ask(given)
-    # as of the moment asked, so that a contract's values, where there is one, are no later ones
-    found = dimensions(
-        reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
-    )
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    needs = Needs(activity=question.lost_after is not None)
-    journeys = journeys_at(units.reader, cut, definition, needs, question.lost_after)
-    rows, history = _found(units, cut, Standing(journeys, cut, question, found), question)
+    units, customers = owners_of(reader, cut, definition, given, personal_names)
+    cut, question, found = customers.cut, customers.question, customers.dimensions
+    rows, history = _found(units, customers)
     _name_values(rows, found, question.top)
     shown = rows if listed in {None, _ALL} else [row for row in rows if _is(row, str(listed))]
     table = _summed(shown, found) if listed is None else _listed(shown, found, units)
@@ -113,6 +106,27 @@ def pipeline(
         sql=units.reader.statements,
         meta=standing(definition, {**question.written, "opportunities": opportunities}, cut, units),
     )
+
+
+def owners_of(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    given: Mapping[str, Any],
+    personal_names: Collection[str],
+) -> tuple[Units, Standing]:
+    """Whose opportunities they are, and where everybody stands at the settled cut."""
+    check_unit(given["unit"], _OWNERS)
+    question = ask(given)
+    # as of the moment asked, so that a contract's values, where there is one, are no later ones
+    found = dimensions(
+        reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
+    )
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    needs = Needs(activity=question.lost_after is not None)
+    journeys = journeys_at(units.reader, cut, definition, needs, question.lost_after)
+    return units, Standing(journeys, cut, question, found)
 
 
 def _which(written: str | None) -> str | None:
@@ -128,31 +142,36 @@ def _is(row: _Row, asked: str) -> bool:
     return bool(row["overdue"]) if asked == _OVERDUE else row["stage"] == asked
 
 
-def _found(
-    units: Units, cut: Cut, customers: Standing, question: Question
-) -> tuple[list[_Row], History]:
+def _found(units: Units, customers: Standing) -> tuple[list[_Row], History]:
     """The open opportunities, each with its chance; and what became of all."""
-    nobody = np.zeros(0, dtype=np.int64)
+    cut, nobody = customers.cut, np.zeros(0, dtype=np.int64)
     if cut.moment is None:
         return [], History(nobody, nobody)
     past = units.reader.fetch(ages(cut))
     history = History(*(np.asarray(past.column(name), np.int64) for name in ("age", "end")))
-    rows: list[_Row] = units.reader.fetch(_statement(cut, customers)).to_pylist()
-    today = cut.moment.replace(tzinfo=UTC).astimezone(zone(question.tz)).date()
+    rows: list[_Row] = units.reader.fetch(placed_ones(customers)).to_pylist()
+    due = today(customers)
     chances = history.chances(np.array([row["micros"] for row in rows], dtype=np.int64))
     for row, chance in zip(rows, chances, strict=True):
-        _complete(row, chance, today)
+        _complete(row, chance, due)
     return rows, history
 
 
-def _statement(cut: Cut, customers: Standing) -> sa.Select[Any]:
+def today(customers: Standing) -> date:
+    """The day it is, where days are told."""
+    moment = customers.cut.moment
+    assert moment is not None  # noqa: S101 - for the type checker
+    return moment.replace(tzinfo=UTC).astimezone(zone(customers.question.tz)).date()
+
+
+def placed_ones(customers: Standing) -> sa.Select[Any]:
     """The open opportunities, with the place and the values of their customers."""
-    rows = open_ones(cut).cte("open_ones").prefix_with("MATERIALIZED")
+    rows = open_ones(customers.cut).cte("open_ones").prefix_with("MATERIALIZED")
     owners = sa.select(rows.c.customer).distinct().subquery("owners")
     placed = replace(customers, among=owners).placed().subquery("placed")
     c, p = rows.c, placed.c
     keys = [p[one.column] for one in customers.dimensions]
-    age = micros_between(c.opened_at, sa.literal(cut.moment, sa.DateTime()))
+    age = micros_between(c.opened_at, sa.literal(customers.cut.moment, sa.DateTime()))
     return (
         sa.select(*c, *keys, p.place, age.label("micros"))
         .select_from(rows.join(placed, p.customer == c.customer))
@@ -160,11 +179,11 @@ def _statement(cut: Cut, customers: Standing) -> sa.Select[Any]:
     )
 
 
-def _complete(row: _Row, chance: float | None, today: date) -> None:
+def _complete(row: _Row, chance: float | None, on: date) -> None:
     amount, due = row["amount"], row["close_on"]
     row["stage"] = PLACES[row.pop("place")]
     row["days"] = row.pop("micros") / _DAY
-    row["overdue"] = None if due is None else due < today
+    row["overdue"] = None if due is None else due < on
     row["chance"] = chance
     known = amount is not None and chance is not None
     row["expected"] = (amount * Decimal(repr(chance))).quantize(_CENT) if known else None
@@ -173,12 +192,24 @@ def _complete(row: _Row, chance: float | None, today: date) -> None:
 def _name_values(rows: list[_Row], found: Sequence[Dimension], top: int) -> None:
     """The values of the breakdowns as an answer names them; those beyond the top ones as other."""
     for one in found:
-        number = Counter(row[one.column] for row in rows if row[one.column] is not None)
-        ranked = sorted(number, key=lambda value: (-number[value], value))
-        names = {value: apart(value, WORDS) for value in ranked[:top]}
+        names = {value: apart(value, WORDS) for value in _ranked(rows, one)[:top]}
         for row in rows:
             value = row[one.column]
             row[one.column] = None if value is None else names.get(value, OTHER)
+
+
+def _ranked(rows: list[_Row], dimension: Dimension) -> list[str]:
+    """The values of a breakdown, those of the most opportunities first."""
+    number = Counter(row[dimension.column] for row in rows if row[dimension.column] is not None)
+    return sorted(number, key=lambda value: (-number[value], value))
+
+
+def values_apart(units: Units, customers: Standing) -> dict[str, list[str]]:
+    """Of each breakdown with too many values, those that stand apart."""
+    rows = units.reader.fetch(placed_ones(customers)).to_pylist()
+    ranked = {one.name: _ranked(rows, one) for one in customers.dimensions}
+    top = customers.question.top
+    return {name: values[:top] for name, values in ranked.items() if len(values) > top}
 
 
 def _kinds(

@@ -59,7 +59,7 @@ class Touches:
 
     def counted(self) -> sa.Select[Any]:
         """By row: ``touches``, how many are ``inbound``, and of how many ``customers``."""
-        rows = self._touched()
+        rows = self.touched()
         c = rows.c
         keys = [c[name] for name in self.keys]
         return sa.select(
@@ -71,7 +71,7 @@ class Touches:
 
     def costs(self) -> sa.Select[Any]:
         """By row, direction and currency: what was said of costs."""
-        rows = self._touched()
+        rows = self.touched()
         c = rows.c
         keys = [*(c[name] for name in self.keys), c.direction, c.currency]
         return (
@@ -118,7 +118,7 @@ class Touches:
 
     def ranked_values(self, dimension: Dimension) -> sa.Select[Any]:
         """The values of a breakdown, those of the most touches first."""
-        return self._most_frequent(self._touched().c[dimension.column])
+        return self._most_frequent(self.touched().c[dimension.column])
 
     def _most_frequent(self, value: ColumnElement[Any]) -> sa.Select[Any]:
         """One more than may stand apart, to see whether there are others."""
@@ -134,10 +134,10 @@ class Touches:
         """A value as an answer names it: SQL does so only where it puts others together."""
         return value if value is None or column in self.kept else apart(value, WORDS)
 
-    def _touched(self) -> sa.Subquery:
-        return self._placed(
-            tables.facts["touched"], ("direction", "cost", "currency"), "placed_touches"
-        )
+    def touched(self) -> sa.Subquery:
+        """The touches, each with its values, its place, direction, cost and position."""
+        fields = ("direction", "cost", "currency", "position")
+        return self._placed(tables.facts["touched"], fields, "placed_touches")
 
     def _facts(self, table: sa.Table, fields: Sequence[str]) -> sa.Select[Any]:
         """The facts of the period."""

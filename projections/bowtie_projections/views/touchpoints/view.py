@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -26,10 +26,16 @@ from bowtie_projections.views.units import UNITS, Units, check_unit, plural
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["touchpoints"]
+__all__ = ["COLUMNS", "touches_of", "touchpoints"]
 
 _Row = dict[str, Any]
 _INSTRUMENTS = ("nps", "csat", "ces")
+#: The columns after the breakdowns and the touchpoint.
+COLUMNS = (
+    *("stage", "touches", "inbound", "outbound", "customers"),
+    *("no_cost_share", "currency", "cost", "cost_per_touch"),
+    *(name for one in _INSTRUMENTS for name in (one, f"{one}_answers")),
+)
 _MICRO = Decimal("0.000001")
 #: A cycle is no one who can be reached.
 _UNITS = tuple(unit for unit in UNITS if unit != "cycle")
@@ -86,12 +92,33 @@ def touchpoints(
         UnknownName: a breakdown that is not there.
         Refused: a breakdown that is sealed, or that only a contract can carry.
     """
+    given = {
+        name: value
+        for name, value in locals().items()
+        if name not in {"reader", "cut", "definition"}
+    }
+    units, touches = touches_of(reader, cut, definition, given)
+    return _result(units, definition, touches)
+
+
+def touches_of(
+    reader: Reader, cut: Cut, definition: Definition, given: Mapping[str, Any]
+) -> tuple[Units, Touches]:
+    """The touches that a question is about, and who is reached by them.
+
+    Args:
+        reader: the read tables.
+        cut: the position and the moment it is asked as of.
+        definition: what entering a stage means.
+        given: the parameters of :func:`touchpoints`.
+    """
+    asked = dict(given)
+    of, no_stages = asked.pop("of"), asked.pop("no_stages")
+    personal_names = asked.pop("personal_names")
     if of not in TOUCH:
         raise UsageError(f"of is {of!r}; write {', '.join(TOUCH[:-1])} or {TOUCH[-1]}")
-    check_unit(unit, _UNITS)
-    given: dict[str, Any] = {"unit": unit, "look_back": look_back, "by": by, "top": top, "tz": tz}
-    given |= {"from_": from_, "to": to, "data_from": data_from, "data_through": data_through}
-    question = ask(given)
+    check_unit(asked["unit"], _UNITS)
+    question = ask(asked)
     found = dimensions(
         reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
     )
@@ -103,10 +130,8 @@ def touchpoints(
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     journeys = journeys_at(units.reader, cut, definition, Needs())
-    touches = _with_others(
-        units.reader, Touches(journeys, cut, question, of, found, by_stage=not no_stages)
-    )
-    return _result(units, definition, touches)
+    touches = Touches(journeys, cut, question, of, found, by_stage=not no_stages)
+    return units, _with_others(units.reader, touches)
 
 
 def _with_others(reader: Reader, touches: Touches) -> Touches:
@@ -226,7 +251,7 @@ def _typed(rows: list[_Row], touches: Touches, units: Units, own: dict[str, Any]
     """Rows with the columns of their cell before their own."""
     import pyarrow as pa
 
-    names = {**own, touches.of: None, plural(units.name): None}
+    names = (*own, *COLUMNS, touches.of, plural(units.name))
     titles = {one.column: one.title(names) for one in touches.dimensions}
     titles |= {VALUE: touches.of, "customers": plural(units.name)}
     cell = [*touches.keys[:-1], *(["stage"] if touches.by_stage else [])]

@@ -1,0 +1,90 @@
+"""Whose open opportunities make a figure of the pipeline, and what names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.errors import UsageError
+from bowtie.stages import Definition
+from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.funnel.members import QUANTILES
+from bowtie_projections.views.pipeline.opportunities import namings
+from bowtie_projections.views.pipeline.view import owners_of, placed_ones, today, values_apart
+from bowtie_projections.views.stock.places import PLACES
+
+__all__ = ["evidence"]
+
+_COUNTS = ("opportunities", "valued", "overdue")
+_SUMS = ("amount", "overdue_amount")
+_COLUMNS = ("stage", "currency", *_COUNTS, *_SUMS, "judged", "expected", *QUANTILES)
+
+
+def evidence(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Whose the open opportunities are, and all that names them.
+
+    Args:
+        reader: the read tables.
+        cut: where the pipeline was asked.
+        definition: what entering a stage means.
+        cell: the row of the pipeline.
+        column: a number of opportunities, or a sum of their amounts.
+        asked: the parameters of :func:`bowtie_projections.views.pipeline.pipeline`, all of them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    personal_names, listed = asked.pop("personal_names"), asked.pop("opportunities")
+    if listed is not None:
+        raise UsageError("opportunities lists the single ones already; ask without it")
+    if column not in (*_COUNTS, *_SUMS):
+        raise not_explained(column, (*_COUNTS, *_SUMS), "chances are learnt from all of them")
+    units, customers = owners_of(reader, cut, definition, asked, personal_names)
+    customers = replace(customers, kept=values_apart(units, customers))
+    rows = placed_ones(customers).order_by(None).subquery("placed_ones")
+    c = rows.c
+    own: list[ColumnElement[bool]] = [
+        c.place == PLACES.index(cell["stage"]),
+        c.currency.is_not_distinct_from(cell["currency"]),
+        has_values(rows, customers.dimensions, customers.kept, cell, _COLUMNS),
+    ]
+    if column == "valued":
+        own.append(c.amount.is_not(None))
+    if column.startswith("overdue"):
+        own.append(c.close_on < sa.literal(today(customers)))
+    chosen = sa.select(rows).where(*own).cte("chosen").prefix_with("MATERIALIZED")
+    o = chosen.c
+    members = (
+        sa.select(
+            o.customer, sa.func.count().label("number"), sa.func.sum(o.amount).label("amount")
+        )
+        .group_by(o.customer)
+        .cte("owners_of_chosen")
+    )
+    named = namings(customers.cut)
+    same = sa.and_(named.c.customer == o.customer, named.c.opportunity == o.opportunity)
+    facts = sa.select(o.customer, named.c.position).select_from(chosen.join(named, same))
+    total = sa.func.sum(members.c.amount if column in _SUMS else members.c.number)
+    value = sa.func.coalesce(total, 0)
+    kind: Any = sa.Numeric(38, 6) if column in _SUMS else sa.BigInteger()
+    return Evidence(
+        units,
+        customers.cut,
+        definition,
+        members,
+        [Trace.facts("names an open opportunity", facts.subquery("naming_chosen"))],
+        sa.cast(value, kind),
+    )

@@ -1,0 +1,81 @@
+"""Who was touched where a figure of the touchpoints says, and by which touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import Definition
+from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.funnel.members import WORDS
+from bowtie_projections.views.labels import apart_in_sql
+from bowtie_projections.views.stock.places import PLACES
+from bowtie_projections.views.touchpoints.touches import VALUE
+from bowtie_projections.views.touchpoints.view import COLUMNS, touches_of
+from bowtie_projections.views.units import plural
+
+__all__ = ["evidence"]
+
+
+def evidence(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Who was touched, and the touches themselves.
+
+    Args:
+        reader: the read tables.
+        cut: where the touchpoints were asked.
+        definition: what entering a stage means.
+        cell: the row of the touchpoints.
+        column: ``touches``, ``inbound``, ``outbound``, those reached, or ``cost``.
+        asked: the parameters of :func:`bowtie_projections.views.touchpoints.touchpoints`, all of
+            them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    units, touches = touches_of(reader, cut, definition, asked)
+    reached = plural(units.name)
+    known = ("touches", "inbound", "outbound", reached, "cost")
+    if column not in known:
+        raise not_explained(column, known)
+    rows = touches.touched()
+    c = rows.c
+    named = {one.name for one in touches.dimensions if one.column in touches.kept}
+    taken = (*COLUMNS, touches.of, reached)
+    value, wanted = c[VALUE], cell[touches.of]
+    called = value if VALUE in touches.kept else apart_in_sql(value, WORDS)
+    own: list[ColumnElement[bool]] = [
+        value.is_(None) if wanted is None else called == wanted,
+        has_values(rows, touches.dimensions, named, cell, taken),
+    ]
+    if touches.by_stage:
+        own.append(c.place == PLACES.index(cell["stage"]))
+    if column in {"inbound", "outbound"}:
+        own.append(c.direction == column)
+    if column == "cost":
+        own.append(c.cost.is_not(None))
+    chosen = sa.select(rows).where(*own).cte("chosen").prefix_with("MATERIALIZED")
+    o = chosen.c
+    members = (
+        sa.select(o.customer, sa.func.count().label("number"), sa.func.sum(o.cost).label("cost"))
+        .group_by(o.customer)
+        .cte("touched_members")
+    )
+    figure: ColumnElement[Any] | None = None
+    if column == "cost":
+        figure = sa.cast(sa.func.sum(members.c.cost), sa.Numeric(38, 6))
+    elif column != reached:
+        figure = sa.cast(sa.func.coalesce(sa.func.sum(members.c.number), 0), sa.BigInteger())
+    facts = sa.select(o.customer, o.position).subquery("touches_of_members")
+    return Evidence(units, touches.cut, definition, members, [Trace.facts("touch", facts)], figure)
