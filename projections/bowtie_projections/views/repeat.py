@@ -123,7 +123,10 @@ def repeat(
         reader.fetch(buyers.spread(place)).to_pylist() if units.clustered else []
         for place in range(len(times))
     ]
-    older = reader.fetch(members.totals()).to_pylist()[0]["older"]
+    older = sum(group["customers"] for group in counted if group["older"])
+    counted = [group for group in counted if not group["older"]]
+    if include_truncated and members.seen_since is not None:
+        older = reader.fetch(members.totals()).to_pylist()[0]["older"]
     written = {
         **members.question.written,
         "within": [format_duration(time) for time in times],
@@ -240,16 +243,21 @@ class Buyers:
     members: Members
     times: Sequence[timedelta]
 
-    def people(self) -> sa.Subquery:
-        """Who is counted: ``customer``, their cell, ``at``, ``waited`` and ``orders``."""
+    def people(self, *, everybody: bool = False) -> sa.Subquery:
+        """Who is counted: ``customer``, their cell, ``at``, ``waited`` and ``orders``.
+
+        With ``everybody`` also who is left out, as they are ``older`` than the data.
+        """
         members = self.members
         c = members.journeys.c
         keys, joined = members.keys_at(c.commitment_at)
         waited = micros_between(c.commitment_at, c.second_at)
-        asked = [*members.journeys_asked(), *members.surely_new()]
+        new = members.surely_new()
+        asked = [*members.journeys_asked(), *([] if everybody else new)]
         return (
             sa.select(
                 c.customer,
+                sa.not_(sa.and_(sa.true(), *new)).label("older"),
                 c.commitment_at.label("at"),
                 c.second_at,
                 waited.label("waited"),
@@ -268,10 +276,13 @@ class Buyers:
         return old, sa.func.coalesce(rows.waited <= longest, sa.false())
 
     def counted(self) -> sa.Select[Any]:
-        """By cell: customers, their orders, and for each time who is mature and who repeated."""
-        rows = self.people()
+        """By cell: customers, their orders, and for each time who is mature and who repeated.
+
+        Who is left out has rows of their own, which say how many they are.
+        """
+        rows = self.people(everybody=True)
         c = rows.c
-        keys = [c[name] for name in self.members.key_names]
+        keys = [*(c[name] for name in self.members.key_names), c.older]
         figures: list[ColumnElement[Any]] = []
         for place, time in enumerate(self.times):
             old, again = self.judged(c, time)
