@@ -25,6 +25,7 @@ from bowtie_projections.explaining import explanation
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
+from bowtie_projections.views.funnel.horizons import estimating
 from tests.read_tables import FilledTables, Said
 from tests.unit.test_survival import lagged
 
@@ -324,29 +325,26 @@ def test_a_trait_called_like_a_column_of_the_estimate(ask):
     assert found.part("curve").columns[0] == "trait.estimator"
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_who_is_behind_an_estimate_can_be_named(ask, memory, late):
+def test_who_is_behind_an_estimate_can_be_named(ask, memory):
     story = late_starts()
     for n in range(4):
         story.said(f"new{n}", TraitsObserved(traits={"estimator": "x"}), 99.5 + n)
-    asked: dict[str, Any] = {"by": ["estimator"], "within": "45d", "data_from": "2024-04-09"}
-    asked |= {"estimate": True, "entry_age": late}
+    asked: dict[str, Any] = {"data_from": "2024-04-09", "entry_age": True}
     ask(story, 150, **asked)
-    expected = {"conversion_estimate": 4, "at_risk": 2, "days_to_half": 4}
-    for column, number in expected.items():
-        cell = {"stage": ENTRY, "trait.estimator": "x"}
-        found = explanation(
-            memory, Cut(memory.position, day(150)), B2B,
-            view="funnel", cell=cell, column=column, **asked,
+
+    def explained(column: str, **more: Any) -> Result:
+        return explanation(
+            memory, Cut(memory.position, day(150)), B2B, view="funnel", column=column,
+            **({"cell": {"stage": ENTRY}} | asked | more),
         )  # fmt: skip
-        assert found.meta["members"] == number
-    whole = asked | {"by": [], "within": "25d"}
-    found = explanation(
-        memory, Cut(memory.position, day(150)), B2B,
-        view="funnel", cell={"stage": ENTRY}, column="conversion_estimate", **whole,
-    )  # fmt: skip
-    assert {row["customer"] for row in found.rows()} >= ({"old", "older"} if late else {"new0"})
-    assert "gone" not in {row["customer"] for row in found.rows()}
+
+    known = {"cell": {"stage": ENTRY, "trait.estimator": "x"}, "by": ["estimator"]}
+    assert explained("at_risk", within="45d", **known).meta["members"] == 2
+    assert explained("days_to_half", within="45d", **known).meta["members"] == 4
+    everybody = explained("conversion_estimate", within="25d")
+    assert {row["customer"] for row in everybody.rows()} == {
+        "old", "older", "new0", "new1", "new2", "new3",
+    }  # fmt: skip
 
 
 def test_few_who_are_old_enough_are_said(ask):
@@ -374,11 +372,12 @@ def test_horizons_are_windows(ask):
 def test_what_was_asked_is_in_the_answer(ask):
     found = ask(two_cohorts(), estimate=False, horizon="9w,30d")
     assert found.meta["parameters"]["horizon"] == ["30d", "63d"]
-    whole = ask(two_cohorts(), horizon="curve")
-    assert whole.meta["parameters"]["horizon"] == "curve"
-    assert len(whole.part("curve").rows()) == 6 * 91
-    assert ask(two_cohorts(), estimate=False).meta["parameters"]["horizon"] is None
     assert ask(two_cohorts()).parts == {}
+    whole = estimating({"horizon": "curve"})
+    assert whole is not None
+    assert whole.written == "curve"
+    assert len(whole.ages(timedelta(days=45))) == 91
+    assert estimating({"estimate": False, "horizon": None}) is None
 
 
 @pytest.mark.parametrize(
