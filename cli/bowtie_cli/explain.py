@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import EXPLAINED_BY
+from bowtie_cli.bottleneck import bottleneck
 from bowtie_cli.failures import Failure
+from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
 from bowtie_cli.loop import loop
+from bowtie_cli.pipeline import pipeline
+from bowtie_cli.repeat import repeat
+from bowtie_cli.retention import retention
 from bowtie_cli.status import status
 from bowtie_cli.stock import stock
+from bowtie_cli.touchpoints import touchpoints
+from bowtie_cli.velocity import velocity
 
 if TYPE_CHECKING:
     from bowtie_projections import Result, Views
@@ -21,6 +28,8 @@ __all__ = ["explain"]
 
 #: Options of views that ask for another answer than the one that is explained.
 _OTHER_ANSWERS = {"compare", "customers", "part", "plot", "targets"}
+#: Options that say how rows are laid out, and which layout has a row and a column for each figure.
+_LAYOUT = {"wide": None, "long": True}
 
 
 @click.group(cls=Group)
@@ -63,6 +72,7 @@ def _own_options() -> list[click.Parameter]:
 
 def _explaining(view: click.Command, example: str) -> click.Command:
     """The command that explains a view: its own options, and those of the view."""
+    layout = {param.name: _LAYOUT[param.name] for param in view.params if param.name in _LAYOUT}
 
     @click.pass_context
     def answer(
@@ -85,7 +95,7 @@ def _explaining(view: click.Command, example: str) -> click.Command:
 
         context.meta[EXPLAINED_BY] = explained
         assert view.callback is not None  # noqa: S101 - for the type checker
-        context.invoke(view.callback, **asked)
+        context.invoke(view.callback, **asked, **layout)
         if verify is not None and found[0].meta["hash"] != verify.strip().lower():
             raise Failure(
                 f"the hash is {found[0].meta['hash']}, not the one given: other customers or other"
@@ -101,7 +111,8 @@ def _explaining(view: click.Command, example: str) -> click.Command:
             *(
                 option
                 for option in view.params
-                if option.name not in _OTHER_ANSWERS and not getattr(option, "hidden", False)
+                if option.name not in {*_OTHER_ANSWERS, *_LAYOUT}
+                and not getattr(option, "hidden", False)
             ),
         ],
         help=f"Explain a figure of bowtie {view.name}.\n\n\\b\nExample:\n  {example}",
@@ -112,6 +123,13 @@ def _explaining(view: click.Command, example: str) -> click.Command:
 _VIEWS = {
     funnel: "--by channel --cell stage=selection --cell channel=webinar --column lost",
     stock: "--cell stage=onboarding --column customers",
+    flow: "--cell period=2026-01 --cell stage=selection --column entered",
+    velocity: "--cell step=selection_to_commitment --cell cohort=2026-Q1 --column moved",
+    retention: "--cell cohort=2026-01 --cell age=3 --column active",
+    repeat: "--cell cohort=2026-01 --column customers",
+    touchpoints: "--cell touchpoint=booth --cell stage=selection --column touches",
+    pipeline: "--cell stage=selection --cell currency=EUR --column opportunities",
+    bottleneck: "--cell stage=selection --cell lever=conversion --column mature",
     loop: "--part sources --cell source=referral --column high",
     status: "--part sources --cell source=crm --column out_of_sequence",
 }
