@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.beside import beside_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
@@ -33,6 +33,7 @@ __all__ = ["repeat"]
     "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
 )
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
 @click.option("--from", "from_", metavar="PERIOD", help="First orders from then: 2026, 2026-Q1.")
 @click.option("--to", metavar="PERIOD", help="First orders through the end of this period.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")

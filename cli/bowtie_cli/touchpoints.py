@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -27,6 +27,7 @@ __all__ = ["touchpoints"]
     "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
 )
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
 @click.option("--from", "from_", metavar="PERIOD", help="Touches from then: 2026, 2026-Q1, a day.")
 @click.option("--to", metavar="PERIOD", help="Touches through the end of this period.")
 @click.option("--no-stages", is_flag=True, help="One row for all stages.")

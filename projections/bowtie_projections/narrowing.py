@@ -32,6 +32,8 @@ __all__ = ["NARROWED", "Asking", "Narrowing"]
 NARROWED = ("segment", "where", "segment_as_of", "touch")
 #: Views of a moment: no entry comes before the moment at which a segment is judged.
 _OF_A_MOMENT = {"stock", "pipeline", "trial", "comparison", "segment"}
+#: Views whose breakdown is by the touches that they count themselves.
+_OF_TOUCHES = {"attribution"}
 _SHOWN = 8
 _RULES = {
     "first": "the first touch ever, where it was by then",
@@ -159,7 +161,7 @@ class Narrowing:
                 " at the past alone, ask with segment_as_of=DATE and entries from that day on."
             )
         touches = [name for name in _names(self.parameters) if name in TOUCH]
-        if touches:
+        if touches and self.view.__name__ not in _OF_TOUCHES:
             said = f"{', '.join(touches)}: of {_RULES[scope.touch]}"
             others = [f"touch={rule}" for rule in TOUCH_RULES if rule != scope.touch]
             notes.append(f"{said} ({' or '.join(others)} asks otherwise).")
@@ -201,7 +203,8 @@ def _rule(view: Callable[..., Result], own: Mapping[str, Any]) -> str:
     if "touch" not in own:
         return str(rule)
     parameters = inspect.signature(view).parameters.values()
-    if not any(one.name == "by" or one.kind is one.VAR_KEYWORD for one in parameters):
+    broken_down = any(one.name == "by" or one.kind is one.VAR_KEYWORD for one in parameters)
+    if not broken_down or view.__name__ in _OF_TOUCHES:
         raise UsageError(f"{view.__name__} has no parameter 'touch'")
     if rule == "step" and view.__name__ in _OF_A_MOMENT:
         raise UsageError(

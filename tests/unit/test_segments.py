@@ -394,6 +394,8 @@ def test_no_touch_is_at_the_step_of_a_moment(touched):
         views.stock(by=["channel"], touch="step")
     with pytest.raises(UsageError, match="loop has no parameter 'touch'"):
         views.loop(touch="last")
+    credited = views.attribution(by="channel")
+    assert not any("of the first touch ever" in note for note in credited.notes)
     last = {row["channel"] for row in views.stock(by=["channel"], touch="last").rows()}
     assert last == {"web", "fair"}
 
