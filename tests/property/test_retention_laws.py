@@ -108,7 +108,8 @@ def _life(
     own: list[Said], at: datetime, now: datetime, asked: dict[str, Any]
 ) -> dict[int, tuple[bool, dict[str, Decimal]]] | None:
     """For each age that was seen: whether active, and the money; None if nothing has begun."""
-    unit, most, found = asked["age"], asked["ages"], {}
+    unit, most = asked["age"], asked["ages"]
+    found: dict[int, tuple[bool, dict[str, Decimal]]] = {}
     if asked["active"] != "contract":
         days, since = happened(own, asked["active"]), at.date()
         for age in range(most + 1):
@@ -226,12 +227,13 @@ def test_repeat_is_what_a_reading_of_each_day_counts(
     cohorts: dict[str, list[tuple[datetime, datetime | None]]] = defaultdict(list)
     for customer in {fact.customer for fact in facts}:
         own = [fact for fact in facts if fact.customer == customer]
-        first, *later = purchases(own) or [None]
+        bought = purchases(own)
         new = min(fact.occurred_at for fact in own) >= began + shop.burn_in
-        if first is None or not (new or asked["include_truncated"]) or not _of_period(first, asked):
+        kept = bought and (new or asked["include_truncated"])
+        if not kept or not _of_period(bought[0], asked):
             continue
-        label = "all" if asked["cohort"] == "all" else f"{first:%Y-%m}"
-        cohorts[label].append((first, later[0] if later else None))
+        label = "all" if asked["cohort"] == "all" else f"{bought[0]:%Y-%m}"
+        cohorts[label].append((bought[0], bought[1] if bought[1:] else None))
 
     assert {row["cohort"] for row in rows} == set(cohorts)
     assert len(rows) == len(cohorts) * len(asked["within"])

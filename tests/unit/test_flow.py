@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bowtie.errors import Refused, UsageError
-from bowtie.events import Disqualified, Noted, Touched
+from bowtie.events import Disqualified, Event, Noted, Touched
 from bowtie.stages import load_definition
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.flow import flow
@@ -25,7 +25,9 @@ LEAD = Noted(name="lead_created")
 def tables(make_tables):
     """30 come in January, one a day; half of them become leads, the n-th after n days."""
     memory = make_tables()
-    facts = [(f"c{n:02}", TOUCH, START + n * DAY / 2) for n in range(30)]
+    facts: list[tuple[str, Event, datetime]] = [
+        (f"c{n:02}", TOUCH, START + n * DAY / 2) for n in range(30)
+    ]
     facts += [(f"c{n:02}", LEAD, START + n * DAY / 2 + n * DAY) for n in range(0, 30, 2)]
     facts += [("c00", Disqualified(), datetime(2024, 4, 2, tzinfo=UTC))]
     memory.load([Said(*fact, place) for place, fact in enumerate(facts, start=1)], B2B)
@@ -117,7 +119,7 @@ def test_velocity_is_of_the_mature_that_moved_in_time(tables):
 
 def test_velocity_tells_quantiles_from_twenty_on(make_tables):
     memory = make_tables()
-    facts = [(f"c{n:02}", TOUCH, START) for n in range(40)]
+    facts: list[tuple[str, Event, datetime]] = [(f"c{n:02}", TOUCH, START) for n in range(40)]
     facts += [(f"c{n:02}", LEAD, START + n * DAY) for n in range(21)]
     memory.load([Said(*fact, place) for place, fact in enumerate(facts, start=1)], B2B)
     row = of(asked_of(memory, velocity), step="awareness_to_education")
@@ -126,5 +128,7 @@ def test_velocity_tells_quantiles_from_twenty_on(make_tables):
 
 
 def test_what_velocity_cannot_be_asked(tables):
-    with pytest.raises(UsageError, match="cohort is 'decade'; write one of day, week, month, quarter, year, all"):
+    with pytest.raises(
+        UsageError, match="cohort is 'decade'; write one of day, week, month, quarter, year, all"
+    ):
         asked_of(tables, velocity, cohort="decade")
