@@ -80,5 +80,8 @@ def figures_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[Figure
 def _nobody(side: Side, column: str, other: int | None) -> int | None:
     """How many a cell counts that is not there: none, unless that side can't tell of anybody."""
     values = side.answer.to_arrow().column(column)
-    untold = len(values) and values.null_count == len(values)
+    untold = values.null_count == len(values)
+    if not len(values):
+        sees_losses = side.definition.loss == "events" or side.asked.get("lost_after") is not None
+        untold = column == "lost" and not sees_losses
     return None if other is None or untold else 0
