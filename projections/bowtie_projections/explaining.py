@@ -37,6 +37,8 @@ from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evid
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.status import status
+from bowtie_projections.views.steps import steps
+from bowtie_projections.views.steps.evidence import evidence as steps_evidence
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.stock.evidence import evidence as stock_evidence
 from bowtie_projections.views.touchpoints import touchpoints
@@ -67,6 +69,7 @@ class Explained:
 #: The views that can be explained, by name.
 EVIDENCE: dict[str, Explained] = {
     "funnel": Explained(funnel, funnel_evidence),
+    "steps": Explained(steps, steps_evidence),
     "stock": Explained(stock, stock_evidence),
     "flow": Explained(flow, cohort_evidence.flow),
     "velocity": Explained(velocity, cohort_evidence.velocity),
