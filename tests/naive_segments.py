@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bowtie.durations import parse_duration
 from bowtie.segments.reading import segment_of
 from bowtie.stages import Definition, evaluate
-from tests.naive_stages import is_number, meets, order, text_of
+from tests.naive_stages import is_number, meets, text_of
 from tests.read_tables import Said
 
 _KINDS = {
@@ -30,7 +30,9 @@ def belongs(
     content: Mapping[str, Any], facts: Sequence[Said], now: datetime, definition: Definition
 ) -> bool:
     """Whether a customer is in the segment, by their facts up to the moment."""
-    known = sorted((f for f in facts if f.occurred_at <= now), key=order)
+    known = sorted(
+        (f for f in facts if f.occurred_at <= now), key=lambda f: (f.occurred_at, f.position)
+    )
     if not any(f.data.type_name not in {"retracted", "forgotten"} for f in known):
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -55,7 +56,7 @@ def _inside(
 def _scoped(
     memory: FilledTables, content: dict[str, Any], definition: Definition, **more: Any
 ) -> Scoped:
-    return Scoped(memory, Scope(definition, segment_of(content), **more))  # type: ignore[arg-type]
+    return Scoped(memory, Scope(definition, segment_of(content), **more))
 
 
 @given(
@@ -82,7 +83,7 @@ def test_who_is_in_it_is_who_the_facts_say(
     position = memory.position if position is None else position
     scope = Scope(definition, segment_of(content))
     try:
-        Units.of(Scoped(memory, scope), Cut(position, then), unit)  # type: ignore[arg-type]
+        Units.of(Scoped(memory, scope), Cut(position, then), unit)
     except Refused:
         assert unit != "customer"
         return
@@ -94,7 +95,8 @@ def test_who_is_in_it_is_who_the_facts_say(
     found = outside.judging.reader.fetch(outside.judging.members(segment_of(content).test))
     keys = found.column(0).to_pylist()
     # an account's newest fact, of which it is asked, is one that counts for an account
-    now = then or (outside.moment and outside.moment.replace(tzinfo=UTC)) or NEVER
+    newest = outside.moment or NEVER
+    now = then or newest.replace(tzinfo=UTC)
     assert Counter(keys) == Counter(_inside(content, right, now, definition))
     assert outside.inside == len(keys)
 
@@ -173,16 +175,16 @@ def test_a_breakdown_by_a_segment_tells_its_customers_from_the_others(
 ) -> None:
     """Both parts are what a view narrowed to either says; their sum is the total."""
     memory.load(facts, definition)
-    cut = settled(memory, Cut(memory.position, then))  # type: ignore[arg-type]
+    cut = settled(memory, Cut(memory.position, then))
     segment = segment_of(content)
     scope = Scope(definition, find={"mine": segment}.__getitem__)
-    asked = {"unit": unit, "include_truncated": True}
-    broken = funnel(Scoped(memory, scope), cut, definition, by=["segment:mine"], **asked).rows()  # type: ignore[arg-type]
-    total = funnel(memory, cut, definition, **asked).rows()  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"unit": unit, "include_truncated": True}
+    broken = funnel(Scoped(memory, scope), cut, definition, by=["segment:mine"], **asked).rows()
+    total = funnel(memory, cut, definition, **asked).rows()
 
     for value, group in (("in", "all"), ("not in", "not")):
         narrowed = funnel(
-            _scoped(memory, {group: [_nested(content)]}, definition),  # type: ignore[arg-type]
+            _scoped(memory, {group: [_nested(content)]}, definition),
             cut,
             definition,
             **asked,
@@ -229,7 +231,7 @@ def test_revenue_is_that_of_the_loop(
         if fact.data.type_name in {"contract_signed", "order_placed", "invoiced"}
         and getattr(fact.data, "kind", "") != "trial"
     }
-    judging = Judging(memory, (), settled(memory, cut), definition)  # type: ignore[arg-type]
+    judging = Judging(memory, (), settled(memory, cut), definition)
     try:
         found = memory.fetch(judging.members(segment.test)).column(0).to_pylist()
     except Refused:
@@ -239,7 +241,7 @@ def test_revenue_is_that_of_the_loop(
     def holds(own: list[Said], days: int) -> bool:
         t0 = then - timedelta(days=days) + timedelta(microseconds=1)
         revenue = money(test_loop_value.worth(own, t0, days, then.date())[0])
-        wanted = money(365 * test_loop_value.Decimal(amount))
+        wanted = money(365 * Decimal(amount))
         return {
             "gt": revenue > wanted,
             "ge": revenue >= wanted,
