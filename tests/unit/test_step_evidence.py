@@ -60,10 +60,11 @@ def test_the_events_of_the_last_step_are_those_of_the_sequence(views: Views) -> 
 
 
 def test_what_has_no_members_is_refused(views: Views) -> None:
-    for asked, said in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"column": "days_p50"}, "explain one of"),
         ({"column": "entered", "count": "conversions"}, "count=customers"),
-    ):
+    )
+    for asked, said in refused:
         column = asked.pop("column")
         with pytest.raises(UsageError, match=said):
             views.explain("steps", cell={"step": 1}, column=column, steps=STEPS, **asked)
