@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, unit_options
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["paths"]
@@ -36,6 +36,7 @@ NODES = ("stages", "touchpoints", "channels", "campaigns", "media", "contents")
     "--top", type=click.IntRange(1), metavar="N", help="Show the N largest values, sequences (10)."
 )
 @cut_options
+@plot_option
 @output_options_with_parts
 @pass_session
 def paths(session: Session, output: Output, **asked: Any) -> None:

@@ -126,7 +126,7 @@ def test_a_cohort_is_compared_with_the_one_before(
 ) -> None:
     memory.load(facts, definition)
     cut = Cut(memory.position)
-    asked = {"cohort": cohort, "within": "3d", "include_truncated": True}
+    asked: dict[str, Any] = {"cohort": cohort, "within": "3d", "include_truncated": True}
     alone = _keyed(funnel(memory, cut, definition, **asked).rows(), ["cohort", "stage"])
     try:
         rows = ASKED(memory, cut, definition, compare="previous", **asked).rows()

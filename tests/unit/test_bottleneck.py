@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def facts_of(people) -> list[Said]:
     return facts
 
 
-def with_revenue(people) -> list[tuple[int, Journey]]:
+def with_revenue(people) -> list[Journey]:
     """Each journey with its growth, and with what was paid in the horizon, if that is over."""
     found = []
     for _, journey, orders in people:
@@ -134,7 +135,7 @@ def tables(make_tables, people) -> FilledTables:
 
 def ask(tables, **asked):
     cut = Cut(tables.position, START + timedelta(days=NOW))
-    parameters = {
+    parameters: dict[str, Any] = {
         "from_": "2023-Q1", "to": "2024-Q2", "horizon": f"{HORIZON}d", "include_truncated": True,
     }  # fmt: skip
     return bottleneck(tables, cut, SHOP, **(parameters | asked))
@@ -241,7 +242,12 @@ def test_each_value_of_a_breakdown_has_benchmarks_of_its_own(tables, tmp_path):
 )
 def test_the_members_of_a_conversion_can_be_named(tables, cell, column):
     cut = Cut(tables.position, START + timedelta(days=NOW))
-    asked = {"from_": "2023-Q1", "to": "2024-Q2", "include_truncated": True, "by": ["channel"]}
+    asked: dict[str, Any] = {
+        "from_": "2023-Q1",
+        "to": "2024-Q2",
+        "include_truncated": True,
+        "by": ["channel"],
+    }
     result = explanation(
         tables, cut, SHOP, view="bottleneck", cell=cell | {"lever": "conversion"}, column=column,
         **asked,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from numpy.testing import assert_allclose
@@ -312,7 +313,13 @@ def test_targets_need_a_period(tables, tmp_path):
 
 
 def test_steps_are_compared_too_each_in_its_own_order(tables):
-    asked = {"from_": "2025-01", "to": "2025-01", "cohort": "all", "by": ["channel"], "top": 1}
+    asked: dict[str, Any] = {
+        "from_": "2025-01",
+        "to": "2025-01",
+        "cohort": "all",
+        "by": ["channel"],
+        "top": 1,
+    }
     cut = Cut(tables.position)
     result = beside(velocity, VELOCITY)(tables, cut, B2B, compare="year", **asked)
     plain = velocity(tables, cut, B2B, **asked)
@@ -333,7 +340,7 @@ def test_steps_are_compared_too_each_in_its_own_order(tables):
 
 
 def test_second_orders_are_compared_and_planned_too(make_tables, tmp_path):
-    made, facts = make_tables(), []
+    made, facts = make_tables(), list[Said]()
     for year, buyers, again in ((2023, 30, 6), (2024, 40, 20)):
         for number in range(buyers):
             for order in range(2 if number < again else 1):

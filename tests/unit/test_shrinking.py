@@ -120,6 +120,7 @@ def test_the_range_by_chance_is_that_of_a_simulation():
     draws = np.random.default_rng(5).binomial(sizes, 0.3, (100_000, 6)) / sizes
     high = np.array(sizes) * 0.3
     found = by_chance(high, sizes)
+    assert found is not None
     assert found.groups == 6
     assert_allclose(found.expected, (draws.min(1).mean(), draws.max(1).mean()), atol=0.002)
 
@@ -127,6 +128,9 @@ def test_the_range_by_chance_is_that_of_a_simulation():
 def test_p_is_that_of_the_test_of_homogeneity():
     k, n = np.array([30, 45, 28]), np.array([100, 110, 90])
     expected = scipy.stats.chi2_contingency([k, n - k], correction=False).pvalue
-    assert by_chance(k, n).p == pytest.approx(expected)
-    assert by_chance([1, 2], [8, 9]).p is None  # too few for a chi-square test
+    found, few = by_chance(k, n), by_chance([1, 2], [8, 9])
+    assert found is not None
+    assert few is not None
+    assert found.p == pytest.approx(expected)
+    assert few.p is None  # too few for a chi-square test
     assert by_chance([1], [8]) is None

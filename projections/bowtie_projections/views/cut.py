@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
 
@@ -85,7 +85,7 @@ class Reader(Protocol):
     def fetch(self, statement: sa.Select[*tuple[object, ...]] | str) -> pa.Table:
         """Run a statement and keep its SQL in ``statements``."""
 
-    def keep(self, statement: sa.Select[*tuple[object, ...]], name: str) -> sa.FromClause | None:
+    def keep(self, statement: sa.Select[Any], name: str) -> sa.FromClause | None:
         """The rows of a statement, kept for this answer; None where nothing can be kept.
 
         The statement is taken as it is, whatever segment or unit is asked for.

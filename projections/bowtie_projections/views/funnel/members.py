@@ -340,7 +340,7 @@ class Members:
         counted = sa.not_(older) if self._leaves_out else sa.true()
         # where each pass is a unit, passes are counted; else whose they are
         repeats = question.cycles and question.unit != "cycle"
-        number = sa.func.count(c.customer.distinct() if repeats else c.customer)
+        number: Any = sa.func.count(c.customer.distinct() if repeats else c.customer)
         return sa.select(
             number.filter(counted).label("members"),
             number.filter(older).label("older"),
