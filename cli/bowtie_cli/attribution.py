@@ -24,8 +24,10 @@ MODELS = (
     "--model",
     "models",
     type=click.Choice(MODELS),
+    metavar="NAME",
     multiple=True,
-    help="Repeat it (first, last, linear, w, time_decay, shapley, markov).",
+    help=f"One of {', '.join(MODELS)}; repeat it (first, last, linear, w, time_decay, shapley,"
+    " markov).",
 )
 @click.option(
     "--by",
