@@ -36,6 +36,7 @@ __all__ = [
     "StepsAsked",
     "StockAsked",
     "TouchpointsAsked",
+    "ValueAsked",
     "VelocityAsked",
 ]
 
@@ -354,6 +355,29 @@ class MetricsAsked(_Defined, total=False):
     include_truncated: bool
     data_from: Moment | None
     data_through: Moment | None
+    tz: str
+
+
+class ValueAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.value` takes."""
+
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    by: str | Sequence[str]
+    cohort: Literal["day", "week", "month", "quarter", "year", "all"]
+    from_: str | None
+    to: str | None
+    most: int
+    time_zero: Literal["commitment", "lead"]
+    horizon: str | timedelta
+    value: Literal["revenue", "contribution"]
+    top: float | Decimal | str
+    threshold: str | int | Decimal | None
+    currency: str | None
+    costs_complete: bool
+    data_from: Moment | None
+    data_through: Moment | None
+    include_truncated: bool
     tz: str
 
 

@@ -30,6 +30,7 @@ from bowtie_projections.parameters import (
     StepsAsked,
     StockAsked,
     TouchpointsAsked,
+    ValueAsked,
     VelocityAsked,
 )
 from bowtie_projections.results import Result
@@ -53,6 +54,7 @@ from bowtie_projections.views.steps import steps as step_funnel
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.touchpoints import touchpoints
 from bowtie_projections.views.trial import trial
+from bowtie_projections.views.value import value
 from bowtie_projections.views.velocity import velocity
 
 __all__ = ["Questions"]
@@ -191,6 +193,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(metrics, asked, personal=True)
+
+    def value(self, **asked: Unpack[ValueAsked]) -> Result:
+        """What customers were worth over a fixed time of their own, and which tier each is in.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.value.value`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(value, asked, personal=True)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.

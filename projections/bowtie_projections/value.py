@@ -45,11 +45,18 @@ class Horizon:
         days: whole days from time zero.
         as_of: the day on which it is asked whether a contract has lapsed.
         tz: the zone in which a moment becomes a day.
+        realised: contracts accrue up to that day only, not to the end of the horizon.
     """
 
     days: int
     as_of: date
     tz: str = "UTC"
+    realised: bool = False
+
+    def last_day(self, first: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The last day that counts, by the first."""
+        last = first + sa.literal_column(str(self.days - 1))
+        return sa.func.least(last, sa.literal(self.as_of, sa.Date())) if self.realised else last
 
 
 def money(by_365: Decimal | int, *, down: bool = False) -> Decimal:
@@ -125,7 +132,7 @@ def value_facts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> dict[s
     read = Rates(cut, horizon.as_of, horizon.tz, "facts_")
     spans = rates(read, population).cte("facts_rates").prefix_with("MATERIALIZED")
     first = local_day(population.c.t0, horizon.tz)
-    last = first + sa.literal_column(str(horizon.days - 1))
+    last = horizon.last_day(first)
     to_on = sa.func.coalesce(spans.c.to_on, last)
     covered = (
         sa.select(spans.c.customer, spans.c.contract)
@@ -176,7 +183,7 @@ def _contracts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Sele
     spans = rates(Rates(cut, horizon.as_of, horizon.tz), population).cte("rates")
     first = local_day(population.c.t0, horizon.tz)
     since = sa.func.greatest(spans.c.from_on, first)
-    until = sa.func.least(spans.c.to_on, first + sa.literal_column(str(horizon.days - 1)))
+    until = sa.func.least(spans.c.to_on, horizon.last_day(first))
     days = sa.cast(until - since, sa.Integer()) + sa.literal_column("1")
     accrued = sa.func.sum(spans.c.annual * days)
     return (

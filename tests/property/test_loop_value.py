@@ -194,9 +194,10 @@ def annual_on(facts, contract, day, as_of):
     return holding[-1][3], holding[-1][7]
 
 
-def accrued(facts, t0, horizon, as_of):
+def accrued(facts, t0, horizon, as_of, *, realised=False):
     """(annual, currency) of each contract and day of the horizon on which one held."""
     calendar = [t0.date() + timedelta(days=n) for n in range(horizon)]
+    calendar = [day for day in calendar if not realised or day <= as_of]
     held = [annual_on(facts, c, day, as_of) for day in calendar for c in ("c1", "c2")]
     return [line for line in held if line]
 
@@ -215,10 +216,10 @@ def billed(inside):
     )
 
 
-def worth(facts, t0, horizon, as_of):
+def worth(facts, t0, horizon, as_of, *, realised=False):
     """(revenue, costs, how many costs, the revenue's currencies) of one customer, times 365."""
     inside = [f.data for f in facts if t0 <= f.occurred_at < t0 + timedelta(days=horizon)]
-    contracts = accrued(facts, t0, horizon, as_of)
+    contracts = accrued(facts, t0, horizon, as_of, realised=realised)
     revenue = sum((annual for annual, _ in contracts), Decimal(0))
     kinds: tuple[Any, ...] = (OrderPlaced,)
     sign = {"order": 1, "return": -1, "exchange": 1}
@@ -262,20 +263,21 @@ def population_of(t0s):
     logs(),
     st.dictionaries(st.sampled_from(CUSTOMERS), moments, min_size=1),
     st.integers(1, 300),
-    st.tuples(moments, st.integers(0, 18)),
+    st.tuples(moments, st.integers(0, 18), st.booleans()),
 )
 @settings(max_examples=50)
 def test_worth_is_that_of_reading_each_day(memory, log, t0s, horizon, asked):
-    as_of, position = asked
+    as_of, position, realised = asked
     memory.load(log)
     cut = Cut(position, as_of)
-    statement = values(population_of(t0s), cut, Horizon(horizon, as_of.date()))
+    span = Horizon(horizon, as_of.date(), realised=realised)
+    statement = values(population_of(t0s), cut, span)
     found = {row["customer"]: row for row in memory.fetch(statement).to_pylist()}
     facts = [f for f in counted(log, position) if f.occurred_at <= as_of]
 
     for customer, t0 in t0s.items():
         own = [f for f in facts if f.customer == customer]
-        assert seen(found.get(customer)) == worth(own, t0, horizon, as_of.date())
+        assert seen(found.get(customer)) == worth(own, t0, horizon, as_of.date(), realised=realised)
 
 
 EUROS = ContractSigned(

@@ -27,11 +27,11 @@ from bowtie_projections.views.attribution.rules import RULES
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop import sources as spending
+from bowtie_projections.views.loop.money import check_currencies
 from bowtie_projections.views.loop.numbers import amount
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.question import Question, ask
 from bowtie_projections.views.loop.tally import fitted
-from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
@@ -231,14 +231,7 @@ class _Answer:
         return Spend(ledgers, span, currency)
 
     def _check_currencies(self, population: Population, fit: Mapping[str, Any]) -> None:
-        low, high, wanted = fit["currency_low"], fit["currency_high"], self.question.currency
-        if low != high or (wanted is not None and low not in {None, wanted}):
-            found = self.units.reader.fetch(population.currencies()).column(0).to_pylist()
-            refuse_currencies([str(name) for name in found], wanted)
-        if self.question.value == "contribution":
-            costs = {fit["cost_currency_low"], fit["cost_currency_high"], low} - {None}
-            if len(costs) > 1:
-                refuse_currencies(sorted(costs), wanted)
+        check_currencies(self.units.reader, population, fit)
         if fit["paying"] == 0 and self.question.threshold is None and fit["median"] is not None:
             raise Refused(
                 "no customer of the older half was worth anything within the horizon, so there is"

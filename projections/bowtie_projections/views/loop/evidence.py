@@ -13,7 +13,7 @@ from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence, Trace, not_explained
 from bowtie_projections.localtime import local_month
 from bowtie_projections.traits import known_traits, read_traits
-from bowtie_projections.value import Horizon, money, value_facts
+from bowtie_projections.value import money, value_facts
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.labels import apart_in_sql
@@ -187,8 +187,7 @@ def _first_touch(cut: Cut, members: sa.CTE) -> Trace:
 def _worth(population: Population, members: sa.CTE) -> list[Trace]:
     """What the value of each is made of."""
     question = population.question
-    horizon = Horizon(question.days, question.day_of(population.end), question.tz)
-    found = value_facts(members, population.cut, horizon)
+    found = value_facts(members, population.cut, population.worth_over())
     if question.value == "revenue":
         del found["cost"]
     return [Trace.facts(f"value: {what}", rows.subquery()) for what, rows in found.items()]

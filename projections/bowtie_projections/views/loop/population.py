@@ -171,11 +171,14 @@ class Population:
         c = entered.c
         return sa.select(*c).where(self._kept(c), c.mature == 1).cte("mature")
 
+    def worth_over(self) -> Horizon:
+        """The span over which value counts."""
+        return Horizon(self.question.days, self.question.day_of(self.end), self.question.tz)
+
     def worth(self) -> sa.CTE:
         """The mature with their ``worth``, whether ``paying``, and whether ``costed``."""
         mature = self._mature(self.entered())
-        horizon = Horizon(self.question.days, self.question.day_of(self.end), self.question.tz)
-        value = values(mature, self.cut, horizon).cte("customer_values")
+        value = values(mature, self.cut, self.worth_over()).cte("customer_values")
         v = value.c
         revenue: ColumnElement[Any] = sa.func.coalesce(v.revenue_by_365, sa.cast(_NOUGHT, MONEY))
         amount: ColumnElement[Any] = revenue

@@ -22,13 +22,12 @@ from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import design_effect
 from bowtie_projections.traits import TraitRule, read_traits
-from bowtie_projections.value import money
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop import sources as loop_sources
 from bowtie_projections.views.loop.counts import Totals, TraitCounts, read_levels, read_totals
 from bowtie_projections.views.loop.findings import FEWEST, Finding, findings, judge_traits
-from bowtie_projections.views.loop.numbers import amount, percent
+from bowtie_projections.views.loop.money import check_currencies, threshold_of
 from bowtie_projections.views.loop.population import Arrived, Population
 from bowtie_projections.views.loop.question import Question, ask
 from bowtie_projections.views.loop.tables import findings_table, sources_table, traits_table
@@ -38,7 +37,6 @@ from bowtie_projections.views.loop.words import (
     ENOUGH,
     Said,
     assumed_values,
-    refuse_currencies,
 )
 from bowtie_projections.views.units import Units
 
@@ -191,8 +189,8 @@ def _answered(answer: _Answer, population: Population) -> Result:
     of_trait = pc.is_valid(counted.column("name"))
     everybody, by_level = counted.filter(pc.invert(of_trait)), counted.filter(of_trait)
     answer.fitted = everybody.slice(0, 1).to_pylist()[0]
-    _check_currencies(reader, population, answer.fitted)
-    answer.threshold = _threshold(question, answer.fitted)
+    check_currencies(reader, population, answer.fitted)
+    answer.threshold = threshold_of(question, answer.fitted)
     totals = read_totals(everybody)
     counts = read_levels(by_level, totals)
     _check_known(question, counts)
@@ -245,40 +243,6 @@ def _longest(reader: Reader, population: Population, arrived: Arrived) -> int | 
     oldest = reader.fetch(population.oldest(ENOUGH)).column(0)[0].as_py()
     days = int((population.end - oldest) / timedelta(days=1))
     return days if days >= 1 else None
-
-
-def _check_currencies(reader: Reader, population: Population, fitted: Mapping[str, Any]) -> None:
-    question, low, high = population.question, fitted["currency_low"], fitted["currency_high"]
-    wanted = question.currency
-    if low != high or (wanted is not None and low not in {None, wanted}):
-        found = reader.fetch(population.currencies()).column(0).to_pylist()
-        refuse_currencies([str(name) for name in found], wanted)
-    if question.value == "contribution":
-        costs = {fitted["cost_currency_low"], fitted["cost_currency_high"], low} - {None}
-        if len(costs) > 1:
-            refuse_currencies(sorted(costs), wanted)
-
-
-def _threshold(question: Question, fit: Mapping[str, Any]) -> Decimal:
-    """The value from which on a customer is high: as given, or that of the top share."""
-    if question.threshold is not None:
-        return question.threshold
-    if not fit["paying"]:
-        raise Refused(
-            "no customer of the older half was worth anything within the horizon, so there is no"
-            " top share to take: check that contracts, orders or invoices are in the log"
-            " (bowtie status), or ask with threshold="
-        )
-    fitted = money(fit["fitted_worth"], down=True)
-    share = Decimal(fit["reaching"]) / fit["paying"]
-    if not question.top / 2 <= share <= question.top * 2:
-        raise Refused(
-            f"the top {percent(question.top)} of the {counted(fit['paying'], 'paying customer')} of"
-            f" the older half can't be told apart: {share:.0%} of them reach"
-            f" {amount(fitted, fit['currency_low'])}. Ask with threshold= and a value"
-            " that means something, or with another top="
-        )
-    return fitted
 
 
 def _check_known(question: Question, counts: list[TraitCounts]) -> None:
