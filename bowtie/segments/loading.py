@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from os import PathLike, fspath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bowtie.errors import DefinitionError, FileError, UnknownName
-from bowtie.events import PERSONAL_NAMES, DocumentPublished
+from bowtie.events import PERSONAL_NAMES
+from bowtie.finding import find_text, publish_text
 from bowtie.segments.reading import read_segment, segment_of
 from bowtie.segments.segment import Segment
-from bowtie.stages.fields import near
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
     from bowtie.documents import Document
 
 __all__ = ["load_segment", "publish_segment"]
-
-_LABEL = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)(?:/(?P<version>[1-9][0-9]*))?")
 
 
 def load_segment(
@@ -46,14 +41,8 @@ def load_segment(
         return source
     if isinstance(source, Mapping):
         return segment_of(source, personal_names)
-    given = fspath(source)
-    if "\n" in given:
-        return read_segment("segment", given, personal_names)
-    known = published or {}
-    label = _newest(given, known)
-    if label is not None:
-        return read_segment(label, known[label], personal_names)
-    return _from_file(given, personal_names, known)
+    found, text = find_text("segment", fspath(source), published or {})
+    return read_segment(found, text, personal_names)
 
 
 def publish_segment(engine: Bowtie, source: str | PathLike[str]) -> Document:
@@ -80,48 +69,5 @@ def publish_segment(engine: Bowtie, source: str | PathLike[str]) -> Document:
     'buyers/1'
     """
     segment = load_segment(source, engine.personal_names)
-    body, version = segment.text, str(segment.version)
-    for known in engine.documents("segment", segment.name):
-        if (known.version, known.sha256) == (version, segment.sha256):
-            return known
-    event = DocumentPublished(name=segment.name, version=version, body=body, sha256=segment.sha256)
-    engine.record(segment.name, event, kind="segment")
-    return next(one for one in engine.documents("segment", segment.name) if one.version == version)
-
-
-def _newest(given: str, published: Mapping[str, str]) -> str | None:
-    found = _LABEL.fullmatch(given)
-    if found is None or given in published:
-        return given if given in published else None
-    if found["version"] is not None:
-        return None
-    versions = [label for label in published if label.rpartition("/")[0] == given]
-    return max(versions, key=lambda label: int(label.rpartition("/")[2]), default=None)
-
-
-def _from_file(path: str, personal_names: Collection[str], published: Mapping[str, str]) -> Segment:
-    file = Path(path)
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        if _LABEL.fullmatch(path):
-            raise UnknownName(_unknown(path, published)) from None
-        raise FileError(path, "there is no such file; name a TOML file of a segment") from None
-    except UnicodeDecodeError:
-        raise DefinitionError(path, "not UTF-8: save the file as UTF-8") from None
-    except OSError as error:
-        problem = "is a folder; name a TOML file" if file.is_dir() else str(error.strerror)
-        raise FileError(path, problem) from error
-    return read_segment(path, text, personal_names)
-
-
-def _unknown(label: str, published: Mapping[str, str]) -> str:
-    if not published:
-        return (
-            f'no segment "{label}" is published: none is; name the path of a TOML file, or publish'
-            " one with bowtie segment publish FILE"
-        )
-    return (
-        f'no segment "{label}" is published, nor is it the path of a TOML file:'
-        f" {near(label, sorted(published))}"
-    )
+    document = (segment.name, segment.version, segment.text, segment.sha256)
+    return publish_text(engine, "segment", document)

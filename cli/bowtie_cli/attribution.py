@@ -48,6 +48,7 @@ MODELS = (
 @click.option(
     "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
 )
+@click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value and high.")
 @click.option("--horizon", metavar="TIME", help="Over which value counts (365d).")
 @click.option("--top", metavar="SHARE", help="High are the top so many (0.2).")
 @click.option("--threshold", metavar="MONEY", help="High is a value from here on; not --top.")

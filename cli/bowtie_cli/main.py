@@ -62,6 +62,7 @@ COMMANDS = (
         "Publish, list, show, copy, check and compare stage definitions.",
     ),
     LazyCommand("segment", "segment", "Publish, list, show and check segments of customers."),
+    LazyCommand("policy", "policy", "Publish, list, show and check value policies."),
     LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
     LazyCommand("parked", "parked", "List what was refused, try it again, or drop it."),
     LazyCommand("forget", "forget", "Destroy a customer's personal data for ever."),

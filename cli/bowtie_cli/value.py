@@ -16,6 +16,7 @@ __all__ = ["value"]
 
 
 @click.command(cls=Command)
+@click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value and high.")
 @click.option("--horizon", metavar="TIME", help="Over which value counts (365d).")
 @click.option(
     "--value",

@@ -83,12 +83,23 @@ class Answering:
         if personal:
             parameters["personal_names"] = self.engine.personal_names
         question = Asking(reader, cut, definition, self.engine.personal_names)
+        policy = None
+        if parameters.get("policy") is not None:
+            policy = parameters["policy"] = question.policy(parameters["policy"])
+            if said := sorted(policy.asked().keys() & parameters.keys()):
+                raise UsageError(
+                    f"the policy {policy.label} says {', '.join(policy.asked())}: leave out"
+                    f" {', '.join(f'{name}=' for name in said)}"
+                )
         narrowing = Narrowing.of(view, parameters, question)
         try:
             result = view(narrowing.reading(reader), cut, definition, **narrowing.parameters)
         except TypeError as error:
             raise _explained(error, view) from error
         narrowing.told(result)
+        if policy is not None:
+            result.meta["policy"] = {"name": policy.label, "sha256": policy.sha256}
+            result.notes.append(f"Policy {policy.label}: {policy}.")
         result.notes += self._notes(reader)
         if where["known_at"] is not None and cut.position == 0:
             result.notes.append(nothing_known(reader))

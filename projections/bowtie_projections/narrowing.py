@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bowtie.errors import DefinitionError, UsageError
+from bowtie.policies import Policy, load_policy
 from bowtie.segments import Segment, load_segment, segment_where
 from bowtie.segments.segment import Came, Has, Neither, Test, leaves
 from bowtie.stages import Comparison, Definition
@@ -76,6 +77,26 @@ class Asking:
             raise DefinitionError(
                 found.label,
                 "the log has another segment of that name and version: give this one a higher"
+                " version",
+            )
+        return found
+
+    def policy(self, source: Any) -> Policy:
+        """The value policy that a name, a file or a text names, as the cut knows of it.
+
+        Raises:
+            UnknownName: there is none.
+            DefinitionError: it is wrong, or the log has another text of its name and version.
+        """
+        everything = published(self.reader, "policy", self.cut, later=True)
+        known = everything
+        if isinstance(source, str) and "/" not in source:
+            known = published(self.reader, "policy", self.cut)
+        found = load_policy(source, known)
+        if everything.get(found.label, found.text) != found.text:
+            raise DefinitionError(
+                found.label,
+                "the log has another policy of that name and version: give this one a higher"
                 " version",
             )
         return found

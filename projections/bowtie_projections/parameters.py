@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from bowtie.fields import Stage
+from bowtie.policies import Policy
 from bowtie.segments import Segment
 from bowtie.stages import Definition
 
@@ -36,7 +37,6 @@ __all__ = [
     "StepsAsked",
     "StockAsked",
     "TouchpointsAsked",
-    "ValueAsked",
     "VelocityAsked",
 ]
 
@@ -339,6 +339,7 @@ class AttributionAsked(_Defined, total=False):
     data_from: Moment | None
     data_through: Moment | None
     include_truncated: bool
+    policy: str | Path | Policy | None
     tz: str
 
 
@@ -355,29 +356,6 @@ class MetricsAsked(_Defined, total=False):
     include_truncated: bool
     data_from: Moment | None
     data_through: Moment | None
-    tz: str
-
-
-class ValueAsked(_Defined, total=False):
-    """What :meth:`bowtie_projections.Views.value` takes."""
-
-    unit: Literal["customer", "account", "opportunity"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
-    cohort: Literal["day", "week", "month", "quarter", "year", "all"]
-    from_: str | None
-    to: str | None
-    most: int
-    time_zero: Literal["commitment", "lead"]
-    horizon: str | timedelta
-    value: Literal["revenue", "contribution"]
-    top: float | Decimal | str
-    threshold: str | int | Decimal | None
-    currency: str | None
-    costs_complete: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    include_truncated: bool
     tz: str
 
 
@@ -399,4 +377,5 @@ class LoopAsked(_Defined, total=False):
     data_from: Moment | None
     data_through: Moment | None
     include_truncated: bool
+    policy: str | Path | Policy | None
     tz: str

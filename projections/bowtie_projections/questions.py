@@ -30,9 +30,9 @@ from bowtie_projections.parameters import (
     StepsAsked,
     StockAsked,
     TouchpointsAsked,
-    ValueAsked,
     VelocityAsked,
 )
+from bowtie_projections.parameters_of_value import ValueAsked
 from bowtie_projections.results import Result
 from bowtie_projections.views.answers import FUNNEL, REPEAT, VELOCITY
 from bowtie_projections.views.attribution import attribution

@@ -46,12 +46,14 @@ class Horizon:
         as_of: the day on which it is asked whether a contract has lapsed.
         tz: the zone in which a moment becomes a day.
         realised: contracts accrue up to that day only, not to the end of the horizon.
+        costs: the activities whose costs count.
     """
 
     days: int
     as_of: date
     tz: str = "UTC"
     realised: bool = False
+    costs: tuple[str, ...] = ("onboard", "serve")
 
     def last_day(self, first: ColumnElement[Any]) -> ColumnElement[Any]:
         """The last day that counts, by the first."""
@@ -91,7 +93,7 @@ def values(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[A
 
     Returns:
         A statement with the columns ``customer``; ``revenue_by_365``; ``costs_by_365`` of the
-        activities onboard and serve, and ``costs``, how many of them are on record; the least and
+        activities asked for, and ``costs``, how many of them are on record; the least and
         greatest ``currency_low`` and ``currency_high`` of the facts of revenue, and of the costs
         ``cost_currency_low`` and ``cost_currency_high``; ``from_orders`` and ``from_invoices``,
         how many facts of either kind.
@@ -155,7 +157,7 @@ def value_facts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> dict[s
         _positions(name, population, cut, horizon).where(uncontracted)
         for name in ("invoiced", "credited", "refunded", "written_off")
     ]
-    costs = tables.facts["cost_incurred"].c.activity.in_(("onboard", "serve"))
+    costs = tables.facts["cost_incurred"].c.activity.in_(horizon.costs)
     return {
         "contract": sa.select(sa.union_all(*of_contracts).subquery()),
         "order": _positions("order_placed", population, cut, horizon),
@@ -240,7 +242,7 @@ def _costs(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[A
     return (
         _worth(population, "cost", table.c.currency, _sum_by_365(table.c.amount), table.c.amount)
         .select_from(population.join(table, _inside(table, population, horizon)))
-        .where(counts(table, cut), table.c.activity.in_(("onboard", "serve")))
+        .where(counts(table, cut), table.c.activity.in_(horizon.costs))
         .group_by(population.c.customer, table.c.currency)
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bowtie.durations import format_duration, parse_duration
 from bowtie.errors import Refused, UsageError
+from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
@@ -77,6 +78,7 @@ def attribution(
     data_through: Any = None,
     include_truncated: bool = False,
     tz: str = "UTC",
+    policy: Policy | None = None,
 ) -> Result:
     """Which sources are given the credit for commitments, and for what these were worth.
 
@@ -101,6 +103,7 @@ def attribution(
         data_through: up to when it is complete, if not up to the moment asked of.
         include_truncated: count customers who may be older than the data.
         tz: the zone of days and months.
+        policy: a value policy, whose horizon, value and high then hold.
 
     Returns:
         A row for each source under each model. ``wins`` are of all commitments; ``value`` and
@@ -116,7 +119,7 @@ def attribution(
         "threshold": threshold, "value": value, "currency": currency, "data_from": data_from,
         "data_through": data_through, "include_truncated": include_truncated, "tz": tz,
         "time_zero": "commitment", "costs_complete": True, "backfill_gap": "7d",
-        "strict_known": False,
+        "strict_known": False, "policy": policy,
     }  # fmt: skip
     question = ask(definition, asked)
     wanted = _Wanted.of(

@@ -173,7 +173,8 @@ class Population:
 
     def worth_over(self) -> Horizon:
         """The span over which value counts."""
-        return Horizon(self.question.days, self.question.day_of(self.end), self.question.tz)
+        asked = self.question
+        return Horizon(asked.days, asked.day_of(self.end), asked.tz, costs=asked.costs)
 
     def worth(self) -> sa.CTE:
         """The mature with their ``worth``, whether ``paying``, and whether ``costed``."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from bowtie.currencies import ISO_4217
 from bowtie.durations import format_duration, parse_duration
 from bowtie.errors import UsageError
+from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
@@ -43,6 +44,7 @@ class Question:
         data_through: the moment up to which the data is complete, where it was given.
         include_truncated: count customers who may be older than the data.
         tz: the zone of days, months and quarters.
+        policy: where horizon, value and high were taken from, if from one.
     """
 
     unit: str
@@ -61,11 +63,17 @@ class Question:
     data_through: datetime | None
     include_truncated: bool
     tz: str
+    policy: Policy | None = None
 
     @property
     def days(self) -> int:
         """The horizon in whole days."""
         return self.horizon // DAY
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The activities whose costs are taken off a contribution."""
+        return ("onboard", "serve") if self.policy is None else self.policy.costs
 
     def day_of(self, when: datetime) -> date:
         """The day of a moment (UTC, without a zone) in the zone asked for."""
@@ -89,6 +97,7 @@ class Question:
             "data_through": self.data_through,
             "include_truncated": self.include_truncated,
             "tz": self.tz,
+            "policy": None if self.policy is None else self.policy.label,
         }
 
 
@@ -98,6 +107,9 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
     Raises:
         UsageError: a value that can't be asked; the message says which can.
     """
+    policy: Policy | None = asked.get("policy")
+    if policy is not None:
+        asked = asked | policy.asked()
     time_zero = _one_of("time_zero", asked["time_zero"], ("commitment", "lead"))
     horizon = _span("horizon", asked["horizon"])
     if horizon % DAY or horizon < DAY:
@@ -124,6 +136,7 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
         data_through=None if through is None else period(through, tz)[1] - MICROSECOND,
         include_truncated=bool(asked["include_truncated"]),
         tz=tz,
+        policy=policy,
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bowtie.durations import format_duration
 from bowtie.errors import Refused
+from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie.wording import counted
 from bowtie_projections.membership import LOOK_BACK
@@ -70,6 +71,7 @@ def loop(
     data_through: Any = None,
     include_truncated: bool = False,
     tz: str = "UTC",
+    policy: Policy | None = None,
 ) -> Result:
     """Which traits known at time zero go with high value, and which sources bring it.
 
@@ -93,6 +95,7 @@ def loop(
         data_through: up to when it is complete, if not up to the moment asked of.
         include_truncated: count customers who may be older than the data.
         tz: the zone of days, months and quarters.
+        policy: a value policy, whose horizon, value and high then hold.
 
     Returns:
         A row for each level of each trait; the parts ``sources`` and ``traits``.

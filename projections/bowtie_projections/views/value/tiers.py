@@ -61,6 +61,8 @@ def tiers_of(question: Question, threshold: Decimal | None) -> Sequence[Tier]:
 
     None where profit is to be parted by a threshold that nobody reaches.
     """
+    if question.policy is not None and question.policy.tiers:
+        return [Tier(one.name, one.least, one.share) for one in question.policy.tiers]
     if question.value == "revenue":
         return [*(Tier(name, share=share) for name, share in _ABC), Tier("none")]
     if threshold is None:

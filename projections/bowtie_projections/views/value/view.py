@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bowtie.durations import format_duration
 from bowtie.errors import Refused, UsageError
 from bowtie.events import PERSONAL_NAMES
+from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie.wording import are
 from bowtie_projections.membership import LOOK_BACK
@@ -78,6 +79,7 @@ def value(
     data_through: Any = None,
     include_truncated: bool = False,
     tz: str = "UTC",
+    policy: Policy | None = None,
     personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """What customers were worth over a fixed time from their time zero on.
@@ -105,6 +107,7 @@ def value(
         data_through: up to when it is complete, if not up to the moment asked of.
         include_truncated: count customers who may be older than the data.
         tz: the zone of days and cohorts.
+        policy: a value policy, whose horizon, value, high and tiers then hold.
         personal_names: traits that are sealed.
 
     Returns:
