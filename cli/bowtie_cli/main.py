@@ -44,6 +44,9 @@ COMMANDS = (
         "Show the volumes, conversions and days of a named edition of the bowtie.",
     ),
     LazyCommand("value", "value", "Tell what customers were worth, by cohort, and in which tier."),
+    LazyCommand(
+        "rfm", "rfm", "Put customers into segments by recency, frequency and money of their orders."
+    ),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(
         "attribution", "attribution", "Credit channels with commitments and value, model by model."

@@ -12,7 +12,21 @@ from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie_projections.parameters import CutAsked, Moment, NarrowedAsked
 
-__all__ = ["ValueAsked"]
+__all__ = ["RfmAsked", "ValueAsked"]
+
+
+class RfmAsked(CutAsked, NarrowedAsked, total=False):
+    """What :meth:`bowtie_projections.Views.rfm` takes."""
+
+    as_of: Moment | None
+    definition: str | Path | Definition | None
+    since: Moment | None
+    unit: Literal["customer", "account", "opportunity"]
+    look_back: str | timedelta
+    currency: str | None
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
 
 
 class ValueAsked(CutAsked, NarrowedAsked, total=False):

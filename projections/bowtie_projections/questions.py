@@ -12,6 +12,7 @@ from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.diff import Side, asked_on, check_asked, diffed_view, difference, has_traits
 from bowtie_projections.explaining import EVIDENCE, explanation
+from bowtie_projections.moments import nothing_known
 from bowtie_projections.parameters import (
     AttributionAsked,
     BottleneckAsked,
@@ -32,7 +33,7 @@ from bowtie_projections.parameters import (
     TouchpointsAsked,
     VelocityAsked,
 )
-from bowtie_projections.parameters_of_value import ValueAsked
+from bowtie_projections.parameters_of_value import RfmAsked, ValueAsked
 from bowtie_projections.results import Result
 from bowtie_projections.views.answers import FUNNEL, REPEAT, VELOCITY
 from bowtie_projections.views.attribution import attribution
@@ -47,6 +48,7 @@ from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
+from bowtie_projections.views.rfm import rfm
 from bowtie_projections.views.segment import segment as segment_view
 from bowtie_projections.views.status import status
 from bowtie_projections.views.steps import Step
@@ -203,6 +205,15 @@ class Questions(Answering):
         """
         return self._answer(value, asked, personal=True)
 
+    def rfm(self, **asked: Unpack[RfmAsked]) -> Result:
+        """Customers by how lately, how often and for how much they ordered, and how they move.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(rfm, asked)
+
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.
 
@@ -335,7 +346,10 @@ class Questions(Answering):
         with self._reading() as reader:
             for where in given:
                 self._asked(reader, noting, {**asked, **where}, personal=has_traits(found.view))
-            return difference(view, (sides[0], sides[1]), given, limit)
+            result = difference(view, (sides[0], sides[1]), given, limit)
+            if any(side.cut.position == 0 for side in sides):
+                result.notes.append(nothing_known(reader))
+            return result
 
     def sql(self, statement: str) -> Result:
         """The rows of a statement of your own, which may only read.

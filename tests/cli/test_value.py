@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -41,3 +43,29 @@ def test_mistakes_are_said_in_one_line(run, store, asked, problem):
     said = run("value", *asked, code=code).err
     assert problem in said
     assert len(said.splitlines()) == 1
+
+
+def test_rfm_has_nobody_where_nobody_orders_and_says_so(run, store):
+    said = run("rfm", "--since", "2025-01-01")
+    assert "No customer has placed an order" in said.out
+    late = run("rfm", "--since", "2030-01-01", code=2).err
+    assert "write an earlier day" in late
+    assert len(late.splitlines()) == 1
+
+
+def test_rfm_parts_all_who_ordered(run, folder):
+    lines = [
+        json.dumps(
+            {
+                "specversion": "1.0", "id": str(n), "source": "t", "subject": f"c{n % 7}",
+                "type": "bowtie.order_placed", "time": f"2024-01-{n + 1:02}T00:00:00Z",
+                "data": {"order": f"o{n}", "kind": "order", "amount": str(n + 1), "currency": "EUR"},
+            }
+        )
+        for n in range(20)
+    ]  # fmt: skip
+    (folder / "log.jsonl").write_text("\n".join(lines))
+    run("ingest", "log.jsonl")
+    answer = run("rfm", "--since", "2024-01-10", "--json").json
+    assert sum(row["customers"] for row in answer["rows"]) == 7
+    assert sum(row["customers"] for row in answer["parts"]["movement"]["rows"]) == 7
