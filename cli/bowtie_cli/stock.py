@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["stock"]
@@ -27,6 +27,7 @@ __all__ = ["stock"]
 @click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @cut_options
+@plot_option
 @output_options_with_parts
 @pass_session
 def stock(session: Session, output: Output, **asked: Any) -> None:

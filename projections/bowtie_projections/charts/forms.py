@@ -45,6 +45,7 @@ def bars(
     *,
     title: str,
     color: str | None = None,
+    shades: Mapping[str, str] | None = None,
     mark: str | None = None,
 ) -> Any:
     """A bar for each row, in the order of the rows, with its number behind it.
@@ -55,6 +56,7 @@ def bars(
         x: the column of their lengths.
         title: of the axis.
         color: a column, whose values are stacked.
+        shades: the colours of its values.
         mark: a column whose figure is a line across the bar.
     """
     order = _in_order(rows, y)
@@ -67,8 +69,9 @@ def bars(
         tooltip=_tips(rows),
     )
     if color is not None:
-        shades = alt.Color(f"{_field(color)}:N", sort=_in_order(rows, color), title=None)
-        drawn = base.mark_bar().encode(color=shades, order=alt.Order(f"{_PLACE}:Q"))
+        drawn = base.mark_bar().encode(
+            color=_colours(rows, color, shades), order=alt.Order(f"{_PLACE}:Q")
+        )
     else:
         text = base.mark_text(align="left", dx=4).encode(
             text=alt.Text(f"{_field(x)}:Q", format=",")
@@ -114,10 +117,7 @@ def points(
         y=alt.Y(f"{_field(y)}:N", sort=_in_order(shown, y), title=None), tooltip=_tips(shown)
     )
     if color is not None:
-        scale_of = alt.Scale()
-        if shades is not None:
-            scale_of = alt.Scale(domain=list(shades), range=list(shades.values()))
-        base = base.encode(color=alt.Color(f"{_field(color)}:N", title=None, scale=scale_of))
+        base = base.encode(color=_colours(shown, color, shades))
     axis = alt.Axis(format=format, grid=True)
     spans = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(f"{_field(low)}:Q", title=title, axis=axis, scale=scale),
@@ -162,18 +162,21 @@ def lines(
     across = alt.X(f"{_field(x)}:{_kind(rows, x)}", title=x)
     base = alt.Chart(values(rows)).encode(x=across, tooltip=_tips(rows))
     if color is not None:
-        shades = alt.Color(f"{_field(color)}:N", sort=_in_order(rows, color), title=None)
-        base = base.encode(color=shades)
+        base = base.encode(color=_colours(rows, color, None))
     axis = alt.Axis(format=format, grid=True)
     shape: Literal["step-after", "linear"] = "step-after" if step else "linear"
     drawn = base.mark_line(point=not step, interpolate=shape).encode(
         y=alt.Y(f"{_field(y)}:Q", title=title, axis=axis)
     )
     if low is not None and high is not None:
-        band = base.mark_area(opacity=0.15, interpolate=shape).encode(
+        pale = base
+        if color is not None:
+            pale = base.encode(color=_colours(rows, color, None).legend(None))
+        band = pale.mark_area(opacity=0.15, interpolate=shape).encode(
             y=alt.Y(f"{_field(low)}:Q", title=title, axis=axis), y2=alt.Y2(f"{_field(high)}:Q")
         )
-        drawn = band + drawn
+        # one legend, in the colours of the lines
+        drawn = alt.layer(band, drawn).resolve_legend(color="independent")
     return drawn.properties(width=_WIDTH, height=_HEIGHT)
 
 
@@ -206,6 +209,16 @@ def grid(rows: Rows, x: str, y: str, value: str, *, title: str, format: str = ".
         ),
     )
     return (cells + text).properties(width=alt.Step(46), height=alt.Step(22))
+
+
+def _colours(rows: Rows, column: str, shades: Mapping[str, str] | None) -> Any:
+    """The colours of a column's values: in the order of the rows, or as given for those there."""
+    found = _in_order(rows, column)
+    if shades is None:
+        return alt.Color(f"{_field(column)}:N", sort=found, title=None)
+    there = {value: shade for value, shade in shades.items() if value in found}
+    scale = alt.Scale(domain=list(there), range=list(there.values()))
+    return alt.Color(f"{_field(column)}:N", title=None, scale=scale)
 
 
 def _in_order(rows: Rows, name: str) -> list[Any]:

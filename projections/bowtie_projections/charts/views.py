@@ -19,9 +19,10 @@ __all__ = ["DRAWN"]
 #: A share of fewer is noise, which a line would make a trend.
 _FEWEST = 20
 #: What a finding stands out by; all others are there to compare with.
-_VERDICTS = {"mark": PALETTE[2], "anti-mark": PALETTE[5]} | dict.fromkeys(
-    ("not replicated", "can't tell", "no finding", "insufficient"), MUTED
-)
+_VERDICTS = {
+    "mark": PALETTE[2], "anti-mark": PALETTE[5], "not replicated": PALETTE[1],
+    "can't tell": PALETTE[3], "no finding": MUTED, "insufficient": "#CCCCCC",
+}  # fmt: skip
 
 
 #: What became of the members of a step, by its column; of the last step none is asked.
@@ -30,6 +31,10 @@ _BECAME = {
     "excluded": "excluded",
 }  # fmt: skip
 _LAST = {"at the end": "entered"}
+_SHADES = {
+    "went on": PALETTE[0], "at the end": PALETTE[2], "still in time": PALETTE[1],
+    "out of time": MUTED, "excluded": PALETTE[5],
+}  # fmt: skip
 
 
 def _keys(result: Result, first: str) -> list[str]:
@@ -62,7 +67,7 @@ def _funnel_curve(result: Result) -> Any:
     """The share that has come to the next stage by each age."""
     rows = labelled(result.rows(), _keys(result, "days"))
     drawn = lines(
-        rows, "days", "estimate", color="label", low="low", high="high", step=True,
+        rows, "days", "estimate", color="label", low="low", high="high",
         title="estimated share that came to the next stage",
     )  # fmt: skip
     return framed(drawn, "Conversion by age", result.sentence)
@@ -79,7 +84,7 @@ def _steps(result: Result) -> Any:
         for what, column in (_BECAME if row["mature"] is not None else _LAST).items()
         if row[column]
     ]  # fmt: skip
-    drawn = bars(parts, "step", "members", title="members", color="what")
+    drawn = bars(parts, "step", "members", title="members", color="what", shades=_SHADES)
     return framed(drawn, "Step by step", result.sentence)
 
 

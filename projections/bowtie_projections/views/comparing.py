@@ -118,9 +118,10 @@ class Comparison:
         end = period(self.asked["to"], self._tz)[1].replace(tzinfo=UTC)
         if end > as_of:
             raise Refused(
-                f"the period asked of goes on to {_last_day(self.asked['to'])}, after"
-                f" {as_of:%Y-%m-%d %H:%M}, which this is asked as of: it can't be compared with one"
-                " that is over. Ask of a period that is, with an earlier to="
+                f"the period asked of goes on to the end of {_last_day(self.asked['to'])}, and"
+                f" this is asked as of {as_of:%Y-%m-%d %H:%M}: it can't be compared with one that"
+                " is over. Ask of a period that is, with an earlier to=; or, where the data is"
+                " complete up to there, with a later as_of="
             )
 
     def _cohorts_before(self, result: Result) -> tuple[str, str] | None:

@@ -61,12 +61,19 @@ class Said:
         verb = "is" if young == 1 else "are"
         return f"{what} {verb} too young for {window} and {verb} left out of conversion"
 
+    def _not_yet(self) -> list[str]:
+        start, moment = self.members.question.start, self.members.moment
+        if start is None or start <= moment:
+            return []
+        asked = f"The period begins after {moment:%Y-%m-%d}, which this is asked as of"
+        return [f"{asked}: nobody can have entered in it yet."]
+
     def notes(self, *, blended: bool) -> list[str]:
         """What to bear in mind."""
-        question, notes = self.members.question, []
+        question, notes = self.members.question, self._not_yet()
         if self.members.units.clustered:
             notes.append(self.members.units.note)
-        if blended:
+        if blended and self.totals.customers:
             notes.append(
                 "More than one motion is blended in these figures; motions convert differently:"
                 " ask by motion with cohort_stage=commitment, or by a trait that tells them apart."

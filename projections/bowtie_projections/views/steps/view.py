@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from bowtie.errors import Refused
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
@@ -193,8 +195,28 @@ def _counted(definition: Definition, question: Question, members: StepMembers) -
         counted = members.groups(found)
         sums = reader.fetch(members.spread()).to_pylist() if cells.units.clustered else []
     rows = step_rows(counted, sums, question, cells)
-    said = Said(question, cells, rows)
+    said = Said(question, cells, rows, _unmet(reader, members, rows))
     return _result(reader, definition, said, step_table(rows, cells), said.sentence())
+
+
+def _unmet(
+    reader: Reader, members: StepMembers, rows: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """The steps and exclusions that no event fits: it may be their spelling."""
+    source = members.chains.source
+    question = source.question
+    reached = {row["step"] for row in rows if row["entered"]}
+    asked = [
+        (f"step {number}, {step.label}", source.of_step(number))
+        for number, step in enumerate(question.steps, 1)
+        if number not in reached
+    ]
+    asked += [(f"the exclusion {one.label}", source.marks(one)) for one in question.exclusions]
+    return tuple(
+        name
+        for name, query in asked
+        if not reader.fetch(sa.select(query.subquery("fitting")).limit(1)).num_rows
+    )
 
 
 def _behind(definition: Definition, question: Question, members: StepMembers) -> Result:

@@ -26,11 +26,13 @@ class Said:
         question: what was asked.
         cells: the breakdowns, the units and the cut.
         rows: of the answer.
+        unmet: steps and exclusions that no event fits.
     """
 
     question: Question
     cells: Members
     rows: Sequence[Mapping[str, Any]]
+    unmet: Sequence[str] = ()
 
     def sentence(self) -> str:
         """Who is counted, within which time, and who is too young."""
@@ -88,6 +90,10 @@ class Said:
     def notes(self) -> list[str]:
         """What to bear in mind."""
         question, notes = self.question, [self._reentry()]
+        notes += [
+            f"No event fits {name}: see whether its values are written as they are in the log."
+            for name in self.unmet
+        ]
         for one in question.exclusions:
             between = (
                 "between the first and the last"
