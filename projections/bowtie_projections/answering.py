@@ -13,6 +13,7 @@ from bowtie.stages import Definition, load_definition
 from bowtie_projections.databases.contract import Tables
 from bowtie_projections.lag import Lag, lag_of
 from bowtie_projections.moments import (
+    beyond,
     last_moments,
     newest_moments,
     nothing_known,
@@ -97,6 +98,9 @@ class Answering:
         except TypeError as error:
             raise _explained(error, view) from error
         narrowing.told(result)
+        silent = beyond(self._times(reader, cut.position)[0], where["as_of"])
+        if silent is not None and parameters.get("data_through") is None:
+            result.notes.append(silent)
         if policy is not None:
             result.meta["policy"] = {"name": policy.label, "sha256": policy.sha256}
             result.notes.append(f"Policy {policy.label}: {policy}.")

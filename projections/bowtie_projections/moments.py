@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +15,10 @@ from bowtie_projections.parameters import Moment
 from bowtie_projections.views.cut import Cut, Reader, utc
 from bowtie_projections.views.journey_source import newest_fact
 
-__all__ = ["last_moments", "newest_moments", "nothing_known", "recorded_by"]
+__all__ = ["beyond", "last_moments", "newest_moments", "nothing_known", "recorded_by"]
+
+#: A log in use may well have been silent for so long.
+_SILENCE = timedelta(days=7)
 
 
 def last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
@@ -37,6 +40,22 @@ def newest_moments(reader: Reader, position: int) -> tuple[datetime | None, date
         )
     )
     return newest_fact(reader, Cut(position)), recorded.column(0)[0].as_py()
+
+
+def beyond(newest: datetime | None, as_of: datetime | None) -> str | None:
+    """What to say where a moment is asked as of that the data may not reach.
+
+    >>> beyond(datetime(2026, 6, 30), datetime(2026, 7, 1, tzinfo=UTC))
+    >>> beyond(datetime(2026, 6, 30), datetime(2027, 7, 1, tzinfo=UTC))[:66]
+    'The newest fact is of 2026-06-30, and this is asked as of 2027-07-'
+    """
+    if newest is None or as_of is None or utc(as_of) - newest <= _SILENCE:
+        return None
+    return (
+        f"The newest fact is of {newest:%Y-%m-%d}, and this is asked as of {as_of:%Y-%m-%d}: if the"
+        " data does not go so far, what has not been told yet is taken as not having happened. Say"
+        " where it ends with data_through."
+    )
 
 
 def nothing_known(reader: Reader) -> str:
