@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -66,7 +67,8 @@ def scores(figures):
 
 def by_hand(facts, as_of):
     """(segment, recency, orders, value) of each customer with an order by then."""
-    days, value = defaultdict(Counter), Counter()
+    days: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+    value: Counter[str] = Counter()
     for fact in facts:
         if fact.occurred_at > as_of:
             continue
@@ -117,7 +119,7 @@ def test_segments_and_movement_are_those_of_reading_the_orders(memory, facts, si
     both = then.keys() | now.keys()
     none = (NEW,)
     assert moved == Counter((then.get(c, none)[0], now.get(c, none)[0]) for c in both)
-    starts = Counter()
+    starts: Counter[str] = Counter()
     for row in answer.part("movement"):
         starts[row["from"]] += row["share_of_from"]
     assert all(share == pytest.approx(1) for share in starts.values())

@@ -102,6 +102,7 @@ def test_who_is_in_it_is_who_the_facts_say(
     assert outside.inside == len(keys)
 
 
+@pytest.mark.slow
 @given(
     facts=logs(),
     definition=st.sampled_from(DEFINITIONS),
@@ -158,6 +159,7 @@ def _answer(
     return [answer.rows(), *(part.rows() for part in answer.parts.values())]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @given(
     facts=logs(),
