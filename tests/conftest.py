@@ -92,11 +92,24 @@ def postgres_database(postgres_server: PostgresServer, key_folder: Path) -> Iter
         yield url
 
 
+#: Unit tests that CI runs over tables in PostgreSQL too.
+_ON_BOTH = {
+    "test_funnel", "test_loop", "test_postgres_tables", "test_step_cases", "test_units_agree",
+    "test_views_agree",
+}  # fmt: skip
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Laws over tables in PostgreSQL take minutes: CI asks the views there question by question."""
+    """Laws and most cases over tables in PostgreSQL take minutes.
+
+    CI asks all views there question by question, and compares the answers with DuckDB's.
+    """
     for item in items:
-        if "property" in item.path.parts and "[postgresql" in item.nodeid:
+        over_tables = "property" in item.path.parts or (
+            "unit" in item.path.parts and item.path.stem not in _ON_BOTH
+        )
+        if over_tables and "[postgresql" in item.nodeid:
             item.add_marker(pytest.mark.slow)
 
 

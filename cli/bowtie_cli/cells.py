@@ -22,9 +22,7 @@ _BOUNDS = ("low", "high")
 #: Those of an estimate are not called after its column.
 _BOUNDS_OF = {"conversion_estimate": ("estimate_low", "estimate_high"), "estimate": _BOUNDS}
 #: Columns that hold money; a table shows them in hundredths.
-_MONEY = re.compile(
-    r"^(value|spend|spend_.*|cost|cost_per_.*|mrr|mrr_.*|amount|.*_amount|expected)$"
-)
+_MONEY = re.compile(r"^(value|spend|spend_.*|cost|cost_per_.*|mrr|mrr_.*|.*_amount|expected)$")
 #: Columns that hold days; a table shows them in tenths.
 _DAYS = re.compile(r"(^|_)days(_|$)")
 #: What would move the cursor or hide text, were it printed as it is.

@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["rfm"]
@@ -26,6 +26,7 @@ __all__ = ["rfm"]
 )
 @click.option("--currency", metavar="CODE", help="Refuse all others.")
 @cut_options
+@plot_option
 @output_options_with_parts
 @pass_session
 def rfm(session: Session, output: Output, **asked: Any) -> None:

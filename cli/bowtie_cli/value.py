@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 from bowtie_cli.velocity import COHORTS
 
@@ -46,6 +46,7 @@ __all__ = ["value"]
 @click.option("--costs-complete", is_flag=True, help="A customer without a cost had none.")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
 @cut_options
+@plot_option
 @output_options_with_parts
 @pass_session
 def value(session: Session, output: Output, **asked: Any) -> None:

@@ -325,6 +325,7 @@ class Questions(Answering):
         """Which figures of a view differ between two moments, and whom and what moved them.
 
         >>> from bowtie import Bowtie, Touched
+        >>> from bowtie_projections import Views
         >>> with Bowtie.open("memory://") as engine:
         ...     _ = engine.record("acme", Touched(channel="web", direction="inbound"))
         ...     views = Views.open(engine)

@@ -279,11 +279,11 @@ def test_no_refresh_answers_from_the_tables_as_they_stand(run, store):
 
 
 def test_compare_definitions(ask):
-    whole = ask("definition", "compare", "b2b", "shop", "--json").json
+    whole = ask("definition", "diff", "b2b", "shop", "--json").json
     assert whole["columns"] == ["before", "after", "customers"]
     assert sum(row["customers"] for row in whole["rows"]) > 0
-    same = ask("definition", "compare", "b2b", "b2b/1", "--json").json
+    same = ask("definition", "diff", "b2b", "b2b/1", "--json").json
     assert same["moved"] == 0
-    cycles = ask("definition", "compare", "b2b", "shop", "--unit", "cycle", "--json").json
+    cycles = ask("definition", "diff", "b2b", "shop", "--unit", "cycle", "--json").json
     assert cycles["columns"] == ["before", "after", "cycles"]
     assert cycles["parameters"]["unit"] == "cycle"

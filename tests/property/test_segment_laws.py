@@ -160,7 +160,6 @@ def _answer(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @given(
     facts=logs(),
     definition=st.sampled_from(DEFINITIONS),

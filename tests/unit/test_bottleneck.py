@@ -233,6 +233,7 @@ def test_each_value_of_a_breakdown_has_benchmarks_of_its_own(tables, tmp_path):
     assert sum(row["mature"] for row in rows if row["stage"] == "awareness") == 2 * total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "column"),
     [

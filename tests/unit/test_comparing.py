@@ -162,7 +162,9 @@ def test_a_side_whose_window_is_not_over_has_no_difference(tables):
 
 @pytest.mark.parametrize("as_of", [datetime(2025, 1, 20, tzinfo=UTC)])
 def test_a_period_that_goes_on_is_not_compared(tables, as_of):
-    with pytest.raises(Refused, match="goes on to 2025-01-31, after 2025-01-20"):
+    with pytest.raises(
+        Refused, match="goes on to the end of 2025-01-31, and this is asked as of 2025-01-20"
+    ):
         ASKED(tables, Cut(tables.position, as_of), B2B, from_="2025-01", to="2025-01",
               compare="year")  # fmt: skip
 

@@ -40,7 +40,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("loop", {"horizon": "60d", "threshold": "1"}),
     ("paths", {"of": ["stages", "channels"]}),
     ("touchpoints", {"of": "channel"}),
-    ("compare", {"before": "b2b/1", "after": "shop/1", "who": True}),
+    ("definition_diff", {"before": "b2b/1", "after": "shop/1", "who": True}),
 ]
 
 

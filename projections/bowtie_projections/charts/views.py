@@ -169,6 +169,21 @@ def _bottleneck(result: Result) -> Any:
     return framed(drawn, "Where the most is to be won", result.sentence)
 
 
+def _value(result: Result) -> Any:
+    keys = _keys(result, "cohort")
+    rows = labelled([row for row in result if (row["mature"] or 0) >= _FEWEST], keys)
+    drawn = lines(
+        rows, "cohort", "value_mean", color="label" if keys else None, format="~s",
+        title=f"mean value, where {_FEWEST} or more are mature",
+    )  # fmt: skip
+    return framed(drawn, "What a customer was worth, by cohort", result.sentence)
+
+
+def _rfm(result: Result) -> Any:
+    drawn = bars(result.rows(), "segment", "customers", title="customers")
+    return framed(drawn, "Who ordered lately, often and much", result.sentence)
+
+
 def _loop(result: Result) -> Any:
     """Each level's lift and its interval, in the order of the findings."""
     rows = labelled([row for row in result if row["lift"]], ["trait", "level"])
@@ -202,6 +217,8 @@ DRAWN: dict[str, Callable[[Result], Any]] = {
     "touchpoints": _touchpoints,
     "pipeline": _pipeline,
     "bottleneck": _bottleneck,
+    "value": _value,
+    "rfm": _rfm,
     "loop": _loop,
     "attribution": _attribution,
 }
