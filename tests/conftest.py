@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 # A deadline measures the machine, not the code: stores and databases are slow now and then.
-settings.register_profile("dev", max_examples=8, deadline=None)
+settings.register_profile("dev", max_examples=5, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     # the same examples each time: what fails here fails for whoever looks into it
     derandomize=True,

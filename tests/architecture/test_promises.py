@@ -27,5 +27,5 @@ def test_how_hard_the_tests_try_is_as_the_page_says():
     assert re.search(r"50 if .* else 1\b", kills)
     assert "| 1 | 50 |" in PAGE
     profiles = (ROOT / "tests" / "conftest.py").read_text("utf-8")
-    assert re.findall(r"max_examples=(\d+)", profiles)[:3] == ["8", "8", "300"]
-    assert "| 8, the same each time in CI | 300, new ones each time |" in PAGE
+    assert re.findall(r"max_examples=(\d+)", profiles)[:3] == ["5", "5", "300"]
+    assert "| 5, the same each time in CI | 300, new ones each time |" in PAGE

@@ -195,6 +195,7 @@ def test_a_breakdown_by_a_segment_tells_its_customers_from_the_others(
         assert sum(parts) == row["entered"]
 
 
+@pytest.mark.slow
 @given(
     log=test_loop_value.logs(),
     then=test_loop_value.moments,

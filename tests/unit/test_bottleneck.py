@@ -183,6 +183,10 @@ def test_the_second_step_is_the_bottleneck(tables):
     first = result.rows()[0]
     assert (first["rank"], first["stage"], first["lever"]) == (1, "education", "conversion")
     assert "Most would be added by the conversion of education" in result.sentence
+    rows = result.rows()
+    told = [row for row in rows if row["added_revenue"] is not None]
+    said = f", of the {len(told)} of {len(rows)} that can be judged"
+    assert (said in result.sentence) is (len(told) < len(rows))
     ranks = [row["rank"] for row in result.rows()]
     known = [rank for rank in ranks if rank is not None]
     assert known == list(range(1, len(known) + 1))

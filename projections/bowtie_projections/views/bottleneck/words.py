@@ -68,8 +68,13 @@ class Said:
         if row["added_revenue"] is None:
             return f"Furthest below its benchmark: {what}."
         money = amount(row["added_revenue"], self.cells.currency)
+        low, high = row["added_revenue_low"], row["added_revenue_high"]
+        span = "" if low is None else f" ({amount(low, None)} to {amount(high, None)})"
+        rows = self.table.to_pylist()
+        told = sum(row["added_revenue"] is not None for row in rows)
+        which = "" if told == len(rows) else f", of the {told} of {len(rows)} that can be judged"
         return (
-            f"Most would be added by {what} at its benchmark: {money} within"
+            f"Most would be added by {what} at its benchmark{which}: {money}{span} within"
             f" {self.question.days} days of commitment, if downstream rates hold."
         )
 
