@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from bowtie.durations import format_duration, parse_duration
+from bowtie.durations import format_duration
 from bowtie.errors import Refused, UsageError
 from bowtie.policies import Policy
 from bowtie.stages import Definition
@@ -26,6 +26,7 @@ from bowtie_projections.views.attribution.paths import Paths
 from bowtie_projections.views.attribution.rows import Spend, attribution_table, model_rows
 from bowtie_projections.views.attribution.rules import RULES
 from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.given import one_of, span
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop import sources as spending
 from bowtie_projections.views.loop.money import check_currencies
@@ -147,16 +148,16 @@ class _Wanted:
         names = [models] if isinstance(models, str) else list(models)
         names = list(MODELS) if names == ["all"] else names
         for name in names:
-            _one_of("models", name, (*MODELS, "all"))
+            one_of("models", name, (*MODELS, "all"))
         if order not in _ORDERS:
             raise UsageError(f"order is {order!r}; a chain remembers 1, 2 or 3 sources")
         return cls(
             tuple(name for name in MODELS if name in set(names)),
-            _one_of("by", asked["by"], _SOURCES),
-            _length("window", asked["window"]),
-            _length("half_life", asked["half_life"]),
+            one_of("by", asked["by"], _SOURCES),
+            span("window", asked["window"]),
+            span("half_life", asked["half_life"]),
             order,
-            _one_of("direction", asked["direction"], tuple(_DIRECTIONS)),
+            one_of("direction", asked["direction"], tuple(_DIRECTIONS)),
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -296,19 +297,3 @@ class _Answer:
 
 def _wins(rows: Any) -> int:
     return sum(row["wins"] for row in rows)
-
-
-def _one_of(name: str, value: object, words: Sequence[str]) -> str:
-    if value not in words:
-        raise UsageError(f"{name} is {value!r}; write {' or '.join(words)}")
-    return str(value)
-
-
-def _length(name: str, value: object) -> timedelta:
-    try:
-        length = value if isinstance(value, timedelta) else parse_duration(str(value))
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}") from None
-    if length <= timedelta(0):
-        raise UsageError(f"{name} is {value}: write a time longer than none")
-    return length

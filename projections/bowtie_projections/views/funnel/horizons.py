@@ -7,33 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from bowtie.durations import format_duration, parse_duration
+from bowtie.durations import format_duration
 from bowtie.errors import UsageError
+from bowtie_projections.views.given import length
 
-__all__ = ["CURVE", "Estimating", "estimating", "length"]
+__all__ = ["CURVE", "Estimating", "estimating"]
 
 #: What asks for the whole curve, and in how many steps it is drawn.
 CURVE = "curve"
 _STEPS = 90
 #: What asks for an estimate.
 _WORDS = ("estimate", "horizon", "entry_age")
-
-
-def length(name: str, value: Any) -> timedelta | None:
-    """The length of time that a parameter names, if any.
-
-    Raises:
-        UsageError: it names none, or one that is not longer than nothing.
-    """
-    if value is None:
-        return None
-    try:
-        found = value if isinstance(value, timedelta) else parse_duration(str(value))
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}") from None
-    if found <= timedelta(0):
-        raise UsageError(f"{name} is {value}: write a time longer than none")
-    return found
 
 
 @dataclass(frozen=True, slots=True)

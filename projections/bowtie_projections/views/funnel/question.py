@@ -13,7 +13,8 @@ from bowtie.stages import STAGES
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.views.cohorts import check_period, period
-from bowtie_projections.views.funnel.horizons import Estimating, estimating, length
+from bowtie_projections.views.funnel.horizons import Estimating, estimating
+from bowtie_projections.views.given import length, one_of
 from bowtie_projections.views.units import check_look_back, check_unit
 
 __all__ = ["STATES", "Question", "ask"]
@@ -92,7 +93,7 @@ def ask(given: Mapping[str, Any]) -> Question:
         cohort=check_period(asked["cohort"]),
         start=start,
         end=end,
-        skipped=_one_of("skipped", asked["skipped"], ("absent", "impute")),
+        skipped=one_of("skipped", asked["skipped"], ("absent", "impute")),
         cycles=bool(asked["cycles"]) or unit == "cycle",
         cohort_stage=_stage("cohort_stage", asked["cohort_stage"]),
         lost_after=length("lost_after", asked["lost_after"]),
@@ -119,14 +120,8 @@ def _names(by: str | Sequence[str]) -> list[str]:
     return names
 
 
-def _one_of(name: str, value: object, words: Sequence[str]) -> str:
-    if value not in words:
-        raise UsageError(f"{name} is {value!r}; write {' or '.join(words)}")
-    return str(value)
-
-
 def _stage(name: str, value: str | None) -> str | None:
-    return None if value is None else _one_of(name, value, STAGES)
+    return None if value is None else one_of(name, value, STAGES)
 
 
 def _count(name: str, value: Any) -> int:

@@ -16,6 +16,7 @@ from bowtie.stages import Definition
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.views.cohorts import period
+from bowtie_projections.views.given import one_of
 from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
 __all__ = ["Question", "ask"]
@@ -110,7 +111,7 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
     policy: Policy | None = asked.get("policy")
     if policy is not None:
         asked = asked | policy.asked()
-    time_zero = _one_of("time_zero", asked["time_zero"], ("commitment", "lead"))
+    time_zero = one_of("time_zero", asked["time_zero"], ("commitment", "lead"))
     horizon = _span("horizon", asked["horizon"])
     if horizon % DAY or horizon < DAY:
         raise UsageError("horizon is a number of whole days, such as 365d: contracts accrue by day")
@@ -127,7 +128,7 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
         horizon=horizon,
         top=_share(asked["top"]),
         threshold=_threshold(asked["threshold"]),
-        value=_one_of("value", asked["value"], ("revenue", "contribution")),
+        value=one_of("value", asked["value"], ("revenue", "contribution")),
         currency=currency,
         costs_complete=bool(asked["costs_complete"]),
         gap=_span("backfill_gap", asked["backfill_gap"]),
@@ -147,12 +148,6 @@ def _unit(value: object) -> str:
             ' with unit="customer", account or opportunity'
         )
     return check_unit(value, UNITS[:-1])
-
-
-def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:
-    if value not in words:
-        raise UsageError(f"{name} is {value!r}; write {' or '.join(words)}")
-    return str(value)
 
 
 def _span(name: str, value: object) -> timedelta:

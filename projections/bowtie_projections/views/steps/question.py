@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from bowtie.durations import format_duration, parse_duration
+from bowtie.durations import format_duration
 from bowtie.errors import Refused, UsageError
 from bowtie.events import CATALOGUE, personal_fields
 from bowtie.stages.fields import near
 from bowtie_projections.views.breakdown import CONTRACT
 from bowtie_projections.views.funnel import question as shared
+from bowtie_projections.views.given import length, one_of
 from bowtie_projections.views.steps.language import (
     Exclusion,
     Step,
@@ -145,16 +146,16 @@ def ask(
                 f" is a trait, or make it a condition: contract_signed[{name}=...]"
             )
     steps = _steps(given["steps"], personal_names)
-    count = _one_of("count", given["count"], COUNTS)
+    count = one_of("count", given["count"], COUNTS)
     if asked.unit == "cycle":
         count = "cycles" if count == "customers" else count
     question = Question(
         asked=asked,
         steps=steps,
-        order=_one_of("order", given["order"], ORDERS),
+        order=one_of("order", given["order"], ORDERS),
         within=None,
         gaps=Gap(
-            _span("after_each", given["after_each"]), _span("within_each", given["within_each"])
+            length("after_each", given["after_each"]), length("within_each", given["within_each"])
         ),
         exclusions=tuple(
             parse_exclusion(one, steps, personal_names)
@@ -162,11 +163,11 @@ def ask(
         ),
         hold=_hold(given["hold"], steps, personal_names),
         count=count,
-        reentry=_one_of("reentry", given["reentry"], REENTRIES),
+        reentry=one_of("reentry", given["reentry"], REENTRIES),
         customers=_cell(given["customers"], steps),
         written={},
     )
-    question = _windowed(question, _span("within", given["within"]))
+    question = _windowed(question, length("within", given["within"]))
     _check(question)
     return replace(question, written=_written(question))
 
@@ -286,24 +287,6 @@ def _texts(name: str, given: Any) -> list[str]:
     if not all(isinstance(one, str) for one in found):
         raise UsageError(f'{name} is a list of texts: write {name}=["refund@1-2"]')
     return found
-
-
-def _one_of(name: str, value: object, words: Sequence[str]) -> str:
-    if value not in words:
-        raise UsageError(f"{name} is {value!r}; write {' or '.join(words)}")
-    return str(value)
-
-
-def _span(name: str, value: Any) -> timedelta | None:
-    if value is None:
-        return None
-    try:
-        span = value if isinstance(value, timedelta) else parse_duration(str(value))
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}") from None
-    if span <= timedelta(0):
-        raise UsageError(f"{name} is {value}: write a time longer than none")
-    return span
 
 
 def _written(question: Question) -> dict[str, Any]:
