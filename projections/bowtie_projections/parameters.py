@@ -32,16 +32,22 @@ __all__ = [
     "PipelineAsked",
     "RepeatAsked",
     "RetentionAsked",
+    "RfmAsked",
     "SegmentAsked",
     "StatusAsked",
     "StepsAsked",
     "StockAsked",
     "TouchpointsAsked",
+    "ValueAsked",
     "VelocityAsked",
 ]
 
 #: A time with its zone, or a day; text of either.
 Moment = str | date | datetime
+#: What is counted.
+Unit = Literal["customer", "account", "opportunity"]
+AnyUnit = Literal[Unit, "cycle"]
+Period = Literal["day", "week", "month", "quarter", "year"]
 
 
 class CutAsked(TypedDict, total=False):
@@ -54,7 +60,7 @@ class CutAsked(TypedDict, total=False):
 class StatusAsked(CutAsked, total=False):
     """What :meth:`bowtie_projections.Views.status` takes."""
 
-    unit: Literal["customer", "account", "opportunity"]
+    unit: Unit
     look_back: str | timedelta
     tz: str
 
@@ -78,11 +84,33 @@ class _Defined(CutAsked, NarrowedAsked, total=False):
     definition: str | Path | Definition | None
 
 
+class _OfData(_Defined, total=False):
+    look_back: str | timedelta
+    data_from: Moment | None
+    data_through: Moment | None
+    tz: str
+
+
+class _InPeriod(TypedDict, total=False):
+    from_: str | None
+    to: str | None
+
+
+class _BrokenDown(TypedDict, total=False):
+    by: str | Sequence[str]
+    top: int
+
+
+class _Compared(TypedDict, total=False):
+    compare: Literal["previous", "year"] | None
+    targets: str | Path | None
+
+
 class DefinitionAsked(CutAsked, total=False):
     """What :meth:`bowtie_projections.Views.definition_check` takes beside the definition."""
 
     as_of: Moment | None
-    unit: Literal["customer", "account", "opportunity", "cycle"]
+    unit: AnyUnit
     look_back: str | timedelta
 
 
@@ -97,28 +125,22 @@ class SegmentAsked(CutAsked, total=False):
 
     as_of: Moment | None
     definition: str | Path | Definition | None
-    unit: Literal["customer", "account", "opportunity"]
+    unit: Unit
     look_back: str | timedelta
     who: bool
     tz: str
 
 
-class StockAsked(_Defined, total=False):
+class StockAsked(_BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.stock` takes."""
 
-    unit: Literal["customer", "account", "opportunity", "cycle"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
+    unit: AnyUnit
     within: str | timedelta | None
     lost_after: str | timedelta | None
-    top: int
     customers: str | None
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class PathsAsked(_Defined, total=False):
+class PathsAsked(_InPeriod, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.paths` takes."""
 
     of: str | Sequence[str]
@@ -126,77 +148,47 @@ class PathsAsked(_Defined, total=False):
     starts: Stage | None
     ends: Stage | None
     collapse: bool
-    unit: Literal["customer", "account", "opportunity", "cycle"]
-    look_back: str | timedelta
+    unit: AnyUnit
     cycles: bool
-    from_: str | None
-    to: str | None
     lost_after: str | timedelta | None
     top: int
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class PipelineAsked(_Defined, total=False):
+class PipelineAsked(_BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.pipeline` takes."""
 
     unit: Literal["customer", "account"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
     lost_after: str | timedelta | None
-    top: int
     opportunities: str | None
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class TouchpointsAsked(_Defined, total=False):
+class TouchpointsAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.touchpoints` takes."""
 
     of: Literal["touchpoint", "channel", "campaign", "medium", "content"]
-    unit: Literal["customer", "account", "opportunity"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
-    from_: str | None
-    to: str | None
+    unit: Unit
     no_stages: bool
-    top: int
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class FunnelAsked(_Defined, total=False):
+class FunnelAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.funnel` takes."""
 
-    unit: Literal["customer", "account", "opportunity", "cycle"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
+    unit: AnyUnit
     within: str | timedelta | None
-    cohort: Literal["day", "week", "month", "quarter", "year"] | None
-    from_: str | None
-    to: str | None
+    cohort: Period | None
     skipped: Literal["absent", "impute"]
     cycles: bool
     cohort_stage: Stage | None
     lost_after: str | timedelta | None
-    top: int
     include_truncated: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
     customers: str | None
     estimate: bool
     horizon: str | timedelta | Sequence[str | timedelta] | None
     entry_age: bool
     shrink: bool
-    compare: Literal["previous", "year"] | None
-    targets: str | Path | None
 
 
-class StepsAsked(_Defined, total=False):
+class StepsAsked(_InPeriod, _BrokenDown, _Defined, total=False):
     """What :meth:`bowtie_projections.Views.steps` takes beside the steps."""
 
     order: Literal["ordered", "strict", "any"]
@@ -207,124 +199,75 @@ class StepsAsked(_Defined, total=False):
     hold: str | None
     count: Literal["customers", "cycles", "conversions"]
     reentry: Literal["latest", "first"]
-    unit: Literal["customer", "account", "opportunity", "cycle"]
+    unit: AnyUnit
     look_back: str | timedelta
-    by: str | Sequence[str]
-    cohort: Literal["day", "week", "month", "quarter", "year"] | None
-    from_: str | None
-    to: str | None
-    top: int
+    cohort: Period | None
     data_through: Moment | None
     tz: str
     customers: str | None
 
 
-class BottleneckAsked(_Defined, total=False):
+class BottleneckAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.bottleneck` takes."""
 
-    unit: Literal["customer", "account", "opportunity"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
+    unit: Unit
     within: str | timedelta | None
-    cohort: Literal["day", "week", "month", "quarter", "year"]
-    from_: str | None
-    to: str | None
+    cohort: Period
     horizon: str | timedelta
     benchmark: str | Path | None
     currency: str | None
     skipped: Literal["absent", "impute"]
     lost_after: str | timedelta | None
-    top: int
     include_truncated: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class FlowAsked(_Defined, total=False):
+class FlowAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.flow` takes."""
 
-    period: Literal["day", "week", "month", "quarter", "year"]
-    unit: Literal["customer", "account", "opportunity", "cycle"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
+    period: Period
+    unit: AnyUnit
     cycles: bool
-    from_: str | None
-    to: str | None
     lost_after: str | timedelta | None
-    top: int
     include_truncated: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class VelocityAsked(_Defined, total=False):
+class VelocityAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.velocity` takes."""
 
-    unit: Literal["customer", "account", "opportunity", "cycle"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
+    unit: AnyUnit
     within: str | timedelta | None
-    cohort: Literal["day", "week", "month", "quarter", "year", "all"]
-    from_: str | None
-    to: str | None
+    cohort: Literal[Period, "all"]
     cycles: bool
     cohort_stage: Stage | None
-    top: int
     include_truncated: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
-    compare: Literal["previous", "year"] | None
-    targets: str | Path | None
 
 
-class RetentionAsked(_Defined, total=False):
+class RetentionAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.retention` takes."""
 
     active: str | None
     age: Literal["day", "week", "month"]
     ages: int | None
-    cohort: Literal["day", "week", "month", "quarter", "year"]
+    cohort: Period
     currency: str | None
     wide: Literal["retention", "active", "grr", "nrr"] | None
-    unit: Literal["customer", "account", "opportunity"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
-    from_: str | None
-    to: str | None
-    top: int
+    unit: Unit
     include_truncated: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class RepeatAsked(_Defined, total=False):
+class RepeatAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.repeat` takes."""
 
     within: str | timedelta | Sequence[str | timedelta]
-    cohort: Literal["day", "week", "month", "quarter", "year", "all"]
-    unit: Literal["customer", "account", "opportunity"]
-    look_back: str | timedelta
-    by: str | Sequence[str]
-    from_: str | None
-    to: str | None
-    top: int
+    cohort: Literal[Period, "all"]
+    unit: Unit
     include_truncated: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
-    compare: Literal["previous", "year"] | None
-    targets: str | Path | None
 
 
-class AttributionAsked(_Defined, total=False):
+class AttributionAsked(_OfData, total=False):
     """What :meth:`bowtie_projections.Views.attribution` takes."""
 
-    unit: Literal["customer", "account", "opportunity"]
-    look_back: str | timedelta
+    unit: Unit
     models: str | Sequence[str]
     by: Literal["channel", "campaign", "medium", "touchpoint", "content"]
     window: str | timedelta
@@ -336,34 +279,24 @@ class AttributionAsked(_Defined, total=False):
     threshold: str | int | Decimal | None
     value: Literal["revenue", "contribution"]
     currency: str | None
-    data_from: Moment | None
-    data_through: Moment | None
     include_truncated: bool
     policy: str | Path | Policy | None
-    tz: str
 
 
-class MetricsAsked(_Defined, total=False):
+class MetricsAsked(_InPeriod, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.metrics` takes."""
 
     edition: Literal["wbd-2022", "wbd-2026"]
-    unit: Literal["customer", "account", "opportunity", "cycle"]
-    look_back: str | timedelta
+    unit: AnyUnit
     within: str | timedelta | None
-    from_: str | None
-    to: str | None
     lost_after: str | timedelta | None
     include_truncated: bool
-    data_from: Moment | None
-    data_through: Moment | None
-    tz: str
 
 
-class LoopAsked(_Defined, total=False):
+class LoopAsked(_OfData, total=False):
     """What :meth:`bowtie_projections.Views.loop` takes."""
 
-    unit: Literal["customer", "account", "opportunity"]
-    look_back: str | timedelta
+    unit: Unit
     time_zero: Literal["commitment", "lead"]
     horizon: str | timedelta
     top: float | Decimal | str
@@ -374,8 +307,31 @@ class LoopAsked(_Defined, total=False):
     traits: str | Path | Mapping[str, Any] | None
     backfill_gap: str | timedelta
     strict_known: bool
-    data_from: Moment | None
-    data_through: Moment | None
     include_truncated: bool
     policy: str | Path | Policy | None
-    tz: str
+
+
+class RfmAsked(_OfData, total=False):
+    """What :meth:`bowtie_projections.Views.rfm` takes."""
+
+    since: Moment | None
+    unit: Unit
+    currency: str | None
+
+
+class ValueAsked(_InPeriod, _OfData, total=False):
+    """What :meth:`bowtie_projections.Views.value` takes."""
+
+    unit: Unit
+    by: str | Sequence[str]
+    cohort: Literal[Period, "all"]
+    most: int
+    time_zero: Literal["commitment", "lead"]
+    horizon: str | timedelta
+    value: Literal["revenue", "contribution"]
+    top: float | Decimal | str
+    threshold: str | int | Decimal | None
+    currency: str | None
+    costs_complete: bool
+    include_truncated: bool
+    policy: str | Path | Policy | None

@@ -26,14 +26,15 @@ from bowtie_projections.parameters import (
     PipelineAsked,
     RepeatAsked,
     RetentionAsked,
+    RfmAsked,
     SegmentAsked,
     StatusAsked,
     StepsAsked,
     StockAsked,
     TouchpointsAsked,
+    ValueAsked,
     VelocityAsked,
 )
-from bowtie_projections.parameters_of_value import RfmAsked, ValueAsked
 from bowtie_projections.results import Result
 from bowtie_projections.views.answers import FUNNEL, REPEAT, VELOCITY
 from bowtie_projections.views.attribution import attribution
