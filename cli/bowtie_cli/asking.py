@@ -25,6 +25,7 @@ __all__ = [
     "refresh_options",
     "touch_option",
     "unit_options",
+    "whole_unit_options",
 ]
 
 #: What a context holds that explains a figure of the view: asked instead of the view itself.
@@ -133,17 +134,21 @@ refresh_options = _stack(
     ),
 )
 
-#: What a view counts.
-unit_options = _stack(
-    click.option(
-        "--unit",
-        type=click.Choice(["customer", "account", "opportunity", "cycle"]),
-        help="What is counted (customer).",
-    ),
-    click.option(
-        "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-    ),
-)
+_UNITS = ("customer", "account", "opportunity", "cycle")
+
+
+def _units(*units: str) -> Callable[[F], F]:
+    return _stack(
+        click.option("--unit", type=click.Choice(units), help="What is counted (customer)."),
+        click.option(
+            "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
+        ),
+    )
+
+
+#: What a view counts; and what one counts in which a cycle is no unit.
+unit_options = _units(*_UNITS)
+whole_unit_options = _units(*_UNITS[:-1])
 
 #: At which point of both clocks a question is asked.
 moment_options = _stack(

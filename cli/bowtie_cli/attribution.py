@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.asking import ask, cut_options, whole_unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -40,14 +40,7 @@ MODELS = (
 @click.option(
     "--direction", type=click.Choice(["any", "inbound", "outbound"]), help="Of the touches (any)."
 )
-@click.option(
-    "--unit",
-    type=click.Choice(["customer", "account", "opportunity"]),
-    help="Whose touches make a path (customer).",
-)
-@click.option(
-    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-)
+@whole_unit_options
 @click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value and high.")
 @click.option("--horizon", metavar="TIME", help="Over which value counts (365d).")
 @click.option("--top", metavar="SHARE", help="High are the top so many (0.2).")

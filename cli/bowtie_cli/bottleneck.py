@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, touch_option
+from bowtie_cli.asking import ask, cut_options, touch_option, whole_unit_options
 from bowtie_cli.funnel import PERIODS
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
@@ -17,14 +17,7 @@ __all__ = ["bottleneck"]
 
 
 @click.command(cls=Command)
-@click.option(
-    "--unit",
-    type=click.Choice(["customer", "account", "opportunity"]),
-    help="What is counted (customer).",
-)
-@click.option(
-    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-)
+@whole_unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Each value by itself; repeat it.")
 @click.option("--benchmark", type=click.Path(path_type=Path), metavar="FILE",
               help="What could be: stage, conversion, days.")  # fmt: skip

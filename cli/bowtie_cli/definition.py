@@ -10,6 +10,7 @@ import click
 
 from bowtie_cli.asking import ask, moment_options, unit_options
 from bowtie_cli.cells import plain
+from bowtie_cli.documents import row_of, show_published
 from bowtie_cli.groups import Group
 from bowtie_cli.output import (
     Answer,
@@ -81,15 +82,7 @@ def publish(session: Session, file: Path, output: Output) -> None:
     with session.engine() as engine:
         head = engine.store.head()
         document = engine.publish_definition(file)
-    whole = {
-        "definition": document.label,
-        "sha256": document.sha256,
-        "position": document.position,
-        "published_at": document.recorded_at,
-    }
-    done = "is published" if document.position > head else "was published already"
-    sentence = f"{document.label} {done}, at position {document.position:,}."
-    output.show(Answer(list(whole), [whole], plain(whole), sentence))
+    show_published(output, document, head, row_of(document, "definition", {}))
 
 
 @definition.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.cells import plain
+from bowtie_cli.documents import row_of, show_list, show_published
 from bowtie_cli.groups import Group
 from bowtie_cli.output import Answer, Output, open_output, output_options
 from bowtie_cli.session import Session, pass_session
@@ -35,9 +36,7 @@ def list_policies(session: Session, output: Output) -> None:
     """
     with session.engine() as engine:
         rows = [_described(one) for one in engine.documents("policy")]
-    sentence = "" if rows else "No policy is published: bowtie policy publish FILE does."
-    columns = ["policy", "title", "says", "published_at", "position"]
-    output.show(Answer(columns, rows, {"policies": list(map(plain, rows))}, sentence))
+    show_list(output, "policy", "policies", ["title", "says"], rows)
 
 
 @policy.command()
@@ -59,9 +58,7 @@ def publish(session: Session, file: Path, output: Output) -> None:
         head = engine.store.head()
         document = publish_policy(engine, file)
     whole = _described(document)
-    done = "is published" if document.position > head else "was published already"
-    sentence = f"{document.label} {done}, at position {document.position:,}."
-    output.show(Answer(list(whole), [whole], plain(whole), sentence))
+    show_published(output, document, head, whole)
 
 
 @policy.command()
@@ -112,11 +109,4 @@ def _described(document: Document) -> dict[str, Any]:
         title, says = found.title or None, str(found)
     except DefinitionError as error:
         title, says = None, f"can't be read: {error}"
-    return {
-        "policy": document.label,
-        "title": title,
-        "says": says,
-        "published_at": document.recorded_at,
-        "position": document.position,
-        "sha256": document.sha256,
-    }
+    return row_of(document, "policy", {"title": title, "says": says})

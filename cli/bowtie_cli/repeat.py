@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, touch_option
+from bowtie_cli.asking import ask, cut_options, touch_option, whole_unit_options
 from bowtie_cli.beside import beside_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
@@ -24,14 +24,7 @@ __all__ = ["repeat"]
     help="After the first order; repeat it (30d 60d 90d 180d 365d).",
 )
 @click.option("--cohort", type=COHORTS, help="By first orders in each of these (quarter).")
-@click.option(
-    "--unit",
-    type=click.Choice(["customer", "account", "opportunity"]),
-    help="What is counted (customer).",
-)
-@click.option(
-    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-)
+@whole_unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
 @touch_option
 @click.option("--from", "from_", metavar="PERIOD", help="First orders from then: 2026, 2026-Q1.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, touch_option
+from bowtie_cli.asking import ask, cut_options, touch_option, whole_unit_options
 from bowtie_cli.funnel import PERIODS
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
@@ -33,14 +33,7 @@ _FOR_READING = ("table", "markdown")
     help="A column for each age, of this; tables are wide unless --long.",
 )
 @click.option("--long", "long", is_flag=True, help="A row for each age; what machines get.")
-@click.option(
-    "--unit",
-    type=click.Choice(["customer", "account", "opportunity"]),
-    help="What is counted (customer).",
-)
-@click.option(
-    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-)
+@whole_unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
 @touch_option
 @click.option("--from", "from_", metavar="PERIOD", help="Commitments from then: 2026, 2026-Q1.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.asking import ask, cut_options, whole_unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -16,14 +16,7 @@ __all__ = ["rfm"]
 
 @click.command(cls=Command)
 @click.option("--since", metavar="DAY", help="Who moved from which segment to which since then.")
-@click.option(
-    "--unit",
-    type=click.Choice(["customer", "account", "opportunity"]),
-    help="What is counted (customer).",
-)
-@click.option(
-    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-)
+@whole_unit_options
 @click.option("--currency", metavar="CODE", help="Refuse all others.")
 @cut_options
 @plot_option

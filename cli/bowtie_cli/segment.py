@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import ask, moment_options, unit_options
-from bowtie_cli.cells import plain
+from bowtie_cli.documents import row_of, show_list, show_published
 from bowtie_cli.groups import Group
 from bowtie_cli.output import (
-    Answer,
     Output,
     open_output,
     output_options,
@@ -42,9 +41,7 @@ def list_segments(session: Session, output: Output) -> None:
     """
     with session.engine() as engine:
         rows = [_described(one, engine.personal_names) for one in engine.documents("segment")]
-    sentence = "" if rows else "No segment is published: bowtie segment publish FILE does."
-    columns = ["segment", "title", "test", "published_at", "position"]
-    output.show(Answer(columns, rows, {"segments": list(map(plain, rows))}, sentence))
+    show_list(output, "segment", "segments", ["title", "test"], rows)
 
 
 @segment.command()
@@ -66,9 +63,7 @@ def publish(session: Session, file: Path, output: Output) -> None:
         head = engine.store.head()
         document = publish_segment(engine, file)
         whole = _described(document, engine.personal_names)
-    done = "is published" if document.position > head else "was published already"
-    sentence = f"{document.label} {done}, at position {document.position:,}."
-    output.show(Answer(list(whole), [whole], plain(whole), sentence))
+    show_published(output, document, head, whole)
 
 
 @segment.command()
@@ -123,11 +118,4 @@ def _described(document: Document, personal_names: tuple[str, ...]) -> dict[str,
         title, test = found.title or None, str(found.test)
     except DefinitionError as error:
         title, test = None, f"can't be read: {error}"
-    return {
-        "segment": document.label,
-        "title": title,
-        "test": test,
-        "published_at": document.recorded_at,
-        "position": document.position,
-        "sha256": document.sha256,
-    }
+    return row_of(document, "segment", {"title": title, "test": test})

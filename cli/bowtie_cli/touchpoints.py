@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, touch_option
+from bowtie_cli.asking import ask, cut_options, touch_option, whole_unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -20,12 +20,7 @@ __all__ = ["touchpoints"]
     type=click.Choice(["touchpoint", "channel", "campaign", "medium", "content"]),
     help="By which field of touches (touchpoint).",
 )
-@click.option(
-    "--unit", type=click.Choice(["customer", "account", "opportunity"]), help="Who is reached."
-)
-@click.option(
-    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-)
+@whole_unit_options
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
 @touch_option
 @click.option("--from", "from_", metavar="PERIOD", help="Touches from then: 2026, 2026-Q1, a day.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, touch_option
+from bowtie_cli.asking import ask, cut_options, touch_option, whole_unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -34,14 +34,7 @@ __all__ = ["value"]
 @click.option("--most", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--from", "from_", metavar="PERIOD", help="Time zero from then: 2026, 2026-Q1.")
 @click.option("--to", metavar="PERIOD", help="Time zero through the end of this period.")
-@click.option(
-    "--unit",
-    type=click.Choice(["customer", "account", "opportunity"]),
-    help="What is counted (customer).",
-)
-@click.option(
-    "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
-)
+@whole_unit_options
 @click.option("--currency", metavar="CODE", help="Refuse all others.")
 @click.option("--costs-complete", is_flag=True, help="A customer without a cost had none.")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
