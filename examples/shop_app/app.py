@@ -101,6 +101,7 @@ routes = APIRouter()
 
 @routes.get("/products")
 def products(shop: TheShop) -> list[dict[str, Any]]:
+    """What can be bought, and how much is left of it."""
     return [
         {"sku": one.sku, "name": one.name, "price": _money(one.price_cents), "left": one.stock}
         for one in shop.products()
@@ -109,18 +110,21 @@ def products(shop: TheShop) -> list[dict[str, Any]]:
 
 @routes.post("/customers", status_code=201)
 def sign_up(shop: TheShop, key: Key, new: NewCustomer) -> dict[str, Any]:
+    """Take a new customer in: the row and the first events are one transaction."""
     customer = shop.sign_up(key, new.email, new.country, new.channel)
     return {"customer": customer.id, "position": customer.position}
 
 
 @routes.post("/customers/{customer}/cart", status_code=201)
 def add_to_cart(shop: TheShop, key: Key, customer: int, wanted: Wanted) -> dict[str, Any]:
+    """Put a product into a customer's cart."""
     item = shop.add_to_cart(key, customer, wanted.sku, wanted.quantity)
     return {"item": item.id, "position": item.position}
 
 
 @routes.post("/customers/{customer}/orders", status_code=201)
 def place_order(shop: TheShop, key: Key, customer: int, wanted: Wanted) -> dict[str, Any]:
+    """Order a product: the stock, the order and its event change together, or not at all."""
     order = shop.place_order(key, customer, wanted.sku, wanted.quantity)
     return {
         "order": order.id,
@@ -132,11 +136,13 @@ def place_order(shop: TheShop, key: Key, customer: int, wanted: Wanted) -> dict[
 
 @routes.delete("/customers/{customer}", status_code=204)
 def forget(shop: TheShop, customer: int) -> None:
+    """Forget a customer: their row, and what their events hold of the person."""
     shop.forget(customer)
 
 
 @routes.get("/customers/{customer}/journey")
 def journey(shop: TheShop, customer: int) -> dict[str, Any]:
+    """What happened with a customer, and where they stand."""
     record = shop.journey(customer)
     return {
         "customer": customer,
@@ -156,11 +162,13 @@ def journey(shop: TheShop, customer: int) -> dict[str, Any]:
 
 @routes.get("/funnel")
 def funnel(shop: TheShop, position: int = 0) -> dict[str, Any]:
+    """How customers pass the stages, of tables that stand at a position or past it."""
     return shop.funnel(position)
 
 
 @routes.get("/health")
 def health(shop: TheShop, response: Response) -> dict[str, Any]:
+    """Whether the figures follow the log; 503 where they are too far behind."""
     positions, seconds = shop.lag()
     late = shop.settings.follow and seconds > shop.settings.max_lag
     response.status_code = 503 if late else 200
