@@ -15,7 +15,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import STAGES
 from bowtie_projections import tables
 from bowtie_projections.expressions import micros_between, span
 from bowtie_projections.localtime import local_month
@@ -102,7 +101,7 @@ class Paths:
         """When the lead and the opportunity of each commitment came, where they did before it."""
         c = self.population.journeys.c
         at = c.commitment_at
-        lead, opportunity = c[f"{self.lead}_at"], c[f"{STAGES[2]}_at"]
+        lead, opportunity = c[f"{self.lead}_at"], c.selection_at
         return (
             sa.select(
                 c.customer,

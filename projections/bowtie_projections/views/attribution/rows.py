@@ -63,7 +63,7 @@ def model_rows(
         sums.setdefault(source, Credit())
     whole = _sum(sums.values())
     order = sorted(sums, key=lambda source: (source == NO_SOURCE, -sums[source].wins, source))
-    total = money(_decimal(whole.worth)).quantize(_CENT)
+    total = money(money_of(whole.worth)).quantize(_CENT)
     values = apportioned(total, [sums[source].worth for source in order], _CENT)
     rows = []
     for source, value in zip(order, values, strict=True):
@@ -130,11 +130,6 @@ def _sum(credits: Any) -> Credit:
     for credit in credits:
         total = total.plus(credit)
     return total
-
-
-def _decimal(by_365: Fraction) -> Decimal:
-    """An exact sum of money; no division left it with more digits than money has."""
-    return money_of(by_365)
 
 
 def attribution_table(rows: Sequence[Mapping[str, Any]], by: str) -> pa.Table:

@@ -54,22 +54,6 @@ class Touch(NamedTuple):
 Rule = Callable[[Touch], Fraction]
 
 
-def _shared(
-    own: Mapping[str, Fraction], present: Mapping[str, int], rest: Fraction, others: int
-) -> Callable[[Touch], Fraction]:
-    """A rule of milestones for one path; see :func:`_milestones`."""
-    total = sum((weight for name, weight in own.items() if present[name]), Fraction(0))
-    total += rest if others else 0
-
-    def share(touch: Touch) -> Fraction:
-        roles = [weight for name, weight in own.items() if getattr(touch, f"is_{name}")]
-        if roles:
-            return sum(roles, Fraction(0)) / total
-        return rest / others / total
-
-    return share
-
-
 def _milestones(own: Mapping[str, Fraction], count: Callable[[Touch], int]) -> Rule:
     """A rule that gives each milestone's touch a weight, and the rest to all others in equal parts.
 
@@ -80,13 +64,12 @@ def _milestones(own: Mapping[str, Fraction], count: Callable[[Touch], int]) -> R
     rest = 1 - sum(own.values(), Fraction(0))
 
     def share(touch: Touch) -> Fraction:
-        present = {
-            "first": 1,
-            "last": 1,
-            "lead": touch.has_lead,
-            "opportunity": touch.has_opportunity,
-        }
-        return _shared(own, present, rest, touch.touches - count(touch))(touch)
+        there = {"lead": touch.has_lead, "opportunity": touch.has_opportunity}
+        others = touch.touches - count(touch)
+        present = [weight for name, weight in own.items() if there.get(name, 1)]
+        total = sum(present, rest if others else Fraction(0))
+        roles = [weight for name, weight in own.items() if getattr(touch, f"is_{name}")]
+        return (sum(roles, Fraction(0)) if roles else rest / others) / total
 
     return share
 
@@ -99,8 +82,8 @@ def _ends(touch: Touch) -> int:
     return 1 if touch.touches == 1 else 2
 
 
-#: The rules by name; decay, Markov and Shapley are not among them but for Shapley, which for the
-#: game they are asked in is an equal split over the sources.
+#: The rules by name. Shapley's value is among them: of the game it is asked for here, in which some
+#: sources bring the commitments whose paths hold no other, it is an equal split over the sources.
 RULES: dict[str, Rule] = {
     "first": lambda touch: Fraction(touch.is_first),
     "last": lambda touch: Fraction(touch.is_last),
