@@ -8,26 +8,11 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from bowtie import Bowtie
-from bowtie_projections import Views
-
-STAGES = (
-    "awareness", "education", "selection", "commitment", "onboarding", "utilization", "growth",
-)  # fmt: skip
-_COUNTS = (
-    "position <= {position} AND (retracted_position IS NULL OR retracted_position > {position})"
-)
-_CUT = "cut AS (SELECT max(occurred_at) AS as_of FROM events WHERE {counts})"
+from asking import STAGES, Asked, counting, cut_of
 
 _FLOW = """
 WITH {cut}, j AS (SELECT *, CASE WHEN lost_seen_at <= as_of THEN lost_at END AS lost
@@ -116,39 +101,6 @@ SELECT year(first) || '-Q' || quarter(first) AS cohort, count(*) AS customers, {
 FROM new, cut GROUP BY ALL ORDER BY ALL"""
 
 
-@dataclass
-class Asked:
-    """A view, and its answer by hand."""
-
-    view: str
-    parameters: dict[str, Any]
-    sql: str
-    #: the figures of an answer, in the order of the rows by hand
-    figures: Callable[[list[dict[str, Any]]], list[tuple[Any, ...]]]
-
-    def times(self, engine: Bowtie, tables: Path, runs: int) -> dict[str, Any]:
-        """The median of both, asked in turns, and how many rows agree."""
-        ours: list[float] = []
-        hand: list[float] = []
-        for _ in range(runs + 1):
-            started = time.perf_counter()
-            with Views.open(engine) as views:
-                answer = getattr(views, self.view)(**self.parameters).rows()
-            ours.append(time.perf_counter() - started)
-            started = time.perf_counter()
-            with duckdb.connect(str(tables), read_only=True) as connection:
-                rows = connection.execute(self.sql).fetchall()
-            hand.append(time.perf_counter() - started)
-        found = self.figures(answer)
-        if found != [tuple(row[: len(one)]) for row, one in zip(rows, found, strict=True)]:
-            raise SystemExit(f"{self.view}: answers differ")
-        return {
-            "seconds": statistics.median(ours[1:]),
-            "by_hand": statistics.median(hand[1:]),
-            "rows": len(found),
-        }
-
-
 def _picked(*names: str, only: Callable[[dict[str, Any]], bool] = bool) -> Any:
     def pick(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
         return sorted(tuple(row[name] for name in names) for row in rows if only(row))
@@ -191,8 +143,8 @@ def _figures() -> str:
 
 def questions(position: int) -> list[Asked]:
     """What is asked of the demo's log."""
-    counts = _COUNTS.format(position=position)
-    given = {"counts": counts, "cut": _CUT.format(counts=counts)}
+    counts = counting(position)
+    given = {"counts": counts, "cut": cut_of(counts)}
     furthest = " ".join(f"WHEN {stage}_at IS NOT NULL THEN '{stage}'" for stage in reversed(STAGES))
     names = ", ".join(f"'{stage}'" for stage in STAGES)
     times = ", ".join(f"{stage}_at" for stage in STAGES)
@@ -242,8 +194,8 @@ def _was(row: dict[str, Any]) -> bool:
 
 def repeat_question(position: int) -> Asked:
     """What is asked of a log of orders."""
-    counts = _COUNTS.format(position=position)
-    cut = _CUT.format(counts=counts)
+    counts = counting(position)
+    cut = cut_of(counts)
     return Asked(
         "repeat",
         {},

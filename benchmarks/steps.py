@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import postgres_steps
 import postgres_tables
+
+if TYPE_CHECKING:
+    from asking import Asked
 
 #: The demo makes about this many events a customer.
 _EVENTS_PER_CUSTOMER = 21.5
@@ -211,17 +214,23 @@ def cohorts(step: Step) -> dict[str, Any]:
     """Flow, velocity and retention of the demo's log, against SQL by hand."""
     import by_hand_cohorts
 
+    return _asked(step, by_hand_cohorts.questions)
+
+
+def places(step: Step) -> dict[str, Any]:
+    """Stock, touchpoints, pipeline and paths of the demo's log, against SQL by hand."""
+    import by_hand_places
+
+    return _asked(step, by_hand_places.questions)
+
+
+def _asked(step: Step, questions: Callable[[int], list[Asked]]) -> dict[str, Any]:
     from bowtie import Bowtie
     from bowtie_projections import Views
 
     with Bowtie.open(f"sqlite:///{step.store}", create=False) as engine:
-        asked = by_hand_cohorts.questions(Views.open(engine).position)
-        return {
-            " ".join([one.view, *one.parameters.values()]): one.times(
-                engine, step.tables, step.runs
-            )
-            for one in asked
-        }
+        asked = questions(Views.open(engine).position)
+        return {one.name: one.times(engine, step.tables, step.runs) for one in asked}
 
 
 def repeat(step: Step) -> dict[str, Any]:
@@ -264,6 +273,7 @@ STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
         runner,
         views,
         cohorts,
+        places,
         repeat,
         postgres_tables.postgres_replay,
     )
