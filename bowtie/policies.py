@@ -37,13 +37,14 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "PolicyTier", "load_policy", "publish_policy"]
 
 _KEYS = (
-    "name", "version", "title", "horizon", "value", "costs", "costs_complete", "top", "threshold",
-    "currency", "tiers",
+    "name", "version", "title", "horizon", "value", "basis", "costs", "costs_complete", "discount",
+    "top", "threshold", "currency", "tiers",
 )  # fmt: skip
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _COSTS = ("onboard", "serve")
 _ADVICE = 'write text in quotes, a tier as [[tiers]], key = "value" on one line'
 _LARGEST = Decimal(10) ** 20
+_LONGEST_DISCOUNTED = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,13 @@ class Policy:
         name, version, title: of the document.
         horizon: whole days over which value counts.
         value: ``revenue``, or ``contribution``: less the costs.
+        basis: ``realised``: what came within the horizon from time zero on; or ``predicted``: what
+            a model expects of the horizon ahead.
         costs: the activities whose costs count: ``onboard``, ``serve``.
         costs_complete: a customer without a cost on record had none.
+        discount: the rate by the year at which amounts are brought to the horizon's beginning:
+            what comes k days after it counts for ``(1 + discount) ** (-k / 365)`` of itself.
+            None is not at all.
         top: the share of the older half's paying customers that sets the threshold.
         threshold: the value from which on it is high, where that is given instead.
         currency: the only one that may occur, where it is given.
@@ -77,8 +83,10 @@ class Policy:
     title: str
     horizon: timedelta
     value: str
+    basis: str
     costs: tuple[str, ...]
     costs_complete: bool
+    discount: Decimal | None
     top: Decimal
     threshold: Decimal | None
     currency: str | None
@@ -106,9 +114,14 @@ class Policy:
         what = self.value
         if what == "contribution":
             what += f" (less the costs of: {', '.join(self.costs)})"
+        if self.basis == "predicted":
+            what = f"predicted {what}"
         money = f"{self.threshold} {self.currency}" if self.currency else f"{self.threshold}"
         high = f"the top {self.top}" if self.threshold is None else f"{money} or more"
-        return f"{what} over {format_duration(self.horizon)}, high is {high}"
+        over = f"{what} over {format_duration(self.horizon)}"
+        if self.discount is not None:
+            over += f", discounted by {_percent(self.discount)} a year"
+        return f"{over}, high is {high}"
 
 
 def load_policy(
@@ -162,6 +175,11 @@ class _Reader:
         toml.known_keys((), content, _KEYS)
         name, version = self._head()
         value = toml.choice(("value",), content.get("value", "revenue"), _VALUES)
+        basis = toml.choice(("basis",), content.get("basis", "realised"), _BASES)
+        if basis == "predicted" and value != "revenue":
+            toml.fail(
+                ("basis",), 'costs to come are not predicted: write value = "revenue" beside it'
+            )
         if "costs" in content and value == "revenue":
             toml.fail(("costs",), 'costs are of contribution: write value = "contribution"')
         if "top" in content and "threshold" in content:
@@ -181,9 +199,10 @@ class _Reader:
         if not isinstance(complete, bool):
             toml.fail(("costs_complete",), '"costs_complete" is true or false')
         sha256 = hashlib.sha256(toml.text.encode()).hexdigest()
+        horizon = self._horizon()
         return Policy(
-            name, version, self._title(), self._horizon(), value, self._costs(), complete, top,
-            threshold, currency, self._tiers(), toml.text, sha256,
+            name, version, self._title(), horizon, value, basis, self._costs(), complete,
+            self._discount(horizon), top, threshold, currency, self._tiers(), toml.text, sha256,
         )  # fmt: skip
 
     def _head(self) -> tuple[str, int]:
@@ -216,6 +235,19 @@ class _Reader:
                 ("horizon",), 'a policy has a horizon of whole days: write horizon = "365d"'
             )
         return horizon
+
+    def _discount(self, horizon: timedelta) -> Decimal | None:
+        if "discount" not in self.content:
+            return None
+        rate = self._number(("discount",), self.content["discount"])
+        if not 0 < rate <= 1 or rate != round(rate, 6):
+            self.toml.fail(
+                ("discount",),
+                '"discount" is a rate by the year, over 0 and up to 1: write discount = "0.10"',
+            )
+        if horizon > _LONGEST_DISCOUNTED:
+            self.toml.fail(("discount",), "a horizon of at most 3650d can be discounted")
+        return rate
 
     def _costs(self) -> tuple[str, ...]:
         costs = self.content.get("costs", list(_COSTS))
@@ -283,4 +315,9 @@ class _Reader:
         return amount
 
 
+def _percent(share: Decimal) -> str:
+    return f"{(share * 100).normalize():f}%"
+
+
 _VALUES = ("revenue", "contribution")
+_BASES = ("realised", "predicted")

@@ -10,7 +10,9 @@ Each customer of a population has a time zero; counted are the days (for contrac
   and written off. Payments never count.
 
 Sums stay exact: money is carried as 365 times its amount, so that no division happens in the
-database. ``by_365`` in a name says so; divide once, at the edge.
+database. ``by_365`` in a name says so; divide once, at the edge. Where amounts are discounted (see
+:mod:`bowtie_projections.discounting`), each counts by the days of the calendar from time zero to
+it, and a customer's revenue and costs are rounded once each, to 6 decimals of 365 times the amount.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections import tables
 from bowtie_projections.contracts import Rates, rates
+from bowtie_projections.discounting import FINE, factors
 from bowtie_projections.expressions import span
 from bowtie_projections.localtime import local_day
 from bowtie_projections.views.cut import Cut, counts
@@ -35,6 +38,8 @@ __all__ = ["MONEY", "Horizon", "money", "money_by_365", "value_facts", "values"]
 MONEY = sa.Numeric(38, 6)
 _ZERO: ColumnElement[Any] = sa.literal_column("0", sa.Integer())
 _CENT = Decimal("0.000001")
+#: What is billed, and what is taken back of it.
+_BILLING = ("invoiced", "credited", "refunded", "written_off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Horizon:
         tz: the zone in which a moment becomes a day.
         realised: contracts accrue up to that day only, not to the end of the horizon.
         costs: the activities whose costs count.
+        discount: the rate by the year at which amounts are brought to time zero; None is not at
+            all.
     """
 
     days: int
@@ -54,11 +61,17 @@ class Horizon:
     tz: str = "UTC"
     realised: bool = False
     costs: tuple[str, ...] = ("onboard", "serve")
+    discount: Decimal | None = None
 
     def last_day(self, first: ColumnElement[Any]) -> ColumnElement[Any]:
         """The last day that counts, by the first."""
         last = first + sa.literal_column(str(self.days - 1))
         return sa.func.least(last, sa.literal(self.as_of, sa.Date())) if self.realised else last
+
+    @property
+    def factors(self) -> sa.CTE | None:
+        """What an amount of each day counts for, where amounts are discounted."""
+        return None if self.discount is None else factors(self.discount, self.days)
 
 
 def money(by_365: Decimal | int, *, down: bool = False) -> Decimal:
@@ -153,10 +166,7 @@ def value_facts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> dict[s
     signers = _signers(population, cut, horizon)
     contracted = sa.union(sa.select(covered.c.customer), signers).subquery()
     uncontracted = population.c.customer.not_in(sa.select(contracted.c.customer))
-    invoices = [
-        _positions(name, population, cut, horizon).where(uncontracted)
-        for name in ("invoiced", "credited", "refunded", "written_off")
-    ]
+    invoices = [_positions(name, population, cut, horizon).where(uncontracted) for name in _BILLING]
     costs = tables.facts["cost_incurred"].c.activity.in_(horizon.costs)
     return {
         "contract": sa.select(sa.union_all(*of_contracts).subquery()),
@@ -186,11 +196,18 @@ def _contracts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Sele
     first = local_day(population.c.t0, horizon.tz)
     since = sa.func.greatest(spans.c.from_on, first)
     until = sa.func.least(spans.c.to_on, horizon.last_day(first))
-    days = sa.cast(until - since, sa.Integer()) + sa.literal_column("1")
+    joined: sa.FromClause = population.join(spans, spans.c.customer == population.c.customer)
+    one = sa.literal_column("1")
+    days: ColumnElement[Any] = sa.cast(until - since, sa.Integer()) + one
+    if horizon.factors is not None:
+        begun, over = horizon.factors.alias("begun"), horizon.factors.alias("over")
+        joined = joined.join(begun, begun.c.day == sa.cast(since - first, sa.Integer()))
+        joined = joined.join(over, over.c.day == sa.cast(until - first, sa.Integer()) + one)
+        days = over.c.before - begun.c.before
     accrued = sa.func.sum(spans.c.annual * days)
     return (
-        _worth(population, "contract", spans.c.currency, accrued, spans.c.annual)
-        .select_from(population.join(spans, spans.c.customer == population.c.customer))
+        _worth(population, "contract", spans.c.currency, accrued, spans.c.annual, horizon=horizon)
+        .select_from(joined)
         .where(until >= since)
         .group_by(population.c.customer, spans.c.currency)
     )
@@ -202,12 +219,15 @@ def _worth(
     currency: ColumnElement[Any],
     by_365: ColumnElement[Any],
     counted: ColumnElement[Any],
+    *,
+    horizon: Horizon,
 ) -> sa.Select[Any]:
     return sa.select(
         population.c.customer.label("customer"),
         sa.literal_column(f"'{what}'", sa.String()).label("what"),
         currency.label("currency"),
-        sa.cast(by_365, MONEY).label("by_365"),
+        # discounted, an amount has more decimals than money until all of a customer's are added
+        sa.cast(by_365, MONEY if horizon.discount is None else FINE).label("by_365"),
         sa.func.count(counted).label("facts"),
     )
 
@@ -222,16 +242,33 @@ def _inside(table: sa.FromClause, population: sa.FromClause, horizon: Horizon) -
     )
 
 
-def _sum_by_365(amount: ColumnElement[Any]) -> ColumnElement[Any]:
-    return sa.func.sum(amount) * sa.literal_column("365", sa.Integer())
+def _dated(
+    table: sa.FromClause, population: sa.FromClause, horizon: Horizon
+) -> tuple[sa.FromClause, ColumnElement[Any] | None]:
+    """The facts within the horizon, and what part of itself an amount of each counts for."""
+    inside = population.join(table, _inside(table, population, horizon))
+    known = horizon.factors
+    if known is None:
+        return inside, None
+    days = local_day(table.c.occurred_at, horizon.tz) - local_day(population.c.t0, horizon.tz)
+    return inside.join(known, known.c.day == sa.cast(days, sa.Integer())), known.c.factor
+
+
+def _sum_by_365(
+    amount: ColumnElement[Any], part: ColumnElement[Any] | None = None
+) -> ColumnElement[Any]:
+    counted = amount if part is None else amount * part
+    return sa.func.sum(counted) * sa.literal_column("365", sa.Integer())
 
 
 def _orders(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
     table = tables.facts["order_placed"]
     signed = sa.case((table.c.kind == "return", -table.c.amount), else_=table.c.amount)
+    inside, part = _dated(table, population, horizon)
+    worth = _sum_by_365(signed, part)
     return (
-        _worth(population, "order", table.c.currency, _sum_by_365(signed), table.c.amount)
-        .select_from(population.join(table, _inside(table, population, horizon)))
+        _worth(population, "order", table.c.currency, worth, table.c.amount, horizon=horizon)
+        .select_from(inside)
         .where(counts(table, cut))
         .group_by(population.c.customer, table.c.currency)
     )
@@ -239,9 +276,11 @@ def _orders(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[
 
 def _costs(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:
     table = tables.facts["cost_incurred"]
+    inside, part = _dated(table, population, horizon)
+    worth = _sum_by_365(table.c.amount, part)
     return (
-        _worth(population, "cost", table.c.currency, _sum_by_365(table.c.amount), table.c.amount)
-        .select_from(population.join(table, _inside(table, population, horizon)))
+        _worth(population, "cost", table.c.currency, worth, table.c.amount, horizon=horizon)
+        .select_from(inside)
         .where(counts(table, cut), table.c.activity.in_(horizon.costs))
         .group_by(population.c.customer, table.c.currency)
     )
@@ -261,33 +300,43 @@ def _invoices(
     population: sa.FromClause, cut: Cut, horizon: Horizon, contracted: sa.FromClause
 ) -> sa.Select[Any]:
     contract = population.c.customer.in_(sa.select(contracted.c.customer))
+    # discounted amounts stand beside those that were billed; else they are the same
+    later = "" if horizon.factors is None else "_now"
     lines = []
-    for event in ("invoiced", "credited", "refunded", "written_off"):
+    for event in _BILLING:
         table = tables.facts[event]
-        amounts = [
-            (table.c.amount if event == name else _ZERO).label(name)
-            for name in ("invoiced", "credited", "refunded", "written_off")
-        ]
+        inside, part = _dated(table, population, horizon)
+        amounts = (
+            {"": table.c.amount}
+            if part is None
+            else {"": table.c.amount, later: table.c.amount * part}
+        )
         query = sa.select(
-            population.c.customer.label("customer"), table.c.invoice, table.c.currency, *amounts
-        ).select_from(population.join(table, _inside(table, population, horizon)))
+            population.c.customer.label("customer"),
+            table.c.invoice,
+            table.c.currency,
+            *(
+                (amount if event == name else _ZERO).label(f"{name}{when}")
+                for when, amount in amounts.items()
+                for name in _BILLING
+            ),
+        ).select_from(inside)
         lines.append(query.where(counts(table, cut), ~contract))
     line = sa.union_all(*lines).subquery("lines")
     c = line.c
+    invoiced, credited, refunded, off = (sa.func.sum(c[f"{name}{later}"]) for name in _BILLING)
     # a refund is how a credit is settled: of one invoice, the larger of the two was taken back
+    back = sa.case((sa.func.sum(c.credited) >= sa.func.sum(c.refunded), credited), else_=refunded)
     bills = (
         sa.select(
             c.customer,
             c.currency,
-            (
-                sa.func.sum(c.invoiced)
-                - sa.func.greatest(sa.func.sum(c.credited), sa.func.sum(c.refunded))
-                - sa.func.sum(c.written_off)
-            ).label("amount"),
+            (invoiced - back - off).label("amount"),
         )
         .group_by(c.customer, c.invoice, c.currency)
         .subquery("bills")
     )
+    b = bills.c
     return _worth(
-        bills, "invoice", bills.c.currency, _sum_by_365(bills.c.amount), bills.c.amount
-    ).group_by(bills.c.customer, bills.c.currency)
+        bills, "invoice", b.currency, _sum_by_365(b.amount), b.amount, horizon=horizon
+    ).group_by(b.customer, b.currency)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -194,50 +194,74 @@ def annual_on(facts, contract, day, as_of):
     return holding[-1][3], holding[-1][7]
 
 
+def present(rate, days):
+    """What an amount of so many days later counts for, by its logarithm."""
+    with localcontext(prec=50):
+        power = (-(1 + rate).ln() * days / 365).exp()
+        return power.quantize(Decimal("1e-12"))
+
+
 def accrued(facts, t0, horizon, as_of, *, realised=False):
-    """(annual, currency) of each contract and day of the horizon on which one held."""
-    calendar = [t0.date() + timedelta(days=n) for n in range(horizon)]
-    calendar = [day for day in calendar if not realised or day <= as_of]
-    held = [annual_on(facts, c, day, as_of) for day in calendar for c in ("c1", "c2")]
-    return [line for line in held if line]
+    """(day's number, annual, currency) of each contract and day of the horizon it held on."""
+    held = []
+    for number in range(horizon):
+        day = t0.date() + timedelta(days=number)
+        if not realised or day <= as_of:
+            lines = [annual_on(facts, contract, day, as_of) for contract in ("c1", "c2")]
+            held += [(number, *line) for line in lines if line]
+    return held
 
 
-def billed(inside):
-    """What the invoices came to, less what was taken back."""
+def billed(inside, counted_for):
+    """What the invoices came to, less what was taken back, as of time zero."""
     sums: defaultdict[tuple[str, str], dict[type, Decimal]] = defaultdict(
         lambda: dict.fromkeys(BILLING, Decimal(0))
     )
-    for data in inside:
+    later: defaultdict[tuple[str, str, type], Decimal] = defaultdict(Decimal)
+    for fact in inside:
+        data = fact.data
         if isinstance(data, BILLING):
             sums[data.invoice, data.currency][type(data)] += data.amount
-    return sum(
-        (s[Invoiced] - max(s[Credited], s[Refunded]) - s[WrittenOff] for s in sums.values()),
-        Decimal(0),
-    )
+            later[data.invoice, data.currency, type(data)] += data.amount * counted_for(fact)
+    total = Decimal(0)
+    for bill, s in sums.items():
+        back = Credited if s[Credited] >= s[Refunded] else Refunded
+        total += later[*bill, Invoiced] - later[*bill, back] - later[*bill, WrittenOff]
+    return total
 
 
-def worth(facts, t0, horizon, as_of, *, realised=False):
+def worth(facts, t0, horizon, as_of, *, realised=False, rate=Decimal(0)):
     """(revenue, costs, how many costs, the revenue's currencies) of one customer, times 365."""
-    inside = [f.data for f in facts if t0 <= f.occurred_at < t0 + timedelta(days=horizon)]
+
+    def counted_for(fact):
+        return present(rate, (fact.occurred_at.date() - t0.date()).days)
+
+    known = [f for f in facts if t0 <= f.occurred_at < t0 + timedelta(days=horizon)]
+    inside = [f.data for f in known]
     contracts = accrued(facts, t0, horizon, as_of, realised=realised)
-    revenue = sum((annual for annual, _ in contracts), Decimal(0))
+    revenue = sum((annual * present(rate, day) for day, annual, _ in contracts), Decimal(0))
     kinds: tuple[Any, ...] = (OrderPlaced,)
     sign = {"order": 1, "return": -1, "exchange": 1}
-    for data in inside:
-        if isinstance(data, OrderPlaced):
-            revenue += 365 * sign[data.kind] * data.amount
+    for fact in known:
+        if isinstance(fact.data, OrderPlaced):
+            revenue += 365 * sign[fact.data.kind] * fact.data.amount * counted_for(fact)
     signed = any(isinstance(data, ContractSigned) and data.kind == "paid" for data in inside)
     if not contracts and not signed:
-        revenue += 365 * billed(inside)
+        revenue += 365 * billed(known, counted_for)
         kinds = (OrderPlaced, *BILLING)
     used = {data.currency for data in inside if isinstance(data, kinds)}
-    used |= {currency for _, currency in contracts}
+    used |= {currency for *_, currency in contracts}
     costs = [
-        data.amount
-        for data in inside
-        if isinstance(data, CostIncurred) and data.activity in {"onboard", "serve"}
+        fact.data.amount * counted_for(fact)
+        for fact in known
+        if isinstance(fact.data, CostIncurred) and fact.data.activity in {"onboard", "serve"}
     ]
-    return revenue, 365 * sum(costs, Decimal(0)), len(costs), used
+    spent = 365 * sum(costs, Decimal(0))
+    return whole_millionths(revenue), whole_millionths(spent), len(costs), used
+
+
+def whole_millionths(amount):
+    return amount.quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
 
 
 def seen(row):
@@ -263,21 +287,28 @@ def population_of(t0s):
     logs(),
     st.dictionaries(st.sampled_from(CUSTOMERS), moments, min_size=1),
     st.integers(1, 300),
-    st.tuples(moments, st.integers(0, 18), st.booleans()),
+    st.tuples(
+        moments,
+        st.integers(0, 18),
+        st.booleans(),
+        st.sampled_from((None, None, Decimal("0.1"), Decimal("0.000001"), Decimal(1))),
+    ),
 )
 @settings(max_examples=50)
 def test_worth_is_that_of_reading_each_day(memory, log, t0s, horizon, asked):
-    as_of, position, realised = asked
+    as_of, position, realised, discount = asked
     memory.load(log)
     cut = Cut(position, as_of)
-    span = Horizon(horizon, as_of.date(), realised=realised)
+    span = Horizon(horizon, as_of.date(), realised=realised, discount=discount)
     statement = values(population_of(t0s), cut, span)
     found = {row["customer"]: row for row in memory.fetch(statement).to_pylist()}
     facts = [f for f in counted(log, position) if f.occurred_at <= as_of]
 
     for customer, t0 in t0s.items():
         own = [f for f in facts if f.customer == customer]
-        assert seen(found.get(customer)) == worth(own, t0, horizon, as_of.date(), realised=realised)
+        assert seen(found.get(customer)) == worth(
+            own, t0, horizon, as_of.date(), realised=realised, rate=discount or Decimal(0)
+        )
 
 
 EUROS = ContractSigned(

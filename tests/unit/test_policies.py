@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,37 @@ def test_a_view_follows_the_policy_and_says_which(engine):
     assert answer.meta["parameters"]["policy"] == "worth/1"
     assert answer.meta["policy"]["sha256"] == document.sha256
     assert any(note.startswith("Policy worth/1: contribution") for note in answer.notes)
+
+
+def test_a_discount_brings_each_amount_to_time_zero(engine):
+    """200 EUR a year later at 25% a year are 160; the cost of the same day is discounted too."""
+    engine.record("e", StageEntered(stage="commitment"), occurred_at=START)
+    later = START + timedelta(days=365)
+    order = OrderPlaced(order="e1", kind="order", amount="200", currency="EUR")
+    cost = CostIncurred(activity="serve", amount="100", currency="EUR")
+    engine.record("e", order, occurred_at=later)
+    engine.record("e", cost, occurred_at=later)
+    text = WORTH.replace('"30d"', '"366d"').replace("threshold", 'discount = "0.25"\nthreshold')
+    asked: dict[str, Any] = {"policy": text, "data_through": START + timedelta(days=400)}
+    engine.record("z", StageEntered(stage="awareness"), occurred_at=START + timedelta(days=401))
+    views = Views.open(engine)
+    told = {row["tier"]: row["value"] for row in views.value(**asked).part("tiers")}
+    # the others ordered on days 1 and 40, at a cost of 50 on day 2
+    soon, late, cost = (Decimal("1.25") ** (Decimal(-day) / 365) for day in (1, 40, 2))
+    gold = 310 * (soon + late) - 2 * 50 * cost
+    assert told["gold"] == pytest.approx(gold, abs=Decimal("0.0001"))
+    silver = Decimal(80) + 60 * (soon + late) - 50 * cost
+    assert told["silver"] == pytest.approx(silver, abs=Decimal("0.0001"))
+    answer = views.value(**asked)
+    assert "discounted by 25% a year" in answer.sentence
+    assert answer.rows()[0]["realised"] == 5 * 0 + 2 * 380 + 200 - 4 * 50 - 100
+    loop = views.loop(**asked)
+    assert "discounted by 25% a year" in loop.sentence
+    credit = views.attribution(**asked, models=["first"])
+    assert sum(row["value"] for row in credit) == pytest.approx(
+        answer.rows()[0]["value"], abs=Decimal("0.01")
+    )
+    assert any("discounted by 25% a year" in note for note in credit.notes)
 
 
 def test_the_loop_and_attribution_follow_it_too(engine):
@@ -130,6 +162,10 @@ def test_shares_of_value_part_tiers():
         ('name = "rest"', 'name = "rest"\nleast = -5', "of all others"),
         ('name = "rest"', 'name = "gold"', "two tiers"),
         ("horizon", "horizont", 'did you mean "horizon"'),
+        ("threshold =", 'discount = "10"\nthreshold =', "rate by the year"),
+        ("threshold =", 'discount = "-0.1"\nthreshold =', "rate by the year"),
+        ("threshold =", 'basis = "predicted"\nthreshold =', "costs to come are not predicted"),
+        ('"30d"', '"3651d"\ndiscount = "0.1"', "at most 3650d"),
         ("[[tiers]]", "[[tiers", "not valid TOML"),
     ],
 )

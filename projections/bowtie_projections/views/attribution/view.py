@@ -269,7 +269,7 @@ class _Answer:
             )
         if self.question.threshold is None and fit["fitted_worth"] is not None:
             reached = amount(money(fit["fitted_worth"], down=True), fit["currency_low"])
-            notes.append(f"High value is {reached} or more of {self.question.value}.")
+            notes.append(f"High value is {reached} or more of {self.question.measure}.")
         return notes
 
     def _result(

@@ -174,7 +174,8 @@ class Population:
     def worth_over(self) -> Horizon:
         """The span over which value counts."""
         asked = self.question
-        return Horizon(asked.days, asked.day_of(self.end), asked.tz, costs=asked.costs)
+        day = asked.day_of(self.end)
+        return Horizon(asked.days, day, asked.tz, costs=asked.costs, discount=asked.discount)
 
     def worth(self) -> sa.CTE:
         """The mature with their ``worth``, whether ``paying``, and whether ``costed``."""

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 
 from bowtie.currencies import ISO_4217
 from bowtie.durations import format_duration, parse_duration
-from bowtie.errors import UsageError
+from bowtie.errors import Refused, UsageError
 from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.given import one_of
+from bowtie_projections.views.loop.numbers import percent
 from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
 __all__ = ["Question", "ask"]
@@ -76,6 +77,18 @@ class Question:
         """The activities whose costs are taken off a contribution."""
         return ("onboard", "serve") if self.policy is None else self.policy.costs
 
+    @property
+    def discount(self) -> Decimal | None:
+        """The rate by the year at which amounts are brought to time zero; None is not at all."""
+        return None if self.policy is None else self.policy.discount
+
+    @property
+    def measure(self) -> str:
+        """What value is, in words."""
+        if self.discount is None:
+            return self.value
+        return f"{self.value} (discounted by {percent(self.discount)} a year)"
+
     def day_of(self, when: datetime) -> date:
         """The day of a moment (UTC, without a zone) in the zone asked for."""
         return when.replace(tzinfo=UTC).astimezone(ZoneInfo(self.tz)).date()
@@ -107,9 +120,15 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
 
     Raises:
         UsageError: a value that can't be asked; the message says which can.
+        Refused: the policy is of predicted value.
     """
     policy: Policy | None = asked.get("policy")
     if policy is not None:
+        if policy.basis == "predicted":
+            raise Refused(
+                f"the policy {policy.label} is of predicted value, which is a model's: what would"
+                " be found in it is what the model was told. Ask by a policy of realised value"
+            )
         asked = asked | policy.asked()
     time_zero = one_of("time_zero", asked["time_zero"], ("commitment", "lead"))
     horizon = _span("horizon", asked["horizon"])

@@ -94,7 +94,7 @@ class Said:
             return ""
         reached = amount(self.threshold, self.fitted.get("currency_low"))
         least = "more than 0" if self.threshold == 0 else f"{reached} or more"
-        return f" High value is {least} of {self.question.value}: {self.totals.high:,} of them."
+        return f" High value is {least} of {self.question.measure}: {self.totals.high:,} of them."
 
     def notes(self) -> list[str]:
         """What to know before believing the figures."""

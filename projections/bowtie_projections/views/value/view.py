@@ -312,8 +312,12 @@ class _Answer:
                 f"{self.older:,} more may be older than the data and {are(self.older)} out"
             )
         currency = self.fit["currency_low"]
-        value = f"{self.question.value} in {currency}" if currency else self.question.value
-        return f"{'; '.join(parts)}. Value is {value}; realised is of all, at the age beside it."
+        measure, discounted = self.question.measure, self.question.discount is not None
+        value = f"{measure} in {currency}" if currency else measure
+        realised = "realised is of all, at the age beside it"
+        if discounted:
+            realised += ", as it came"
+        return f"{'; '.join(parts)}. Value is {value}; {realised}."
 
     def _notes(self) -> list[str]:
         notes: list[str] = []

@@ -91,7 +91,8 @@ class Worths:
         """By cell: how many there are, how old, and what all of them have brought to date."""
         population = self.population
         people = self.people()
-        life = replace(population.worth_over(), days=_LIFE.days, realised=True)
+        # what came is told as it came: a discount is of value over a horizon
+        life = replace(population.worth_over(), days=_LIFE.days, realised=True, discount=None)
         found = values(people, population.cut, life).cte("to_date")
         keys, f = [people.c[name] for name in self.members.key_names], found.c
         amount: ColumnElement[Any] = sa.func.coalesce(f.revenue_by_365, sa.cast(_NOUGHT, MONEY))
