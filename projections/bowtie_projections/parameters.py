@@ -131,7 +131,7 @@ class SegmentAsked(CutAsked, total=False):
     tz: str
 
 
-class StockAsked(_BrokenDown, _OfData, total=False):
+class StockAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.stock` takes."""
 
     unit: AnyUnit
@@ -139,6 +139,7 @@ class StockAsked(_BrokenDown, _OfData, total=False):
     lost_after: str | timedelta | None
     customers: str | None
 
+    every: Period | None
 
 class PathsAsked(_InPeriod, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.paths` takes."""

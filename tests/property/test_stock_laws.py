@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bowtie.events import Disqualified, Noted, Touched
 from bowtie.stages import STAGES, Definition, evaluate, load_definition
+from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.stock import stock
 from tests.histories import DEFINITIONS, logs, moments
@@ -23,6 +24,7 @@ from tests.read_tables import FilledTables, Said, counted
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
 B2B = load_definition("b2b")
 
 
@@ -224,3 +226,64 @@ def test_who_is_listed_is_as_many_as_counted(
     assert all(
         one["days"] == pytest.approx((cut.as_of - one["entered_at"]) / DAY) for one in listed
     )
+
+
+#: Each asks for a few stocks.
+PERIODS: list[dict[str, Any]] = [
+    {"every": "day", "from_": "2024-01-30", "to": "2024-02-01"},
+    {"every": "week", "from_": "2024-01-20", "to": "2024-W05"},
+    {"every": "month"},
+    {"every": "quarter", "from_": "2023-Q4"},
+]
+
+
+@given(
+    facts=logs(),
+    definition=st.sampled_from(DEFINITIONS[:1] + DEFINITIONS[2:]),
+    as_of=st.none() | moments,
+    asked=st.fixed_dictionaries(
+        {"tz": st.sampled_from(["UTC", "Asia/Tokyo"]), "periods": st.sampled_from(PERIODS)},
+        optional={
+            "by": st.just(["channel"]),
+            "unit": st.just("cycle"),
+            "lost_after": st.just("9d"),
+            "data_through": st.just("2024-02-20"),
+        },
+    ),
+)
+def test_a_series_is_the_stocks_asked_of_each_moment(
+    memory: FilledTables,
+    facts: list[Said],
+    definition: Definition,
+    as_of: datetime | None,
+    asked: dict[str, Any],
+) -> None:
+    """Row by row, and what each is judged by; the periods have no hole and end as they end."""
+    memory.load(facts, definition)
+    periods = asked.pop("periods")
+    series = stock(memory, Cut(memory.position, as_of), definition, **periods, **asked)
+    last = None
+    for label, rows in _by_period(series.rows()).items():
+        moment = rows[0]["as_of"]
+        end = period(label, asked["tz"])[1].replace(tzinfo=UTC)
+        assert moment == end - MICROSECOND or not rows[0]["complete"] or moment < end
+        assert last is None or end > last
+        last = end
+        alone = stock(memory, Cut(memory.position, moment), definition, **asked)
+        assert [_without(row) for row in rows] == alone.rows()
+        waiting = [row for row in series.part("waiting") if row["period"] == label]
+        assert [_without(row) for row in waiting] == alone.part("waiting").rows()
+    if last is not None and "to" not in periods:
+        now = series.meta["as_of"]
+        assert period(label, asked["tz"])[0].replace(tzinfo=UTC) <= now < last + MICROSECOND
+
+
+def _by_period(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["period"]].append(row)
+    return dict(sorted(found.items(), key=lambda item: item[1][0]["as_of"]))
+
+
+def _without(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in row if name not in {"period", "as_of", "complete"}}

@@ -19,6 +19,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("stock", {"by": ["channel", "industry"], "top": 2}),
     ("stock", {"lost_after": "60d", "as_of": "2025-06-30"}),
     ("stock", {"position": 1500, "by": ["trait.region"]}),
+    ("stock", {"every": "quarter", "by": ["channel"], "top": 1, "from_": "2025-Q3"}),
     ("funnel", {"by": ["channel"], "cohort": "month"}),
     ("funnel", {"position": 1500, "by": ["channel", "campaign"], "cohort": "quarter", "top": 3}),
     ("funnel", {"cycles": True, "skipped": "impute", "within": "30d", "by": ["company_size"]}),

@@ -89,11 +89,25 @@ def _steps(result: Result) -> Any:
 
 
 def _stock(result: Result) -> Any:
+    """Who stands where; of several moments, how many stood in each stage."""
     keys = _keys(result, "stage")
+    if "period" in keys:
+        return _stocks(result, keys)
     number = result.columns[len(keys) + 1]
     rows = labelled(result.rows(), keys) if keys else result.rows()
     drawn = bars(rows, "stage", number, title=number, color="label" if keys else None)
     return framed(drawn, "Who stands where", result.sentence)
+
+
+def _stocks(result: Result, keys: list[str]) -> Any:
+    number = result.columns[len(keys) + 1]
+    others = [key for key in keys if key not in {"period", "as_of", "complete"}]
+    rows = [row for row in result if row["stage"] in STAGES]
+    drawn = lines(
+        labelled(rows, ["stage", *others]), "period", number, color="label",
+        title=f"{number} in it at its end", format="~s",
+    )  # fmt: skip
+    return framed(drawn, "Who stood where, by period", result.sentence)
 
 
 def _flow(result: Result) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 from bowtie.stages import Definition
 from bowtie_projections.results import Result
 from bowtie_projections.views.answers import Shape
-from bowtie_projections.views.comparing import Comparison, data_begin
+from bowtie_projections.views.comparing import Comparison
 from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.journey_source import oldest_fact
 from bowtie_projections.views.targets import with_plan
 from bowtie_projections.views.targets_file import read_targets
 
@@ -47,7 +48,7 @@ def beside(view: View, shape: Shape) -> View:
         result = view(reader, cut, definition, **parameters)
         if question is not None:
             other = functools.partial(view, reader, cut, definition)
-            result = question.answered(result, other, data_begin(reader, cut))
+            result = question.answered(result, other, oldest_fact(reader, cut))
         return result if plan is None else with_plan(result, plan, shape, parameters)
 
     return asked

@@ -13,22 +13,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sqlalchemy as sa
 
 from bowtie.errors import Refused, UsageError
-from bowtie_projections import tables
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import Interval, difference
 from bowtie_projections.views.answers import Shape, keys_of, listed, with_columns
 from bowtie_projections.views.cohorts import days_of, period
-from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.earlier import check_compare, earlier, earlier_cohort
 from bowtie_projections.views.labels import OTHER, unapart
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Comparison", "data_begin"]
+__all__ = ["Comparison"]
 
 _Row = dict[str, Any]
 _Key = tuple[Any, ...]
@@ -330,16 +327,6 @@ def _check_any(rows: list[_Row], shape: Shape) -> None:
             " both sides; the windows of the younger side are not over, and more may still"
             " convert. Ask of an earlier period, or with a shorter within="
         )
-
-
-def data_begin(reader: Reader, cut: Cut) -> datetime | None:
-    """When the first fact happened, in UTC without a zone; None where there is none."""
-    table = tables.events
-    oldest = sa.select(sa.func.min(table.c.occurred_at)).where(
-        counts(table, cut), table.c.kind == "customer"
-    )
-    found: datetime | None = reader.fetch(oldest).column(0)[0].as_py()
-    return found
 
 
 def _last_day(written: Any) -> str:

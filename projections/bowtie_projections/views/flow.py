@@ -14,7 +14,6 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie.errors import Refused, UsageError
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import STAGES, Definition
-from bowtie_projections import tables
 from bowtie_projections.localtime import day_of
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
@@ -28,11 +27,11 @@ from bowtie_projections.views.cohorts import (
 from bowtie_projections.views.cohorts import (
     period as bounds_of,
 )
-from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.journey_source import oldest_fact, settled_through
 from bowtie_projections.views.shares import cell_order, covered_until, standing, typed_table
 from bowtie_projections.views.units import Units, plural
 
@@ -227,7 +226,7 @@ class _Spans:
         last = day_of(min(until - _INSTANT, moment), question.tz)
         first = min((row[COHORT] for row in counted), default=None)
         if question.start is not None:
-            begin = question.data_from or _oldest(reader, members.cut) or moment
+            begin = question.data_from or oldest_fact(of_everybody(reader), members.cut) or moment
             first = day_of(max(begin, question.start), question.tz)
         starts = [] if first is None else starts_between(first, last, length)
         return cls(length, starts, since, until, question.tz)
@@ -240,16 +239,6 @@ class _Spans:
         """Whether all of a period is counted."""
         begin, end = bounds_of(self.label(start), self.tz)
         return end <= self.until and (self.since is None or begin >= self.since)
-
-
-def _oldest(reader: Reader, cut: Cut) -> datetime | None:
-    """When the first fact of any customer happened."""
-    table = tables.events
-    first = sa.select(sa.func.min(table.c.occurred_at)).where(
-        counts(table, cut), table.c.kind == "customer"
-    )
-    found: datetime | None = of_everybody(reader).fetch(first).column(0)[0].as_py()
-    return found
 
 
 def _rows(

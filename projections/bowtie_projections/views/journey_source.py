@@ -21,7 +21,9 @@ from bowtie_projections.cycles import activity, cycles, first_touch, journey_row
 from bowtie_projections.expressions import span
 from bowtie_projections.views.cut import Cut, Reader, counts
 
-__all__ = ["Needs", "journeys_at", "newest_fact", "settled", "settled_through"]
+__all__ = [
+    "Needs", "journeys_at", "newest_fact", "oldest_fact", "settled", "settled_through",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,16 @@ def newest_fact(reader: Reader, cut: Cut) -> datetime | None:
 
 def settled(reader: Reader, cut: Cut) -> Cut:
     """The cut with a moment to ask as of, and whether anything at its position happened later."""
+def oldest_fact(reader: Reader, cut: Cut) -> datetime | None:
+    """When the first fact of any customer happened; None where there is none."""
+    table = tables.events
+    oldest = sa.select(sa.func.min(table.c.occurred_at)).where(
+        counts(table, cut), table.c.kind == "customer"
+    )
+    found: datetime | None = reader.fetch(oldest).column(0)[0].as_py()
+    return found
+
+
     if cut.complete:
         return cut
     newest = newest_fact(reader, cut)

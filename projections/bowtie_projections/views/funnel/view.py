@@ -22,7 +22,12 @@ from bowtie_projections.views.funnel.estimate import counted_and_estimated
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.funnel.question import Question, ask
 from bowtie_projections.views.funnel.table import funnel_table, members_table
-from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
+from bowtie_projections.views.journey_source import (
+    Needs,
+    journeys_at,
+    oldest_fact,
+    settled_through,
+)
 from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
@@ -171,11 +176,7 @@ def seen_since(
     """The moment before which a first fact says that its customer may be older than the data."""
     start = question.data_from
     if start is None and definition.burn_in:
-        table = tables.events
-        oldest = sa.select(sa.func.min(table.c.occurred_at)).where(
-            counts(table, cut), table.c.kind == "customer"
-        )
-        start = of_everybody(reader).fetch(oldest).column(0)[0].as_py()
+        start = oldest_fact(of_everybody(reader), cut)
     return None if start is None else start + definition.burn_in
 
 

@@ -14,7 +14,7 @@ from bowtie.stages import Definition
 from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import QUANTILES
-from bowtie_projections.views.pipeline.opportunities import namings
+from bowtie_projections.views.opportunities import namings
 from bowtie_projections.views.pipeline.view import owners_of, placed_ones, today, values_apart
 from bowtie_projections.views.stock.places import PLACES
 

@@ -26,7 +26,7 @@ from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
 from bowtie_projections.views.labels import OTHER, apart
 from bowtie_projections.views.pipeline.chances import History
-from bowtie_projections.views.pipeline.opportunities import ages, open_ones
+from bowtie_projections.views.opportunities import ages, open_ones
 from bowtie_projections.views.shares import cell_order, standing, typed_table
 from bowtie_projections.views.stock.places import PLACES
 from bowtie_projections.views.stock.standing import Standing

@@ -19,13 +19,16 @@ from bowtie_projections.views.funnel.members import QUANTILES
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.stock.places import LOST, NO_STAGE, PLACES
-from bowtie_projections.views.stock.view import everybody_of
+from bowtie_projections.views.stock.series import moment_of, moments_of
+from bowtie_projections.views.stock.standing import everybody_of
 from bowtie_projections.views.stock.waiting import DAY
 from bowtie_projections.views.units import Units, plural
 
 __all__ = ["evidence"]
 
-_COLUMNS = ("stage", "customers", *QUANTILES, "stuck_after_days", "stuck")
+_COLUMNS = (
+    "period", "as_of", "complete", "stage", "customers", *QUANTILES, "stuck_after_days", "stuck",
+)  # fmt: skip
 
 
 def evidence(
@@ -53,7 +56,7 @@ def evidence(
     personal_names, listed = asked.pop("personal_names"), asked.pop("customers")
     if listed is not None:
         raise UsageError("customers lists who stands there already; ask without it")
-    question = ask(asked)
+    every, question = asked.pop("every"), ask(asked)
     counted = plural(question.unit)
     known = (counted, "stuck", *QUANTILES)
     if column not in known:
@@ -62,8 +65,14 @@ def evidence(
         reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
     )
     cut = settled_through(reader, cut, question.data_through)
+    apart = None
+    if every is not None:
+        last = moments_of(reader, cut, question, every)[-1].cut
+        units = Units.of(reader, last, question.unit, question.look_back)
+        apart = everybody_of(units, last, definition, question, by).kept
+        cut = moment_of(cut, question, cell["period"])
     units = Units.of(reader, cut, question.unit, question.look_back)
-    everybody = everybody_of(units, cut, definition, question, by)
+    everybody = everybody_of(units, cut, definition, question, by, apart=apart)
     rows = everybody.placed().subquery("placed")
     own = [
         rows.c.place == PLACES.index(cell["stage"]),

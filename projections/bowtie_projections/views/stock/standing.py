@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import STAGES
+from bowtie.stages import STAGES, Definition
+from bowtie_projections import tables
 from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import activity, first_touch
 from bowtie_projections.expressions import micros_between, quantiles
-from bowtie_projections.views.breakdown import Dimension
-from bowtie_projections.views.cut import Cut
+from bowtie_projections.views.breakdown import Dimension, distinct_values
+from bowtie_projections.views.cut import Cut, counts
 from bowtie_projections.views.funnel.members import QUANTILES, WORDS, folded
 from bowtie_projections.views.funnel.question import Question
+from bowtie_projections.views.funnel.view import seen_since
+from bowtie_projections.views.journey_source import Needs, journeys_at
 from bowtie_projections.views.labels import apart
+from bowtie_projections.views.opportunities import open_ones
 from bowtie_projections.views.stock.places import LOST, NO_STAGE, PLACES, furthest, since
-from bowtie_projections.views.stock.waiting import Waiting
+from bowtie_projections.views.stock.waiting import Waiting, waiting
+from bowtie_projections.views.units import Units
 
-__all__ = ["Standing"]
+__all__ = ["SEVERAL", "Standing", "everybody_of"]
+
+#: Stands for the currency of amounts that can't be added.
+SEVERAL = "several"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +71,24 @@ class Standing:
         rows = self.placed().subquery("placed")
         c, is_stuck = rows.c, self.is_stuck(rows)
         keys = [c[one.column] for one in self.dimensions]
-        found = sa.select(
-            c.customer,
-            c.cycle,
-            *keys,
-            c.since.label("entered_at"),
-            c.micros,
-            is_stuck.label("stuck"),
-        ).where(c.place == PLACES.index(stage))
+        contact, worth = _last_contacts(self.cut), _open_amounts(self.cut)
+        joined = rows.outerjoin(contact, contact.c.customer == c.customer)
+        joined = joined.outerjoin(worth, worth.c.customer == c.customer)
+        found = (
+            sa.select(
+                c.customer,
+                c.cycle,
+                *keys,
+                c.since.label("entered_at"),
+                c.micros,
+                is_stuck.label("stuck"),
+                contact.c.last_contact_at,
+                worth.c.amount,
+                worth.c.currency,
+            )
+            .select_from(joined)
+            .where(c.place == PLACES.index(stage))
+        )
         if stuck:
             found = found.where(is_stuck)
         return found.order_by(c.since, c.customer, c.cycle)
@@ -177,3 +195,63 @@ class Standing:
     def _folded(self, dimension: Dimension, value: ColumnElement[Any]) -> ColumnElement[Any]:
         kept = self.kept.get(dimension.name)
         return value if kept is None else folded(value, kept)
+
+
+def _last_contacts(cut: Cut) -> sa.Subquery:
+    """When each customer was last touched, or touched us."""
+    table = tables.facts["touched"]
+    last = sa.func.max(table.c.occurred_at).label("last_contact_at")
+    found = sa.select(table.c.customer, last).where(counts(table, cut))
+    return found.group_by(table.c.customer).subquery("contacts")
+
+
+def _open_amounts(cut: Cut) -> sa.Subquery:
+    """What the open opportunities of each are worth together, where it is of one currency."""
+    rows = open_ones(cut).subquery("open_ones")
+    c = rows.c
+    alike = sa.func.min(c.currency) == sa.func.max(c.currency)
+    return (
+        sa.select(
+            c.customer,
+            sa.case((alike, sa.func.sum(c.amount))).label("amount"),
+            sa.case((alike, sa.func.min(c.currency)), else_=SEVERAL).label("currency"),
+        )
+        .where(c.amount.is_not(None))
+        .group_by(c.customer)
+        .subquery("open_amounts")
+    )
+
+
+def everybody_of(
+    units: Units,
+    cut: Cut,
+    definition: Definition,
+    question: Question,
+    found: Sequence[Dimension],
+    *,
+    apart: Mapping[str, Sequence[str]] | None = None,
+) -> Standing:
+    """Where everybody stands, for the counts and for who asks whom they count.
+
+    Args:
+        units: what is counted, with the reader of their facts.
+        cut: settled.
+        definition: what entering a stage means.
+        question: what was asked.
+        found: the breakdowns.
+        apart: of a breakdown, the values that stand apart instead of the top ones.
+    """
+    reader = units.reader
+    since = seen_since(reader, cut, definition, question)
+    needs = Needs(activity=since is not None or question.lost_after is not None)
+    journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
+    waits: Mapping[str, Waiting] = {}
+    if cut.moment is not None:
+        waits = waiting(reader, journeys, cut.moment, question, since)
+    everybody = Standing(journeys, cut, question, found, waits)
+    kept = dict(apart or {})
+    for one in found:
+        if one.name not in kept and distinct_values(reader, cut, one) > question.top:
+            ranked = reader.fetch(everybody.ranked(one)).column(0)
+            kept[one.name] = [str(value) for value in ranked.to_pylist()]
+    return replace(everybody, kept=kept)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +11,28 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import STAGES, Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
-from bowtie_projections.views.breakdown import Dimension, dimensions, distinct_values
+from bowtie_projections.views.breakdown import dimensions
 from bowtie_projections.views.cut import Cut, Reader
-from bowtie_projections.views.funnel.members import QUANTILES
-from bowtie_projections.views.funnel.question import Question, ask
-from bowtie_projections.views.funnel.view import seen_since
-from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
-from bowtie_projections.views.shares import cell_order, standing, typed_table
-from bowtie_projections.views.stock.places import LOST, NO_STAGE, PLACES
-from bowtie_projections.views.stock.standing import Standing
-from bowtie_projections.views.stock.waiting import DAY, Waiting, waiting
-from bowtie_projections.views.units import Units, plural
+from bowtie_projections.views.funnel.question import ask
+from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.shares import standing
+from bowtie_projections.views.stock.series import Series, check_every, moments_of, series_of
+from bowtie_projections.views.stock.standing import Standing, everybody_of
+from bowtie_projections.views.stock.table import (
+    on,
+    rows_of,
+    sentence_of,
+    stock_table,
+    waiting_table,
+    why_not,
+)
+from bowtie_projections.views.stock.waiting import DAY
+from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["everybody_of", "stock"]
-
-_Row = dict[str, Any]
+__all__ = ["stock"]
 
 
 def stock(
@@ -44,6 +47,9 @@ def stock(
     lost_after: str | timedelta | None = None,
     top: int = 10,
     customers: str | None = None,
+    every: str | None = None,
+    from_: Any = None,
+    to: Any = None,
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
@@ -63,7 +69,11 @@ def stock(
             learnt; 90d left of the knot and 180d right of it.
         lost_after: silence so long is a loss.
         top: how many values of a breakdown stand apart; the rest are ``other``.
-        customers: ``STAGE`` or ``STAGE:stuck``: instead of counts, who stands there.
+        customers: ``STAGE`` or ``STAGE:stuck``: instead of counts, who stands there, with
+            their last contact and what their open opportunities are worth.
+        every: ``day``, ``week``, ``month``, ``quarter`` or ``year``: a stock at the end of each,
+            every one as asked as of that moment.
+        from_, to: from and up to which of these periods; by default from the first fact on.
         data_from: where the data begins: who came soon after may be older, and nobody learns from
             them.
         data_through: up to when the data is complete; asked as of then.
@@ -76,12 +86,13 @@ def stock(
         quantiles of the days in the stage so far. ``stuck`` are those still there after
         ``stuck_after_days`` (by then 90% of the mature who moved on had moved) whose chance to
         move in the next 30 days is less than half of that of who just came; null where fewer than
-        20 tell. The part ``waiting`` has what they are judged by.
+        20 tell. The part ``waiting`` has what they are judged by. With ``every`` each row has
+        its ``period``, the moment it is ``as_of``, and whether the period is ``complete``.
 
     Raises:
         UsageError: a value that can't be asked.
         UnknownName: a breakdown that is not there.
-        Refused: a breakdown that is sealed.
+        Refused: a breakdown that is sealed, or more than 400 periods.
     """
     given: dict[str, Any] = {
         "unit": unit,
@@ -90,21 +101,33 @@ def stock(
         "lost_after": lost_after,
     }
     given |= {"top": top, "tz": tz, "by": by, "data_from": data_from, "data_through": data_through}
-    question, listed = ask(given), _who(customers)
+    question, listed = ask(given | {"from_": from_, "to": to}), _who(customers)
+    length = check_every(every, question)
+    if length is not None and listed is not None:
+        raise UsageError("customers lists who stands in a stage at one moment: leave every= out")
     # nobody's conversion is judged here, so a contract's values may stand beside none
     found = dimensions(
         reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
     )
     cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    everybody = everybody_of(units, cut, definition, question, found)
-    if listed is None:
-        table, sentence, notes = _counted(units, everybody)
-        parts = {"waiting": _waiting(everybody.waits)}
+    moments = [] if length is None else moments_of(reader, cut, question, length)
+    parts = {}
+    if moments:
+        units, series = series_of(reader, definition, question, found, moments)
+        table, sentence, notes = _in_series(units, series, str(length))
+        parts = {"waiting": waiting_table(series.waits)}
     else:
-        table, sentence, notes = _listed(units, everybody, stage=listed[0], stuck=listed[1])
-        parts = {}
-    parameters = {**question.written, "customers": customers}
+        units = Units.of(reader, cut, question.unit, question.look_back)
+        everybody = everybody_of(units, cut, definition, question, found)
+        if listed is not None:
+            table, sentence, notes = _listed(units, everybody, stage=listed[0], stuck=listed[1])
+        elif length is not None:
+            table = stock_table([], units, found, in_periods=True)
+            sentence, notes = "Nothing is in the log in the time asked for.", []
+        else:
+            table, sentence, notes = _counted(units, everybody)
+            parts = {"waiting": waiting_table([({}, everybody.waits)])}
+    parameters = {**question.written, "customers": customers, "every": every}
     return Result(
         "stock",
         table,
@@ -114,40 +137,6 @@ def stock(
         meta=standing(definition, parameters, cut, units),
         parts=parts,
     )
-
-
-def everybody_of(
-    units: Units,
-    cut: Cut,
-    definition: Definition,
-    question: Question,
-    found: Sequence[Dimension],
-) -> Standing:
-    """Where everybody stands, for the counts and for who asks whom they count.
-
-    Args:
-        units: what is counted, with the reader of their facts.
-        cut: settled.
-        definition: what entering a stage means.
-        question: what was asked.
-        found: the breakdowns.
-    """
-    reader = units.reader
-    since = seen_since(reader, cut, definition, question)
-    needs = Needs(activity=since is not None or question.lost_after is not None)
-    journeys = journeys_at(reader, cut, definition, needs, question.lost_after)
-    waits: Mapping[str, Waiting] = {}
-    if cut.moment is not None:
-        waits = waiting(reader, journeys, cut.moment, question, since)
-    everybody = Standing(journeys, cut, question, found, waits)
-    many = [one for one in found if distinct_values(reader, cut, one) > question.top]
-    kept = {
-        one.name: [
-            str(value) for value in reader.fetch(everybody.ranked(one)).column(0).to_pylist()
-        ]
-        for one in many
-    }
-    return replace(everybody, kept=kept)
 
 
 def _who(customers: str | None) -> tuple[str, bool] | None:
@@ -164,70 +153,51 @@ def _who(customers: str | None) -> tuple[str, bool] | None:
 
 
 def _counted(units: Units, everybody: Standing) -> tuple[pa.Table, str, list[str]]:
-    import pyarrow as pa
-
-    rows = _rows(units.reader.fetch(everybody.counted()).to_pylist(), everybody)
-    counted, by = plural(units.name), everybody.dimensions
-    kinds: dict[str, Any] = {one.column: pa.string() for one in by} | {"stage": pa.string()}
-    kinds |= {"customers": pa.int64(), **dict.fromkeys(QUANTILES, pa.float64())}
-    kinds |= {"stuck_after_days": pa.float64(), "stuck": pa.int64()}
-    names = [name for name in kinds if not name.startswith("key_")]
-    titles = {one.column: one.title([*names, counted]) for one in by} | {"customers": counted}
+    rows = rows_of(units.reader.fetch(everybody.counted()).to_pylist(), everybody)
     notes = [
-        f"stuck is empty for {stage}: {wait.why_not}."
-        for stage, wait in everybody.waits.items()
-        if wait.why_not and any(row["stage"] == stage and row["customers"] for row in rows)
+        f"stuck is empty for {stage}: {reason}."
+        for stage, reason in why_not(rows, everybody.waits).items()
     ]
-    return typed_table(rows, kinds, titles), _sentence(rows, everybody.cut, units), notes
+    table = stock_table(rows, units, everybody.dimensions)
+    return table, sentence_of(rows, everybody.cut, units), notes
 
 
-def _rows(found: list[_Row], everybody: Standing) -> list[_Row]:
-    """A row for each place of each cell, in order."""
-    keys = [one.column for one in everybody.dimensions]
-    cells: dict[tuple[Any, ...], dict[int, _Row]] = {} if keys else {(): {}}
-    for group in found:
-        cells.setdefault(everybody.cell(group), {})[group["place"]] = group
-    return [
-        dict(zip(keys, cell, strict=True)) | _row(name, cells[cell].get(place), everybody)
-        for cell in sorted(cells, key=cell_order)
-        for place, name in enumerate(PLACES)
-    ]
-
-
-def _row(name: str, group: _Row | None, everybody: Standing) -> _Row:
-    wait = everybody.waits.get(name)
-    told = wait is not None and wait.why_not is None
-    waited = (group["waited"] if group else None) or [None] * len(QUANTILES)
-    days = [None if value is None else value / DAY for value in waited]
-    return {
-        "stage": name,
-        "customers": group["customers"] if group else 0,
-        **dict(zip(QUANTILES, days, strict=True)),
-        "stuck_after_days": wait.after_days if wait is not None and told else None,
-        "stuck": (group["stuck"] if group else 0) if told else None,
+def _in_series(units: Units, series: Series, every: str) -> tuple[pa.Table, str, list[str]]:
+    moments = series.moments
+    first, last = moments[0].label, moments[-1].label
+    when = first if first == last else f"{first} to {last}"
+    sentence = (
+        f"Where everybody stood at the end of each {every}, {when}. At the last:"
+        f" {sentence_of(series.of_last, series.last.cut, units)}"
+    )
+    notes = []
+    if len(moments) > 1:
+        notes.append(
+            "Each is the stock as asked of that moment: what happened later is not in it, what was"
+            " recorded later is."
+        )
+    if not moments[-1].complete:
+        notes.append(f"{last} is not over: it is as of {moments[-1].cut.moment:%Y-%m-%d %H:%M}.")
+    empty = {
+        stage
+        for moment, waits in series.waits
+        for stage in why_not(
+            [row for row in series.rows if row["period"] == moment["period"]], waits
+        )
     }
-
-
-def _waiting(waits: Mapping[str, Waiting]) -> pa.Table:
-    """By what the stages are judged."""
-    import pyarrow as pa
-
-    kinds: dict[str, Any] = {"stage": pa.string(), "mature": pa.int64(), "moved": pa.int64()}
-    kinds |= dict.fromkeys(("moved_days_p90", "fresh_rate", "later_rate"), pa.float64())
-    kinds["reason"] = pa.string()
-    rows = [
-        {
-            "stage": stage,
-            "mature": wait.mature,
-            "moved": wait.moved,
-            "moved_days_p90": wait.after_days,
-            "fresh_rate": wait.chance_fresh,
-            "later_rate": wait.chance_after,
-            "reason": wait.why_not,
-        }
-        for stage, wait in waits.items()
+    if empty:
+        stages = ", ".join(stage for stage in STAGES if stage in empty)
+        notes.append(
+            f"stuck is empty at some of these moments, where too few told: for {stages} (the part"
+            " waiting says why)."
+        )
+    notes += [
+        f"{name}: the {len(kept)} values of the most customers at the last moment stand apart, at"
+        " every moment; the rest are other."
+        for name, kept in series.last.kept.items()
     ]
-    return typed_table(rows, kinds, {})
+    table = stock_table(series.rows, units, series.last.dimensions, in_periods=True)
+    return table, sentence, notes
 
 
 def _listed(
@@ -252,28 +222,11 @@ def _listed(
     if stuck and wait is None:
         notes.append(f"{stage} has no next stage: nobody in it is stuck.")
     verb = "stands" if found.num_rows == 1 else "stand"
-    sentence = f"{units.count(found.num_rows)} {verb} in {stage}{_on(everybody.cut)}"
+    sentence = f"{units.count(found.num_rows)} {verb} in {stage}{on(everybody.cut)}"
     if stuck and wait is not None and wait.after_days is not None:
         sentence = (
             f"{units.count(found.num_rows)} {'is' if found.num_rows == 1 else 'are'} stuck in"
-            f" {stage}{_on(everybody.cut)}: still there after {wait.after_days:,.1f} days, with"
+            f" {stage}{on(everybody.cut)}: still there after {wait.after_days:,.1f} days, with"
             " less than half the chance to move in the next 30 days of who just came"
         )
     return units.by_name(named), sentence + ".", notes
-
-
-def _on(cut: Cut) -> str:
-    return "" if cut.moment is None else f" on {cut.moment:%Y-%m-%d}"
-
-
-def _sentence(rows: list[_Row], cut: Cut, units: Units) -> str:
-    def total(*places: str) -> int:
-        return sum(row["customers"] for row in rows if row["stage"] in places)
-
-    if cut.moment is None:
-        return f"There is no {units.name} in the log."
-    return (
-        f"{total(*STAGES):,} of {total(*PLACES):,} {plural(units.name)} stand in a stage on"
-        f" {cut.moment:%Y-%m-%d}; {total(LOST):,} are lost and {total(NO_STAGE):,} never entered"
-        " a stage."
-    )
