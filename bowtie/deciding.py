@@ -32,8 +32,10 @@ from bowtie.stores.contract import CommitRow, IdRow, Writing
 
 __all__ = ["FORGOTTEN", "Batch"]
 
+#: The types whose name and version stand for one text for ever.
+_PUBLISHING = frozenset({"document_published", "profile_published"})
 #: The types that what is in the store can refuse.
-_REFUSABLE = IDENTITY | {"retracted", "document_published"}
+_REFUSABLE = IDENTITY | _PUBLISHING | {"retracted"}
 #: Why an event of a forgotten customer is refused.
 FORGOTTEN = "subject: this customer was forgotten: nothing more of theirs is recorded"
 _SPECIAL = SEQUENCED | _REFUSABLE | {"forgotten"}
@@ -272,7 +274,7 @@ class Batch:
             self._check_claim(fact)
         elif fact.type == "retracted":
             self._check_retraction(fact)
-        elif fact.type == "document_published":
+        elif fact.type in _PUBLISHING:
             self._check_document(fact)
         elif fact.type == "forgotten":
             self._forgetting.append(fact.stream)
@@ -334,7 +336,7 @@ class Batch:
         """The same name and version with another body is refused."""
         self.flush()
         data = data_of(fact)
-        for stored in self._tx.streams([fact.stream], ["document_published"]):
+        for stored in self._tx.streams([fact.stream], sorted(_PUBLISHING)):
             old = data_of_state(stored)
             same = (old["name"], old["version"]) == (data["name"], data["version"])
             if same and old["sha256"] != data["sha256"]:

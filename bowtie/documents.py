@@ -25,7 +25,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from bowtie.errors import DefinitionError
-from bowtie.events import DocumentPublished, Retracted
+from bowtie.events import DocumentPublished, ProfilePublished, Retracted
 from bowtie.reading import Reading
 from bowtie.stages import Definition, load_definition
 
@@ -69,7 +69,7 @@ class Documents(Reading):
         """The documents of a kind that count, in the order they were published.
 
         Args:
-            kind: of the stream: ``definition``, ``segment``, ...
+            kind: of the stream: ``definition``, ``segment``, ``profile``, ...
             name: only those of that name.
         """
         streams = [f"{kind}/{name}"] if name is not None else self._streams_of(kind)
@@ -151,7 +151,7 @@ class Documents(Reading):
                 one.recorded_at,
             )
             for one in recorded
-            if isinstance(one.data, DocumentPublished)
+            if isinstance(one.data, DocumentPublished | ProfilePublished)
             # the stream's key is the name: another one could hold a second text under it
             and one.data.name == one.subject
             and (one.source, one.id) not in retracted

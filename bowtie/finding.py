@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bowtie.errors import DefinitionError, FileError, UnknownName
-from bowtie.events import DocumentPublished
+from bowtie.events import DocumentPublished, ProfilePublished
 from bowtie.stages.fields import near
 
 if TYPE_CHECKING:
@@ -46,13 +46,19 @@ def find_text(kind: str, given: str, published: Mapping[str, str]) -> tuple[str,
     return (label, published[label]) if label is not None else _from_file(kind, given, published)
 
 
-def publish_text(engine: Bowtie, kind: str, document: tuple[str, int | None, str, str]) -> Document:
+def publish_text(
+    engine: Bowtie,
+    kind: str,
+    document: tuple[str, int | None, str, str],
+    publishing: type[DocumentPublished | ProfilePublished] = DocumentPublished,
+) -> Document:
     """Publish a document that was read and found right; one published already is left as it is.
 
     Args:
         engine: the store.
         kind: of document.
         document: its name, version, text and the text's hash.
+        publishing: the event that does it.
 
     Raises:
         EventRejected: its name and version are published with another text.
@@ -62,7 +68,7 @@ def publish_text(engine: Bowtie, kind: str, document: tuple[str, int | None, str
     for known in engine.documents(kind, name):
         if (known.version, known.sha256) == (version, sha256):
             return known
-    event = DocumentPublished(name=name, version=version, body=body, sha256=sha256)
+    event = publishing(name=name, version=version, body=body, sha256=sha256)
     engine.record(name, event, kind=kind)
     return next(one for one in engine.documents(kind, name) if one.version == version)
 

@@ -24,7 +24,8 @@ def published(reader: Reader, kind: str, cut: Cut, *, later: bool = False) -> di
         cut: what was published after it doesn't count, nor what was retracted by then.
         later: also those that were published later, and count where the tables stand.
     """
-    table, events = tables.facts["document_published"], tables.events
+    name = "profile_published" if kind == "profile" else "document_published"
+    table, events = tables.facts[name], tables.events
     c = table.c
     known: Any = counts(table, Cut(cut.position))
     if later:
