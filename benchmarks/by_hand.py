@@ -13,21 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from asking import STAGES, counting
 
 from bowtie import Bowtie
 from bowtie.stages import Definition, load_definition
 from bowtie.times import from_micros
 from bowtie_projections import Views
-
-STAGES = (
-    "awareness",
-    "education",
-    "selection",
-    "commitment",
-    "onboarding",
-    "utilization",
-    "growth",
-)
 
 #: A definition other than the store's: first entries only, no losses.
 PLAIN = """
@@ -122,10 +113,7 @@ def _members() -> str:
 
 
 def _sql(position: int, *, facts: bool) -> str:
-    counts = (
-        f"position <= {position}"
-        f" AND (retracted_position IS NULL OR retracted_position > {position})"
-    )
+    counts = counting(position)
     if facts:
         columns = ", ".join(
             f"min(occurred_at) FILTER (stage = '{stage}') AS {stage}_at" for stage in STAGES
@@ -169,6 +157,22 @@ class Question:
         theirs = {(row[0], row[1]): row[2:9] for row in hand if row[1] != "growth"}
         if ours != theirs:
             raise SystemExit(f"answers differ: {ours} and {theirs}")
+
+
+def agree(ours: list[dict[str, Any]], frame: Any) -> None:
+    """The funnel and that of pandas must count the same, or the comparison means nothing."""
+    names = ("entered", "reached_next", "out_of_order", "expired", "pending", "mature")
+    found = {
+        (row["channel"] or "", row["stage"]): tuple(row[name] or 0 for name in names)
+        for row in ours
+        if row["stage"] != "growth" and row["entered"]
+    }
+    theirs = {
+        (channel if isinstance(channel, str) else "", stage): tuple(int(row[one]) for one in names)
+        for (channel, stage), row in frame.iterrows()
+    }
+    if found != theirs:
+        raise SystemExit(f"answers differ: {found} and {theirs}")
 
 
 def _default(engine: Bowtie, views: Views) -> Question:

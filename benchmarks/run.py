@@ -60,6 +60,7 @@ class Table:
         self._ingest()
         self._replay()
         self._views()
+        self._pandas()
         self._asked()
         self._help()
         with server(self.postgres) as url:
@@ -111,6 +112,17 @@ class Table:
                 f"{by_hand:.3f} s",
                 ours / by_hand,
                 at_most=allowed,
+            )
+
+    def _pandas(self) -> None:
+        found = self._measure("pandas")
+        for what in ("from_facts", "from_journeys"):
+            row(
+                f"funnel, {what.replace('_', ' ')}, against pandas",
+                f"{found[what]:.3f} s",
+                f"{found['pandas']:.3f} s",
+                found["pandas"] / found[what],
+                at_least=20.0,
             )
 
     def _asked(self) -> None:

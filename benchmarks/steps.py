@@ -233,6 +233,28 @@ def _asked(step: Step, questions: Callable[[int], list[Asked]]) -> dict[str, Any
         return {one.name: one.times(engine, step.tables, step.runs) for one in asked}
 
 
+def pandas(step: Step) -> dict[str, Any]:
+    """The funnel from facts and from journeys, against pandas with the facts in memory."""
+    import by_hand
+    import by_pandas
+
+    from bowtie import Bowtie
+    from bowtie_projections import Views
+
+    with Bowtie.open(f"sqlite:///{step.store}", create=False) as engine:
+        views = Views.open(engine)
+        plain, default = (
+            by_hand.QUESTIONS[name](engine, views) for name in ("funnel_definition", "funnel")
+        )
+        facts, as_of = by_pandas.load(step.tables, views.position)
+        by_hand.agree(plain.ask(), by_pandas.funnel(facts, as_of))
+        return {
+            "from_facts": _median(plain.ask, step.runs),
+            "from_journeys": _median(default.ask, step.runs),
+            "pandas": _median(lambda: by_pandas.funnel(facts, as_of), step.runs),
+        }
+
+
 def repeat(step: Step) -> dict[str, Any]:
     """Repeat orders of a log of its own, for the demo's business has none."""
     import by_hand_cohorts
@@ -274,6 +296,7 @@ STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
         views,
         cohorts,
         places,
+        pandas,
         repeat,
         postgres_tables.postgres_replay,
     )

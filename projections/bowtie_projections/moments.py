@@ -13,7 +13,7 @@ from bowtie.times import iso, moment, zone
 from bowtie_projections import tables
 from bowtie_projections.parameters import Moment
 from bowtie_projections.views.cut import Cut, Reader, utc
-from bowtie_projections.views.journey_source import newest_fact
+from bowtie_projections.views.journey_source import first_of, newest_fact
 
 __all__ = ["beyond", "last_moments", "newest_moments", "nothing_known", "recorded_by"]
 
@@ -33,13 +33,10 @@ def last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
 
 def newest_moments(reader: Reader, position: int) -> tuple[datetime | None, datetime | None]:
     """When the newest fact at a position happened, and when the last one was recorded."""
-    events = tables.events
-    recorded = reader.fetch(
-        sa.select(sa.func.max(events.c.recorded_at)).where(
-            events.c.position <= position, events.c.type != "forgotten"
-        )
-    )
-    return newest_fact(reader, Cut(position)), recorded.column(0)[0].as_py()
+    c = tables.events.c
+    known = c.position <= position, c.type != "forgotten"
+    recorded = first_of(reader, c.recorded_at, c.recorded_at.desc(), known)
+    return newest_fact(reader, Cut(position)), recorded
 
 
 def beyond(newest: datetime | None, as_of: datetime | None) -> str | None:
@@ -60,7 +57,8 @@ def beyond(newest: datetime | None, as_of: datetime | None) -> str | None:
 
 def nothing_known(reader: Reader) -> str:
     """What to say where the store knew of nothing at the moment asked about."""
-    first = reader.fetch(sa.select(sa.func.min(tables.events.c.recorded_at))).column(0)[0].as_py()
+    recorded_at = tables.events.c.recorded_at
+    first = first_of(reader, recorded_at, recorded_at, ())
     if first is None:
         return "The store has no events."
     return (

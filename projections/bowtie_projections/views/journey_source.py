@@ -6,6 +6,7 @@ a moment that no fact is after. All else is read from the facts; a property test
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,8 @@ from bowtie_projections.expressions import span
 from bowtie_projections.views.cut import Cut, Reader, counts
 
 __all__ = [
-    "Needs", "journeys_at", "newest_fact", "oldest_fact", "settled", "settled_through",
+    "Needs", "first_of", "journeys_at", "newest_fact", "oldest_fact", "settled",
+    "settled_through",
 ]  # fmt: skip
 
 
@@ -40,14 +42,36 @@ def newest_fact(reader: Reader, cut: Cut) -> datetime | None:
     That a customer was forgotten, or that a document was published, is no fact of the world:
     figures must stay as they were.
     """
-    table = tables.events
-    newest = sa.select(sa.func.max(table.c.occurred_at)).where(
-        counts(table, Cut(cut.position)),
-        table.c.type != "forgotten",
-        table.c.kind.not_in(sorted(DOCUMENT_KINDS | {"profile"})),
+    c = tables.events.c
+    facts = (
+        counts(tables.events, Cut(cut.position)),
+        c.type != "forgotten",
+        c.kind.not_in(sorted(DOCUMENT_KINDS | {"profile"})),
     )
-    found: datetime | None = reader.fetch(newest).column(0)[0].as_py()
-    return found
+    return first_of(reader, c.occurred_at, c.occurred_at.desc(), facts)
+
+
+def oldest_fact(reader: Reader, cut: Cut) -> datetime | None:
+    """When the first fact of any customer happened; None where there is none."""
+    c = tables.events.c
+    facts = counts(tables.events, cut), c.kind == "customer"
+    return first_of(reader, c.occurred_at, c.occurred_at, facts)
+
+
+def first_of(
+    reader: Reader,
+    column: ColumnElement[Any],
+    order: ColumnElement[Any],
+    where: Sequence[ColumnElement[bool]],
+) -> datetime | None:
+    """The first time of a column in an order; None where there is none.
+
+    Where a log lies nearly in the order of time this skips what can't be first, as an aggregate
+    over ten million rows does not.
+    """
+    rows = sa.select(column).where(column.is_not(None), *where).order_by(order).limit(1)
+    found = reader.fetch(rows).column(0)
+    return found[0].as_py() if len(found) else None
 
 
 def settled(reader: Reader, cut: Cut) -> Cut:
