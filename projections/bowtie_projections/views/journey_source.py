@@ -76,16 +76,6 @@ def first_of(
 
 def settled(reader: Reader, cut: Cut) -> Cut:
     """The cut with a moment to ask as of, and whether anything at its position happened later."""
-def oldest_fact(reader: Reader, cut: Cut) -> datetime | None:
-    """When the first fact of any customer happened; None where there is none."""
-    table = tables.events
-    oldest = sa.select(sa.func.min(table.c.occurred_at)).where(
-        counts(table, cut), table.c.kind == "customer"
-    )
-    found: datetime | None = reader.fetch(oldest).column(0)[0].as_py()
-    return found
-
-
     if cut.complete:
         return cut
     newest = newest_fact(reader, cut)
