@@ -16,13 +16,16 @@ __all__ = ["cell", "plain", "table_text", "text", "visible"]
 #: Columns that hold a share of one; a table shows them in per cent.
 _RATE = re.compile(
     r"^(conversion|conversion_.*|(.*_rate|.*_share)(_before|_difference|_plan|_gap)?|share_of_.*"
-    r"|share|coverage|estimate|retention|grr|nrr|(day|week|month)_\d+)$"
+    r"|share|coverage|estimate|retention|[gn]rr(_12m)?|(day|week|month)_\d+)$"
 )
 _BOUNDS = ("low", "high")
 #: Those of an estimate are not called after its column.
 _BOUNDS_OF = {"conversion_estimate": ("estimate_low", "estimate_high"), "estimate": _BOUNDS}
 #: Columns that hold money; a table shows them in hundredths.
-_MONEY = re.compile(r"^(value|spend|spend_.*|cost|cost_per_.*|mrr|mrr_.*|.*_amount|expected)$")
+_MONEY = re.compile(
+    r"^(value|spend|spend_.*|cost|cost_per_.*|mrr|mrr_.*|.*_amount|expected"
+    r"|start|new|expansion|contraction|churned|reactivated|end|in_grace|start_12m)$"
+)
 #: Columns that hold days; a table shows them in tenths.
 _DAYS = re.compile(r"(^|_)days(_|$)")
 #: What would move the cursor or hide text, were it printed as it is.

@@ -33,6 +33,7 @@ COMMANDS = (
     LazyCommand("paths", "paths", "Count from where to where customers go, and how they get on."),
     LazyCommand("pipeline", "pipeline", "Count open opportunities, and what they may bring."),
     LazyCommand("retention", "retention", "Tell who is still active at each age, by cohort."),
+    LazyCommand("revenue", "revenue", "Tell recurring revenue, what moved it, and what was kept."),
     LazyCommand("repeat", "repeat", "Count the customers who order a second time."),
     LazyCommand(
         "touchpoints", "touchpoints", "Count touches by touchpoint, with their cost and scores."

@@ -59,7 +59,9 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
 
     Returns:
         A statement with the columns ``customer``, ``contract``, ``currency``, ``annual`` (what a
-        year costs, exactly), ``from_on`` and ``to_on`` (inclusive; null where no end is known).
+        year costs, exactly), ``from_on`` and ``to_on`` (inclusive; null where no end is known),
+        and ``unrenewed_on``, the last day of a term that only a renewal would go beyond: past it
+        the span stands for as long as the grace does.
     """
     paid = _paid(read, customers).cte(f"{read.prefix}paid_contracts").prefix_with("MATERIALIZED")
     terms = _terms(read, paid).cte(f"{read.prefix}contract_terms")
@@ -79,6 +81,7 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
             sa.func.least(c.next_on - _ONE, _cap(read, c, paid, ends), ends.c.last_on).label(
                 "to_on"
             ),
+            _unrenewed(c, paid, ends).label("unrenewed_on"),
         )
         .select_from(
             line.join(paid, paid.c.number == c.number).outerjoin(ends, ends.c.number == c.number)
@@ -106,6 +109,16 @@ def _cap(
     )
     renews = sa.and_(line.term < line.last_term, paid.c.auto_renews == 1)
     return sa.case((sa.or_(runs_on, renews), _NO_DAY), else_=line.term_ends_on)
+
+
+def _unrenewed(line: Any, paid: sa.FromClause, ends: sa.FromClause) -> ColumnElement[Any]:
+    """The last day of the contract's last term, where nothing but the grace lets it run on."""
+    alone = sa.and_(
+        line.term == line.last_term,
+        paid.c.auto_renews == _NOUGHT,
+        sa.func.coalesce(ends.c.ended, _NOUGHT) == _NOUGHT,
+    )
+    return sa.case((alone, line.term_ends_on), else_=_NO_DAY)
 
 
 def _annual(table: sa.FromClause) -> ColumnElement[Any]:

@@ -32,6 +32,7 @@ __all__ = [
     "PipelineAsked",
     "RepeatAsked",
     "RetentionAsked",
+    "RevenueAsked",
     "RfmAsked",
     "SegmentAsked",
     "StatusAsked",
@@ -254,6 +255,16 @@ class RetentionAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     wide: Literal["retention", "active", "grr", "nrr"] | None
     unit: Unit
     include_truncated: bool
+
+
+class RevenueAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+    """What :meth:`bowtie_projections.Views.revenue` takes."""
+
+    every: Literal["month", "quarter", "year"]
+    per: Literal["month", "year"]
+    movements: Literal["net", "daily"]
+    currency: str | None
+    unit: Literal["customer", "account"]
 
 
 class RepeatAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):

@@ -26,6 +26,7 @@ from bowtie_projections.parameters import (
     PipelineAsked,
     RepeatAsked,
     RetentionAsked,
+    RevenueAsked,
     RfmAsked,
     SegmentAsked,
     StatusAsked,
@@ -49,6 +50,7 @@ from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
+from bowtie_projections.views.revenue import revenue
 from bowtie_projections.views.rfm import rfm
 from bowtie_projections.views.segment import segment as segment_view
 from bowtie_projections.views.status import status
@@ -160,6 +162,15 @@ class Questions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(retention, asked, personal=True)
+
+    def revenue(self, **asked: Unpack[RevenueAsked]) -> Result:
+        """Recurring revenue at the start and end of each period, and what moved it.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.revenue.revenue`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(revenue, asked, personal=True)
 
     def repeat(self, **asked: Unpack[RepeatAsked]) -> Result:
         """How many customers order a second time, by the cohort of their first order.
