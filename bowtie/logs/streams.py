@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 from bowtie.errors import FileError
 
-__all__ = ["Source", "open_source", "text_blocks"]
+__all__ = ["Source", "check_file", "open_source", "text_blocks"]
 
 Read = Callable[[int], bytes]
 
@@ -26,6 +26,22 @@ _ZSTD_BLOCK = 4096
 _OUTPUT = 4 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+#: So much of a text tells whether it is one.
+_HEAD = 8192
+#: What files of another kind begin with, and what to do with such a file.
+_KINDS = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"%PDF-": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the sheet as CSV",
+    b"SQLite format 3": "a SQLite database: a store is named by --store",
+    b"BZh": "bzip2 data: unpack it",
+    b"\xfd7zXZ": "xz data: unpack it",
+}
+#: Bytes that no text has: control characters, but for the tab, line and page ends and escapes.
+_NO_TEXT = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1b")
 _TRUNCATED = "ends in the middle of compressed data"
 
 
@@ -124,6 +140,23 @@ def open_source(source: str | os.PathLike[str] | BinaryIO) -> Source:
     return Source(str(path), raw, owned=True, size=size)
 
 
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that can't be a log, by its first bytes, before anything is done for it.
+
+    Of compressed data only what is in it can tell.
+
+    Raises:
+        FileError: it can't be opened, or is neither text nor Parquet nor compressed.
+    """
+    source = open_source(path)
+    try:
+        head = source.peek(_HEAD)
+        if source.compression is None and not head.startswith(b"PAR1"):
+            _refuse_binary(head, source.name)
+    finally:
+        source.close()
+
+
 def _cannot_open(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file: check the name and the folder"
@@ -199,7 +232,7 @@ def text_blocks(source: Source, encoding: str | None = None) -> Iterator[bytes]:
     are, and so become such a line too.
 
     Raises:
-        FileError: UTF-16 or UTF-32 without an ``encoding`` that says so.
+        FileError: UTF-16 or UTF-32 without an ``encoding`` that says so; or no text at all.
     """
     blocks = source.blocks()
     if encoding is not None and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
@@ -209,6 +242,7 @@ def text_blocks(source: Source, encoding: str | None = None) -> Iterator[bytes]:
         if first and block:
             first = False
             _refuse_wide(block, source.name)
+            _refuse_binary(block[:_HEAD], source.name)
             yield block.removeprefix(codecs.BOM_UTF8)
         else:
             yield block
@@ -228,6 +262,24 @@ def _refuse_wide(head: bytes, name: str) -> None:
     raise FileError(
         name, f"is {wide} text, not UTF-8: save it as UTF-8 (iconv -f {wide} -t UTF-8)", 1
     )
+
+
+def _refuse_binary(head: bytes, name: str) -> None:
+    """Refuse what is no text: such a file is wrong as a whole, not line by line.
+
+    It begins as files of another kind do, or more than half of its beginning is in lines with
+    bytes that no text has. A damaged line or two, or text in another encoding, is text.
+    """
+    kind = next((kind for begin, kind in _KINDS.items() if head.startswith(begin)), None)
+    if kind is None:
+        lines = head.split(b"\n")
+        strange = sum(
+            len(line) for line in lines if len(line.translate(None, _NO_TEXT)) < len(line)
+        )
+        if 2 * strange <= len(head):
+            return
+        kind = "no text"
+    raise FileError(name, f"is {kind}; a log is JSON lines, CSV or Parquet, plain, .gz or .zst")
 
 
 def _transcoded(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -68,7 +68,7 @@ def _ingest_all(session: Session, files: tuple[str, ...], output: Output, **opti
     mapping = options.pop("mapping")
     rules = Mapping.load(mapping) if mapping else None  # before a store is made for nothing
     files = tuple(dict.fromkeys(files))  # a file named twice says the same twice
-    _refuse_absent(files)
+    _refuse_wrong(files)
     reports, damages = {}, []
     with session.engine(create=True) as engine:
         for file in files:
@@ -104,10 +104,11 @@ def _ingest_one(
         return engine.ingest(file, mapping=rules, format=format, correct=correct, progress=progress)
 
 
-def _refuse_absent(files: tuple[str, ...]) -> None:
-    """Say what is wrong with a name before a store is made for it."""
-    from bowtie.logs import open_log
+def _refuse_wrong(files: tuple[str, ...]) -> None:
+    """Say what is wrong with a file before a store is made for it; a pipe is read once."""
+    from bowtie.logs.streams import check_file
 
     for file in files:
-        if file != "-" and (Path(file).is_dir() or not Path(file).exists()):
-            open_log(file).close()
+        path = Path(file)
+        if file != "-" and (path.is_file() or path.is_dir() or not path.exists()):
+            check_file(file)

@@ -164,6 +164,35 @@ def test_no_file_and_a_folder_leave_no_store_behind(run, name):
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("some.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 4, "a PNG picture"),
+        ("book.csv", b"PK\x03\x04" + bytes(200), "save the sheet as CSV"),
+        ("log.jsonl", bytes(range(1, 256)) * 9, "no text"),
+    ],
+)
+def test_what_is_no_text_is_refused_as_a_whole(run, folder, name, content, says):
+    """In one line, and before a store is made for it; packed, when it is unpacked."""
+    (folder / name).write_bytes(content)
+    error = run("ingest", name, code=1).error
+    assert error.startswith(f"{name}: is ")
+    assert says in error
+    assert "JSON lines, CSV or Parquet" in error
+    assert not Path("bowtie.db").exists()
+    (folder / "packed.gz").write_bytes(gzip.compress(content))
+    packed = run("ingest", "packed.gz", "--json", code=1)
+    assert says in packed.error
+    assert packed.json["parked"] == packed.json["read"] == 0
+
+
+def test_a_line_with_zeros_in_a_good_file_is_parked(run, folder, good):
+    """The damage of one line is not the file's."""
+    (folder / "log.jsonl").write_bytes(good.read_bytes() + b'{"id": "\0\0\0"}\n')
+    done = run("ingest", "log.jsonl", "--json", code=3)
+    assert done.json["parked"] == 1
+
+
+@pytest.mark.parametrize(
     ("bad", "reason", "says"),
     [
         ('{"half": ', "unreadable", "not JSON"),

@@ -4,6 +4,8 @@ Periods are days of a calendar, so that a month is compared with a month, whatev
 
 >>> earlier("previous", "2026-01", "2026-03"), earlier("year", "2026-W07", "2026-W07")
 (('2025-10', '2025-12'), ('2025-W07', '2025-W07'))
+>>> earlier("previous", "2026-Q1", "2026-Q1")
+('2025-Q4', '2025-Q4')
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ __all__ = ["COMPARE", "check_compare", "earlier", "earlier_cohort"]
 COMPARE = ("previous", "year")
 _DAY = timedelta(days=1)
 _WEEK = re.compile(r"\d{4}-W\d\d")
+#: A year is written in so many digits.
+_YEAR = 4
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -53,7 +57,8 @@ def earlier(compare: str, first: Any, last: Any) -> tuple[Any, Any]:
     if start.day == end.day == 1:
         months = (end.year - start.year) * 12 + end.month - start.month
         months = 12 if compare == "year" else months
-        return _written(_moved(start, months), _moved(end, months))
+        length = _length(first) if _length(first) == _length(last) else "month"
+        return _named(_moved(start, months), _moved(end, months), length)
     if compare == "previous":
         return _written(start - (end - start), start)
     if _is_week(first) and _is_week(last):
@@ -119,8 +124,19 @@ def _moved(day: date, months: int) -> date:
     raise UsageError(f"{day}: there is no date so long before")
 
 
+def _length(written: Any) -> str:
+    """How long a period is that is written so, of those that are whole months."""
+    text = str(written)
+    return "quarter" if "-Q" in text else "year" if len(text) == _YEAR else "month"
+
+
+def _named(start: date, end: date, length: str) -> tuple[str, str]:
+    """The first and the last period of a span of whole ones, its end exclusive."""
+    return cohort_label(start, length), cohort_label(end - _DAY, length)
+
+
 def _written(start: date, end: date) -> tuple[str, str]:
-    """A span of days, its end exclusive, in the longest periods that name it."""
+    """A span of days, its end exclusive, in months where it is made of them."""
     if start.day == end.day == 1:
-        return cohort_label(start, "month"), cohort_label(end - _DAY, "month")
+        return _named(start, end, "month")
     return start.isoformat(), (end - _DAY).isoformat()
