@@ -82,9 +82,11 @@ class Judging:
 
         Judged now where the database can keep it, else in each statement anew.
         """
-        alone = standing_alone(self.members(test), self.layers, f"{name}_rows")
-        kept = self.reader.keep(alone.statement, name)
-        return alone.part(name) if kept is None else kept
+        members = self.members(test)
+        kept = self.reader.keep(members, name)
+        if kept is not None:
+            return kept
+        return standing_alone(members, self.layers, f"{name}_rows").part(name)
 
     def _holds(self, test: Test, key: ColumnElement[Any]) -> ColumnElement[bool]:
         match test:

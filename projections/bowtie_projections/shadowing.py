@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections import tables
 from bowtie_projections.expressions import stored
+from bowtie_projections.written import written_rows
 
 __all__ = [
     "Kept", "Layer", "Links", "of_customers", "replaced", "rows_of", "shadowed", "standing_alone",
@@ -199,5 +200,7 @@ def _elements(statement: sa.Select[Any]) -> Iterator[Any]:
             continue
         seen.add(id(element))
         yield element
+        if isinstance(element, written_rows):
+            waiting.append(element.written.statement)
         if not isinstance(element, sa.Table):
             waiting += element.get_children()

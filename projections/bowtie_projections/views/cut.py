@@ -86,10 +86,7 @@ class Reader(Protocol):
         """Run a statement and keep its SQL in ``statements``."""
 
     def keep(self, statement: sa.Select[Any], name: str) -> sa.FromClause | None:
-        """The rows of a statement, kept for this answer; None where nothing can be kept.
-
-        The statement is taken as it is, whatever segment or unit is asked for.
-        """
+        """The rows of a statement, kept for this answer; None where nothing can be kept."""
 
 
 def counts(table: sa.FromClause, cut: Cut) -> sa.ColumnElement[bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import activity, cycles, first_touch, journey_rows
 from bowtie_projections.expressions import span
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.written import Written, written_rows
 
 __all__ = [
     "Needs", "first_of", "journeys_at", "newest_fact", "oldest_fact", "settled",
@@ -101,6 +103,9 @@ def journeys_at(
 ) -> sa.FromClause:
     """The journeys at a settled cut.
 
+    Where the facts have to be read for them, they are read once for all that is asked of these
+    journeys, if the database can keep the rows.
+
     Args:
         reader: the read tables.
         cut: from :func:`settled`.
@@ -118,11 +123,10 @@ def journeys_at(
     else:
         rows, named = _from_facts(cut, definition, needs), True
     view = sa.select(*_columns(rows, cut, needs, lost_after))
-    return (
-        view.cte("journeys_at").prefix_with("MATERIALIZED")
-        if named
-        else view.subquery("journeys_at")
-    )
+    if not named:
+        return view.subquery("journeys_at")
+    kept = reader.keep(view, "journeys_at")
+    return view.cte("journeys_at").prefix_with("MATERIALIZED") if kept is None else kept
 
 
 def _follows(reader: Reader, definition: Definition) -> bool:
@@ -181,6 +185,16 @@ def _from_table(reader: Reader, cut: Cut, definition: Definition) -> sa.FromClau
 
 
 def _from_facts(cut: Cut, definition: Definition, needs: Needs) -> sa.FromClause:
+    written = _written(definition, needs, timed=cut.moment is not None, complete=cut.complete)
+    return written_rows(written, cut, "from_facts")
+
+
+@lru_cache(maxsize=64)
+def _written(definition: Definition, needs: Needs, *, timed: bool, complete: bool) -> Written:
+    return Written(lambda cut: _found(cut, definition, needs), timed=timed, complete=complete)
+
+
+def _found(cut: Cut, definition: Definition, needs: Needs) -> sa.Select[Any]:
     found = cycles(definition, cut, latest=False).subquery("cycles")
     facts = Facts(cut)
     columns: list[ColumnElement[Any]] = [*found.c]
@@ -191,4 +205,4 @@ def _from_facts(cut: Cut, definition: Definition, needs: Needs) -> sa.FromClause
         more = statement.subquery()
         joined = joined.outerjoin(more, more.c.customer == found.c.customer)
         columns += [column for column in more.c if column.name != "customer"]
-    return sa.select(*columns).select_from(joined).subquery("from_facts")
+    return sa.select(*columns).select_from(joined)

@@ -103,8 +103,8 @@ class _Layered:
         return self._reader.fetch(shadowed(statement, self._layers))
 
     def keep(self, statement: sa.Select[*tuple[Any, ...]], name: str) -> sa.FromClause | None:
-        """The rows of a statement that says itself whose the facts are, kept for this answer."""
-        return self._reader.keep(statement, name)
+        """The rows of a statement over the facts of the units, kept for this answer."""
+        return self._reader.keep(shadowed(statement, self._layers), name)
 
 
 @dataclass(frozen=True, slots=True)
