@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, chdtrc
 
 __all__ = ["Chance", "Shrunk", "by_chance", "shrink", "shrink_each", "shrink_means"]
 
@@ -130,7 +130,7 @@ def by_chance(high: ArrayLike, n: ArrayLike) -> Chance | None:
     mean = float(k.sum() / m.sum())
     statistic, freedom = _chi_square(k, m, mean)
     least = float(m.min()) * min(mean, 1 - mean)
-    p = float(chdtrc(freedom, statistic)) if least >= _FEWEST_EXPECTED else None
+    p = float(scipy.special.chdtrc(freedom, statistic)) if least >= _FEWEST_EXPECTED else None
     rates = k / m
     return Chance(m.size, (float(rates.min()), float(rates.max())), _extremes(m, mean), p)
 
@@ -155,6 +155,6 @@ def _extremes(m: Floats, mean: float) -> tuple[float, float]:
     values = (np.arange(_STEPS)[:, None] + 0.5) / _STEPS
     most = np.floor(values * sizes)
     # the binomial's distribution is an incomplete beta
-    below = betainc(sizes - most, most + 1, 1 - mean)
+    below = scipy.special.betainc(sizes - most, most + 1, 1 - mean)
     lowest, highest = (1 - below).prod(axis=1), 1 - below.prod(axis=1)
     return float(lowest.mean()), float(highest.mean())

@@ -13,10 +13,11 @@ where a figure has no meaning (a rate of nobody). The tests of significance are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 __all__ = [
     "Interval",
@@ -50,7 +51,7 @@ def wilson(high: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Flo
     (E. B. Wilson, JASA 22, 1927).
     """
     k, m = _floats(high), _floats(n)
-    z2 = float(ndtri(0.5 + confidence / 2)) ** 2
+    z2 = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = (k + z2 / 2) / (m + z2)
         half = np.sqrt(z2 * (k * (m - k) / m + z2 / 4)) / (m + z2)
@@ -133,7 +134,9 @@ def risk_ratio(
         more = np.where(zero, 0.5, 0.0)
         a1, c1, m1, m0 = a + more, c + more, n1 + 2 * more, n0 + 2 * more
         middle = np.log((a1 / m1) / (c1 / m0))
-        half = ndtri(0.5 + confidence / 2) * np.sqrt(1 / a1 - 1 / m1 + 1 / c1 - 1 / m0)
+        half = scipy.special.ndtri(0.5 + confidence / 2) * np.sqrt(
+            1 / a1 - 1 / m1 + 1 / c1 - 1 / m0
+        )
         low, top = np.exp(middle - half), np.exp(middle + half)
     low = np.where(a == 0, 0.0, low)
     top = np.where(c == 0, np.inf, top)
@@ -232,7 +235,8 @@ def replication_power(
     u, v, later = _floats(score), _floats(information), _floats(information_later)
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = np.where(v > 0, np.abs(u) / v, 0.0) * np.sqrt(later)
-    power: Floats = ndtr(expected - ndtri(1 - level))
+    normal = scipy.special
+    power: Floats = normal.ndtr(expected - normal.ndtri(1 - level))
     # where the later cohorts hold no information, no test can reject
     return np.where(later > 0, power, 0.0)
 

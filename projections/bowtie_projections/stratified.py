@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtrc, chdtri, gammaln, ndtr, ndtri
 
 __all__ = ["Strata", "deflated", "fisher", "omnibus"]
 
@@ -118,9 +118,9 @@ class Strata:
         # corrected for continuity: the count moves in whole steps, and the exact test says so too
         deviation = self.information**0.5
         tails = {
-            "two-sided": min(1.0, 2 * ndtr((0.5 - abs(self.score)) / deviation)),
-            "greater": ndtr((0.5 - self.score) / deviation),
-            "less": ndtr((0.5 + self.score) / deviation),
+            "two-sided": min(1.0, 2 * scipy.special.ndtr((0.5 - abs(self.score)) / deviation)),
+            "greater": scipy.special.ndtr((0.5 - self.score) / deviation),
+            "less": scipy.special.ndtr((0.5 + self.score) / deviation),
         }
         return float(tails[alternative])
 
@@ -161,8 +161,8 @@ def deflated(p: float, effect: float, freedom: int = 1) -> float:
     if effect <= 1 or not 0 < p < 1:
         return p
     if freedom == 0:
-        return float(ndtr(ndtri(p) / effect**0.5))
-    return float(chdtrc(freedom, chdtri(freedom, p) / effect))
+        return float(scipy.special.ndtr(scipy.special.ndtri(p) / effect**0.5))
+    return float(scipy.special.chdtrc(freedom, scipy.special.chdtri(freedom, p) / effect))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,11 @@ def _variances(n: ArrayLike, high_all: ArrayLike, n_all: ArrayLike) -> Floats:
 
 
 def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Floats:
-    return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
+    return np.asarray(
+        scipy.special.gammaln(n + 1.0)
+        - scipy.special.gammaln(k + 1.0)
+        - scipy.special.gammaln(n - k + 1.0)
+    )
 
 
 def omnibus(high: ArrayLike, n: ArrayLike) -> float:
@@ -255,4 +259,4 @@ def _chi_square(a: NDArray[np.int64], m: NDArray[np.int64], expected: Floats) ->
     if not real.any():
         return 1.0
     along = axes.T[real] @ (score / scale)
-    return float(chdtrc(int(real.sum()), float((along**2 / roots[real]).sum())))
+    return float(scipy.special.chdtrc(int(real.sum()), float((along**2 / roots[real]).sum())))

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 __all__ = ["LOST", "REACHED", "WATCHED", "Estimate", "Incidence", "packed"]
 
@@ -264,7 +264,7 @@ class Incidence:
         return np.searchsorted(self.times, self._raw_starts, "left")
 
     def _bounds(self, share: Floats, error: Floats, confidence: float) -> tuple[Floats, Floats]:
-        z = float(ndtri(0.5 + confidence / 2))
+        z = NormalDist().inv_cdf(0.5 + confidence / 2)
         inside = (share > 0) & (share < 1 - _ROUNDING)
         scale = share if self._competing else 1 - share
         with np.errstate(divide="ignore", invalid="ignore"):
