@@ -11,8 +11,9 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.known import Observed
 from bowtie_projections.localtime import local_month
-from bowtie_projections.traits import known_traits, read_traits
+from bowtie_projections.traits import read_traits
 from bowtie_projections.value import money, value_facts
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import settled_through
@@ -58,7 +59,8 @@ def evidence(
     population, question = _population(reader, cut, definition, asked)
     who = judged(population)
     among = sa.select(*who.c, who.c.customer.label("member")).subquery("among")
-    known = known_traits(among, population.cut, question.gap, rules, ("member",)).subquery("known")
+    observed = Observed.of(population.units.reader, population.cut, question.gap, rules)
+    known = observed.known(among, ("member",)).subquery("known")
     own = sa.select(known).where(known.c.name == cell["trait"]).cte("trait_at_t0")
     place = sa.func.row_number().over(order_by=(sa.func.count().desc(), own.c.value))
     ranked = (

@@ -6,7 +6,6 @@ counts by trait all stand on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +14,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections import tables
 from bowtie_projections.expressions import packed_field, packed_min
+from bowtie_projections.known import Observed
 from bowtie_projections.localtime import local_month
-from bowtie_projections.traits import TraitRule, known_traits
 from bowtie_projections.value import MONEY, money_by_365
 from bowtie_projections.views.cut import Cut, counts
 from bowtie_projections.views.labels import OTHER, apart_in_sql
@@ -46,7 +45,7 @@ CELL = ("month", "motion", "later", "high")
 TRAIT_SUMS = ("known", "ever", "assumed", "undated", "levels")
 
 
-def tally(population: Population, rules: Mapping[str, TraitRule]) -> sa.Select[Any]:
+def tally(population: Population, observed: Observed) -> sa.Select[Any]:
     """All counts of the mature in one statement, so that their worth is found once.
 
     Rows without ``name`` count all of them, by channel (in ``level``), month, motion, part and
@@ -57,7 +56,7 @@ def tally(population: Population, rules: Mapping[str, TraitRule]) -> sa.Select[A
     fitted = _fitted(population.question, worth)
     mature = _judged(population, worth, fitted)
     everybody = _totals(mature).subquery("everybody")
-    levels = _levels(population, mature, rules).subquery("by_level")
+    levels = _levels(mature, observed).subquery("by_level")
     e, f, t = everybody.c, fitted.c, levels.c
     fits = [column for column in f if column.name != "threshold_by_365"]
     nothing = [sa.cast(sa.null(), sa.BigInteger()).label(name) for name in TRAIT_SUMS]
@@ -172,12 +171,9 @@ def _motions(cut: Cut) -> sa.Select[Any]:
     return sa.select(rows.c.customer, packed_field(rows.c.first, 2, sa.String()).label("motion"))
 
 
-def _levels(
-    population: Population, judged: sa.CTE, rules: Mapping[str, TraitRule]
-) -> sa.Select[Any]:
+def _levels(judged: sa.CTE, observed: Observed) -> sa.Select[Any]:
     """The mature by trait, level, quarter, motion, part and high."""
-    traits = known_traits(judged, population.cut, population.question.gap, rules, (*CELL, "costed"))
-    t = traits.subquery("traits_at_t0").c
+    t = observed.known(judged, (*CELL, "costed")).subquery("traits_at_t0").c
     quarter = t.month - sa.func.mod(t.month, sa.literal_column("3"))
     keys = [t.name, t.value, quarter.label("month"), *(t[name] for name in CELL[1:])]
     flags = [name for name in TRAIT_SUMS if name != "levels"]

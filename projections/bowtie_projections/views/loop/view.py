@@ -19,6 +19,7 @@ from bowtie.errors import Refused
 from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie.wording import counted
+from bowtie_projections.known import Observed
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import design_effect
@@ -188,7 +189,8 @@ def _answered(answer: _Answer, population: Population) -> Result:
     import pyarrow.compute as pc
 
     reader, question = answer.reader, answer.question
-    counted = reader.fetch(tally(population, answer.rules))
+    observed = Observed.of(reader, population.cut, question.gap, answer.rules)
+    counted = reader.fetch(tally(population, observed))
     of_trait = pc.is_valid(counted.column("name"))
     everybody, by_level = counted.filter(pc.invert(of_trait)), counted.filter(of_trait)
     answer.fitted = everybody.slice(0, 1).to_pylist()[0]
