@@ -115,7 +115,15 @@ walk AS (SELECT customer, lost, stage, moment, row_number() OVER passed AS place
   FROM node WHERE moment IS NOT NULL WINDOW passed AS (PARTITION BY customer ORDER BY moment, tie))
 SELECT place, stage, coalesce(next, CASE WHEN lost IS NULL THEN '(open)' ELSE '(lost)' END),
   count(*), quantile_cont(epoch_us(next_at) - epoch_us(moment), .5)
-FROM walk WHERE place < 4 GROUP BY ALL ORDER BY 1, 2, 3"""
+FROM walk WHERE place < 4 GROUP BY ALL
+UNION ALL SELECT NULL, stage, next, count(*),
+  quantile_cont(epoch_us(next_at) - epoch_us(moment), .5)
+FROM walk WHERE next IS NOT NULL GROUP BY ALL
+UNION ALL SELECT NULL, path, lost, count(*), median(micros) FROM (
+  SELECT string_agg(stage, ' ' ORDER BY place) AS path, any_value(lost)::VARCHAR AS lost,
+    epoch_us(max(moment)) - epoch_us(min(moment)) AS micros
+  FROM walk WHERE place <= 5 GROUP BY customer) GROUP BY ALL
+ORDER BY 1 NULLS LAST, 2, 3"""
 )
 
 
