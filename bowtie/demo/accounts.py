@@ -52,6 +52,7 @@ class Account:
         "onboarded",
         "opportunities",
         "paying",
+        "push",
         "quarter",
         "region",
         "seats",
@@ -59,11 +60,17 @@ class Account:
         "starts",
     )
 
-    def __init__(self, number: int, progress: float, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        number: int,
+        progress: float,
+        random: Callable[[], float],
+        channels: Sequence[Channel] = market.CHANNELS,
+    ) -> None:
         self.number = str(number)
         self.key = f"acct-{number:06d}"
         self.events = 0
-        self.channel: Channel = pick(market.CHANNELS, random)
+        self.channel: Channel = pick(channels, random)
         self.campaign = pick(market.CAMPAIGNS, random)
         self.industry = pick(market.INDUSTRIES, random)
         self.size = pick(market.SIZES, random)
@@ -76,6 +83,8 @@ class Account:
         self.contract = ""
         self.paying = self.monthly = self.onboarded = False
         self.seats = self.discount = 0
+        #: multiplies its chance to go on, while somebody takes care of it
+        self.push = 1.0
         self.starts = self.quarter = 0
 
     def levels(self) -> tuple[str, ...]:
@@ -127,6 +136,25 @@ class Account:
         """The name of the contract that is signed now."""
         self.contracts += 1
         return f"con-{self.number}-{self.contracts}"
+
+    def known(self, *, looked_up: bool) -> dict[str, str | None]:
+        """What a profile may ask of it, by the names of the traits, as texts.
+
+        Args:
+            looked_up: an enrichment service was asked.
+        """
+        touch = {"channel": self.channel.name, "campaign": self.campaign}
+        # at a fair names are typed in the next morning
+        told: dict[str, str | None] = {**touch} if self.channel.precise else {}
+        if looked_up:
+            told |= {
+                "industry": self.industry,
+                "company_size": self.size,
+                market.MISSING_TRAIT: self.region,
+                market.REAL_TRAIT: "true" if self.multi_site else "false",
+                market.OLDER_TRAIT: "true" if self.on_premise else "false",
+            }
+        return told
 
     def firmographics(self) -> str:
         """What an enrichment service says about it, as the inside of a JSON object."""

@@ -47,9 +47,13 @@ def first_contact(ledger: Ledger, account: Account, at: int) -> None:
         touch(ledger, account, looked_up + wait(random, DAY, 12 * DAY), *any_way(ledger))
     if random() < _BECOMES_A_LEAD * account.channel.eagerness:
         _look_up(ledger, account, looked_up)
+        ledger.react(account, at, looked_up, looked_up=True)
         _become_a_lead(ledger, account, looked_up + wait(random, 2 * HOUR, 12 * DAY))
-    elif random() < _LOOKED_UP_IF_SILENT:
+        return
+    silent_but_known = random() < _LOOKED_UP_IF_SILENT
+    if silent_but_known:
         _look_up(ledger, account, looked_up)
+    ledger.react(account, at, looked_up, looked_up=silent_but_known)
 
 
 def _look_up(ledger: Ledger, account: Account, at: int) -> None:
@@ -66,7 +70,7 @@ def _become_a_lead(ledger: Ledger, account: Account, at: int) -> None:
     ledger.web(account, "noted", at, facts.noted(pick(_LEADS, random), '"form":"website"'))
     person = facts.traits_observed(account.person(random))
     ledger.crm(account, "traits_observed", at, person)
-    if random() > _GOES_ON_TO_SELECTION * account.channel.eagerness:
+    if random() > _GOES_ON_TO_SELECTION * account.channel.eagerness * account.push:
         return
     if random() < _SKIPS_SELECTION:
         commit(ledger, account, at + wait(random, DAY, 6 * DAY), None)
@@ -84,7 +88,7 @@ def _select(ledger: Ledger, account: Account, at: int) -> None:
     ledger.crm(account, "noted", at, facts.noted(asked, f'"opportunity":"{opportunity}"'))
     decided = at + wait(random, 6 * DAY, 32 * DAY)
     _talk(ledger, account, at, decided, opportunity)
-    if random() < _WINS * account.channel.eagerness:
+    if random() < _WINS * account.channel.eagerness * account.push:
         commit(ledger, account, decided, opportunity)
     elif random() < _LOSS_IS_NOTED:
         _lose(ledger, account, decided, opportunity)

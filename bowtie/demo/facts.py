@@ -6,7 +6,10 @@ come from the demo's own tables and need no escaping.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from bowtie.demo.market import CURRENCY
+from bowtie.profiles import Profile
 
 __all__ = [
     "alternative_weighed",
@@ -30,6 +33,7 @@ __all__ = [
     "score_given",
     "spend_recorded",
     "support",
+    "targeted",
     "touched",
     "traits_observed",
     "usage_metered",
@@ -225,3 +229,11 @@ def referred(referrer: str, reward_cents: int) -> str:
 def partner_involved(partner: str) -> str:
     """A partner brought the account."""
     return f'{{"partner":"{partner}","role":"source","share":"0.15"}}'
+
+
+def targeted(profile: Profile, arm: str, score: Decimal) -> str:
+    """A prospect's assignment, as ``bowtie profile assign`` records it."""
+    return (
+        f'{{"profile":"{profile.name}","version":"{profile.version}","arm":"{arm}",'
+        f'"probability":"{profile.chance(arm)}","score":"{score}"}}'
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from os import PathLike
@@ -15,12 +15,12 @@ from bowtie.demo.accounts import Account
 from bowtie.demo.buying import first_contact
 from bowtie.demo.clock import DAY, Clock
 from bowtie.demo.flaws import Flaws
-from bowtie.demo.ledger import Ledger
+from bowtie.demo.ledger import Ledger, Reacts
 from bowtie.demo.spend import record_spend
 from bowtie.demo.truth import Tally, Truth
 from bowtie.errors import FileError, UsageError
 
-__all__ = ["Demo"]
+__all__ = ["Demo", "arrivals_of", "history"]
 
 #: The first touch of the last account is known by the end: fairs are written down next morning.
 _LAST_ARRIVAL = 2 * DAY
@@ -95,28 +95,54 @@ class Demo:
     def _batches(self, tally: Tally) -> Iterator[list[bytes]]:
         """The lines of each month, in the order in which they became known."""
         clock = Clock(self.until, market.HISTORY_MONTHS)
-        ledger = Ledger(clock, Random(f"{self.seed}/business"), tally)
-        flaws = Flaws(clock, Random(f"{self.seed}/flaws"), tally)
-        arrivals = self._arrivals(clock)
-        record_spend(ledger, arrivals)
-        number = 0
-        for month, (span, count) in enumerate(zip(clock.month_spans(), arrivals, strict=True)):
-            _arrive(ledger, span, range(number + 1, number + 1 + count))
-            number += count
-            lines = ledger.live(month)
-            planted = flaws.planted(month, lines)
-            yield [line for _, line in sorted(lines + planted)]
-
-    def _arrivals(self, clock: Clock) -> list[int]:
-        """How many accounts appear in each month: as many on one day as on another."""
-        last = clock.end - _LAST_ARRIVAL
-        by_end = [self.customers * min(end, last) // last for _, end in clock.month_spans()]
-        return [now - before for now, before in zip(by_end, [0, *by_end], strict=False)]
+        return history(clock, self.seed, arrivals_of(clock, self.customers), tally)
 
 
-def _arrive(ledger: Ledger, span: tuple[int, int], numbers: range) -> None:
+def arrivals_of(clock: Clock, customers: int) -> list[int]:
+    """How many accounts appear in each month: as many on one day as on another."""
+    last = clock.end - _LAST_ARRIVAL
+    by_end = [customers * min(end, last) // last for _, end in clock.month_spans()]
+    return [now - before for now, before in zip(by_end, [0, *by_end], strict=False)]
+
+
+def history(
+    clock: Clock,
+    seed: int,
+    arrivals: list[int],
+    tally: Tally,
+    *,
+    reaction: Reacts | None = None,
+    channels: Callable[[int], Sequence[market.Channel]] = lambda _: market.CHANNELS,
+) -> Iterator[list[bytes]]:
+    """The lines of each month, in the order in which they became known.
+
+    What is drawn in a month depends on nothing that comes after it.
+
+    Args:
+        clock: the days of the history.
+        seed: which of the possible ones.
+        arrivals: how many accounts appear in each month.
+        tally: counts what is written.
+        reaction: what the business does about those it meets.
+        channels: the ways in which accounts come in a month.
+    """
+    ledger = Ledger(clock, Random(f"{seed}/business"), tally, reaction)
+    flaws = Flaws(clock, Random(f"{seed}/flaws"), tally)
+    record_spend(ledger, arrivals, channels)
+    number = 0
+    for month, (span, count) in enumerate(zip(clock.month_spans(), arrivals, strict=True)):
+        _arrive(ledger, span, range(number + 1, number + 1 + count), channels(month))
+        number += count
+        lines = ledger.live(month)
+        planted = flaws.planted(month, lines)
+        yield [line for _, line in sorted(lines + planted)]
+
+
+def _arrive(
+    ledger: Ledger, span: tuple[int, int], numbers: range, channels: Sequence[market.Channel]
+) -> None:
     clock, random = ledger.clock, ledger.random
     start, end = span[0], min(span[1], clock.end - _LAST_ARRIVAL)
     moments = sorted(start + int(random() * (end - start)) for _ in numbers)
     for at, number in zip(moments, numbers, strict=True):
-        first_contact(ledger, Account(number, at / clock.end, random), at)
+        first_contact(ledger, Account(number, at / clock.end, random, channels), at)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from bowtie.demo.clock import DAY, HOUR, MINUTE, Clock
 from bowtie.demo.luck import Luck
 from bowtie.demo.truth import Tally
 
-__all__ = ["Ledger", "Line", "Subject"]
+__all__ = ["Ledger", "Line", "Reacts", "Subject"]
 
 #: When it became known (the order of the log), and the line itself.
 Line: TypeAlias = "tuple[int, bytes]"
@@ -33,11 +33,21 @@ class Subject(Protocol):
     events: int
 
 
+class Reacts(Protocol):
+    """What the business does about an account it has met, by a published profile."""
+
+    def meet(self, ledger: Ledger, account: Any, seen: int, at: int, *, looked_up: bool) -> None:
+        """Assign an account at the night after it was met, and act by its arm."""
+
+
 class Ledger:
     """Takes events as they happen and gives them back as they became known, month by month."""
 
-    def __init__(self, clock: Clock, dice: Random, tally: Tally) -> None:
+    def __init__(
+        self, clock: Clock, dice: Random, tally: Tally, reaction: Reacts | None = None
+    ) -> None:
         self.clock = clock
+        self._reaction = reaction
         self.random = dice.random
         self.luck = Luck(dice)
         self.tally = tally
@@ -54,14 +64,24 @@ class Ledger:
         at: int,
         known: int,
         extensions: str = "",
+        id: str = "",
     ) -> bool:
-        """Write an event, unless the log ends before it is known; says whether it did."""
+        """Write an event, unless the log ends before it is known; says whether it did.
+
+        Args:
+            subject: who it is about.
+            source, kind, data: of the event.
+            at, known: when it happened, and when its source knew.
+            extensions: further fields of the envelope, as the inside of a JSON object.
+            id: if not the next one of the subject.
+        """
         clock = self.clock
         if known >= clock.end:
             return False
         subject.events += 1
+        own = id or f"{subject.number}-{subject.events}"
         line = (
-            f'{{"specversion":"1.0","id":"{subject.number}-{subject.events}","source":"{source}",'
+            f'{{"specversion":"1.0","id":"{own}","source":"{source}",'
             f'"type":"bowtie.{kind}","subject":"{subject.key}","time":"{clock.stamp(at)}",'
             f'"recordedtime":"{clock.stamp(known)}",{extensions}"data":{data}}}\n'
         )
@@ -95,6 +115,18 @@ class Ledger:
         known = day + 18 * HOUR + int(self.random() * 16 * HOUR)
         extensions = '"timeprecision":"day",'
         return self.write(subject, source, kind, data, at=day, known=known, extensions=extensions)
+
+    def react(self, account: Any, seen: int, at: int, *, looked_up: bool) -> None:
+        """Let the business do what it does about an account that it has met.
+
+        Args:
+            account: which.
+            seen: when it was first seen.
+            at: when all was known of it that is known at first.
+            looked_up: an enrichment service was asked.
+        """
+        if self._reaction is not None:
+            self._reaction.meet(self, account, seen, at, looked_up=looked_up)
 
     def later(self, at: int, step: Callable[[], None]) -> None:
         """Take a step in the month of ``at``, if the log lasts that long."""

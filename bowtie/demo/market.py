@@ -22,12 +22,14 @@ __all__ = [
     "MISSING_TRAIT",
     "MOTIONS",
     "OLDER_TRAIT",
+    "PUSH",
     "REAL_CHANNEL",
     "REAL_TRAIT",
     "REGIONS",
     "SHARE_OF_REAL_TRAIT",
     "SHARE_WITHOUT_REGION",
     "SIZES",
+    "TURN_MONTHS",
     "VALUE_OF_REAL_TRAIT",
     "Channel",
     "older_trait_share",
@@ -37,6 +39,11 @@ __all__ = [
 T = TypeVar("T")
 
 CURRENCY: Final = "EUR"
+#: Months that the demo of a turn of the loop goes on after a profile was published: prospects of a
+#: year, and a year more, until the last of them is old enough to be judged.
+TURN_MONTHS: Final = 24
+#: How much more often a prospect goes on to selection, and is won, once somebody takes care of it.
+PUSH: Final = 1.25
 #: Months of history: with 42, customers of the first 30 are at least a year old at the end.
 HISTORY_MONTHS: Final = 42
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bowtie.demo import facts, market
@@ -21,17 +22,26 @@ class _Budget:
     events: int = 0
 
 
-def record_spend(ledger: Ledger, arrivals: list[int]) -> None:
-    """Write the spend of every month; ``arrivals``: how many accounts came in each."""
-    accounts_of = Counter(market.CHANNELS)
+def record_spend(
+    ledger: Ledger, arrivals: list[int], channels: Callable[[int], Sequence[market.Channel]]
+) -> None:
+    """Write the spend of every month.
+
+    Args:
+        ledger: where to.
+        arrivals: how many accounts came in each.
+        channels: those of a month, each as often as accounts of a hundred come through it.
+    """
+    of_hundred = [Counter(channels(month)) for month in range(len(arrivals))]
     shares = Counter(market.CAMPAIGNS)
-    for channel, of_hundred in accounts_of.items():
+    for channel in Counter(market.CHANNELS):
         if channel.spend is None:
             continue
         budget = _Budget(channel.name, f"spend-{channel.name}")
-        for span, count in zip(ledger.clock.month_spans(), arrivals, strict=True):
+        months = zip(ledger.clock.month_spans(), arrivals, of_hundred, strict=True)
+        for span, count, came in months:
             for campaign, share in shares.items():
-                cents = count * of_hundred * channel.spend * share // 10_000
+                cents = count * came[channel] * channel.spend * share // 10_000
                 _spend(ledger, budget, span, campaign, cents)
 
 

@@ -166,6 +166,10 @@ class Profile:
         """The arm of a prospect's key; or, where it is drawn by a trait, of that trait's level."""
         return arm_of(self.salt, key, self.holdout)
 
+    def chance(self, arm: str) -> Decimal:
+        """How likely a prospect is in an arm."""
+        return self.holdout if arm == "holdout" else 1 - self.holdout
+
     def content(self) -> dict[str, Any]:
         """All that the document says, as JSON holds it."""
         said: dict[str, Any] = {

@@ -104,7 +104,6 @@ def targeted_lines(
     Its id is made of the profile's name and the prospect's key, so no prospect is ever assigned
     twice by one profile, whichever its version.
     """
-    chance = {"holdout": profile.holdout, "targeted": 1 - profile.holdout}
     for one in assigned:
         yield {
             "specversion": "1.0",
@@ -117,7 +116,7 @@ def targeted_lines(
                 "profile": profile.name,
                 "version": str(profile.version),
                 "arm": one.arm,
-                "probability": str(chance[one.arm]),
+                "probability": str(profile.chance(one.arm)),
                 "score": one.score,
             },
         }

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtrc, ndtri
 
 __all__ = [
     "ALPHA",
@@ -50,7 +50,9 @@ class Gap:
 
 def _reach(first: float, second: float, alpha: float, power: float) -> float:
     """How many standard errors apart two arms must be, times the root of 1/n of both."""
-    return float(ndtri(1 - alpha / 2) + ndtri(power)) * math.sqrt(1 / first + 1 / second)
+    return float(scipy.special.ndtri(1 - alpha / 2) + scipy.special.ndtri(power)) * math.sqrt(
+        1 / first + 1 / second
+    )
 
 
 def detectable_share(
@@ -121,7 +123,7 @@ def mean_gap(first: ArrayLike, second: ArrayLike, seed: int) -> Gap | None:
     if min(arm.size for arm in arms) == 1:
         return Gap(gap, None, None, "none: one member in an arm")
     if max(np.count_nonzero(arm) for arm in arms) > _MANY:
-        half = float(ndtri(1 - ALPHA / 2)) * math.sqrt(
+        half = float(scipy.special.ndtri(1 - ALPHA / 2)) * math.sqrt(
             sum(arm.var(ddof=1) / arm.size for arm in arms)
         )
         return Gap(gap, gap - half, gap + half, "normal")
@@ -195,4 +197,4 @@ def split_p(targeted: int, holdout: int, share: float) -> float | None:
         return None
     expected = n * share
     distance = (holdout - expected) ** 2 * (1 / expected + 1 / (n - expected))
-    return float(chdtrc(1, distance))
+    return float(scipy.special.chdtrc(1, distance))

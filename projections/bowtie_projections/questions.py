@@ -9,7 +9,6 @@ from typing import Any, Unpack
 
 from bowtie.segments import Segment
 from bowtie.stages import Definition
-from bowtie_projections.answering import Answering
 from bowtie_projections.diff import Side, asked_on, check_asked, diffed_view, difference, has_traits
 from bowtie_projections.explaining import EVIDENCE, explanation
 from bowtie_projections.moments import nothing_known
@@ -36,6 +35,7 @@ from bowtie_projections.parameters import (
     ValueAsked,
     VelocityAsked,
 )
+from bowtie_projections.profile_questions import ProfileQuestions
 from bowtie_projections.results import Result
 from bowtie_projections.views.answers import FUNNEL, REPEAT, VELOCITY
 from bowtie_projections.views.attribution import attribution
@@ -69,7 +69,7 @@ _VELOCITY = beside(velocity, VELOCITY)
 _REPEAT = beside(repeat, REPEAT)
 
 
-class Questions(Answering):
+class Questions(ProfileQuestions):
     """The views, each asked by a method of its name."""
 
     def _answer(

@@ -1,0 +1,89 @@
+"""What can be asked of target profiles: a method for each view of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+from bowtie.profiles import Profile
+from bowtie.stages import Definition
+from bowtie_projections.answering import Answering
+from bowtie_projections.parameters import CutAsked, Moment
+from bowtie_projections.results import Result
+from bowtie_projections.views.profile import (
+    profile_evaluation,
+    profile_history,
+    profile_outlook,
+    profile_prospects,
+)
+
+__all__ = ["ProfileAsked", "ProfileQuestions", "ProfileTriedAsked"]
+
+
+class ProfileAsked(CutAsked, total=False):
+    """What the views of a target profile take beside the profile."""
+
+    as_of: Moment | None
+    definition: str | Path | Definition | None
+    data_through: Moment | None
+    tz: str
+
+
+class ProfileTriedAsked(ProfileAsked, total=False):
+    """What :meth:`bowtie_projections.Views.profile_evaluation` takes beside the profile."""
+
+    interim: bool
+
+
+class ProfileQuestions(Answering):
+    """The views of target profiles."""
+
+    def profile_prospects(
+        self, profile: str | Path | Profile, **asked: Unpack[ProfileAsked]
+    ) -> Result:
+        """Which open prospects a profile is to assign at a moment, and the arm of each.
+
+        Args:
+            profile: the name of one that was published, a file, its text, or one at hand.
+            asked: the other parameters of
+                :func:`bowtie_projections.views.profile.profile_prospects`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(profile_prospects, {**asked, "profile": profile})
+
+    def profile_outlook(
+        self, profile: str | Path | Profile, **asked: Unpack[ProfileAsked]
+    ) -> Result:
+        """How many prospects of the past would have fitted a profile, and what became of them.
+
+        Args:
+            profile: the name of one that was published, a file, its text, or one at hand.
+            asked: the other parameters of
+                :func:`bowtie_projections.views.profile.profile_outlook`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(profile_outlook, {**asked, "profile": profile})
+
+    def profile_evaluation(
+        self, profile: str | Path | Profile, **asked: Unpack[ProfileTriedAsked]
+    ) -> Result:
+        """What targeting by a profile did: targeted less held out, by intention to treat.
+
+        Args:
+            profile: the name of one that was published, a file, its text, or one at hand.
+            asked: the other parameters of
+                :func:`bowtie_projections.views.profile.profile_evaluation`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(profile_evaluation, {**asked, "profile": profile})
+
+    def profile_history(self, profile: str, **asked: Unpack[ProfileAsked]) -> Result:
+        """A profile version after version: whether the loop makes acquisition better.
+
+        Args:
+            profile: its name, without a version.
+            asked: the other parameters of
+                :func:`bowtie_projections.views.profile.profile_history`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(profile_history, {**asked, "profile": profile})
