@@ -43,6 +43,11 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
     parameters = given(asked)
     refresh = not parameters.pop("no_refresh", False)
     wait, definition = parameters.pop("wait", None), parameters.get("definition")
+    with _as_typed():
+        from bowtie_projections.checking import check_question
+
+        # opening a large store takes seconds, and bringing its tables up to date may take minutes
+        check_question(view, parameters)
     with (
         _as_typed(),
         session.answers(refresh=refresh, wait=wait, definition=definition) as views,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bowtie import Bowtie
     from bowtie_projections.databases.asking import Reader
 
-__all__ = ["Answering"]
+__all__ = ["Answering", "explained"]
 
 
 class Answering:
@@ -96,7 +96,7 @@ class Answering:
         try:
             result = view(narrowing.reading(reader), cut, definition, **narrowing.parameters)
         except TypeError as error:
-            raise _explained(error, view) from error
+            raise explained(error, view) from error
         narrowing.told(result)
         silent = beyond(self._times(reader, cut.position)[0], where["as_of"])
         if silent is not None and parameters.get("data_through") is None:
@@ -200,7 +200,7 @@ class Answering:
         return [*([self._note] if self._note else []), *notes_on_skipped(reader)]
 
 
-def _explained(error: TypeError, view: Callable[..., Result]) -> Exception:
+def explained(error: TypeError, view: Callable[..., Result]) -> Exception:
     """A parameter that a view doesn't have is the asker's mistake; all else is ours."""
     text = str(error)
     if f"{view.__name__}() got an unexpected keyword argument" not in text:

@@ -142,7 +142,7 @@ class Narrowing:
         as_of = own.get("segment_as_of")
         if as_of is not None:
             if not segments and not _names_segments(others):
-                raise UsageError("segment_as_of says when a segment is judged: name one by segment")
+                raise UsageError("segment_as_of says when a segment is judged: name one with segment=")
             here = zone(asked.get("tz") or "UTC")
             as_of = moment(as_of, end_of_day=True, tz=here)
         scope = Scope(asking.definition, both(segments), as_of, _rule(view, own), find)

@@ -287,3 +287,20 @@ def test_compare_definitions(ask):
     cycles = ask("definition", "diff", "b2b", "shop", "--unit", "cycle", "--json").json
     assert cycles["columns"] == ["before", "after", "cycles"]
     assert cycles["parameters"]["unit"] == "cycle"
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (("funnel", "--within", "soon"), "within: 'soon'"),
+        (("stock", "--every", "month", "--customers", "selection"), "leave --every out"),
+        (("diff", "flow", "--from-as-of", "then"), "'then' is no time"),
+        (
+            ("explain", "funnel", "--column", "lost", "--cell", "stage=selection", "--tz", "Mars"),
+            "'Mars' is no time zone",
+        ),
+    ],
+)
+def test_wrong_options_are_told_before_a_store_is_looked_for(run, asked, says):
+    """Not after the seconds that opening a large one takes."""
+    assert says in run(*asked, code=2).error

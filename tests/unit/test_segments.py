@@ -230,7 +230,7 @@ def test_tests_as_they_are_typed(engine, where, number):
         ({"where": "email=x"}, UsageError, "personal"),
         ({"segment": "large"}, UnknownName, "bowtie segment publish"),
         ({"by": ["segment:large"]}, UnknownName, "bowtie segment publish"),
-        ({"segment_as_of": "2024-01-01"}, UsageError, "name one by segment"),
+        ({"segment_as_of": "2024-01-01"}, UsageError, "name one with segment="),
         ({"touch": "middle"}, UsageError, "first, last or step"),
         ({"where": "size=5", "segment_as_of": "yesterday"}, UsageError, "is no time"),
     ],

@@ -1,0 +1,73 @@
+"""What is wrong with a question in itself: told without tables, in the views' own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bowtie import Bowtie
+from bowtie.errors import BowtieError
+from bowtie_projections import Views
+from bowtie_projections.checking import check_question
+from tests.unit.test_views_agree import ASKED
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("funnel", {"within": "soon"}, "within: 'soon' is not a span of time"),
+    ("funnel", {"by": ["channel", "channel"]}, "by names 'channel' twice"),
+    ("funnel", {"by": ["motion"]}, "cohort_stage=commitment"),
+    ("funnel", {"compare": "year", "from_": "2026-Q1"}, "compare needs a period"),
+    ("funnel", {"targets": "nowhere.csv"}, "nowhere.csv"),
+    ("funnel", {"customers": "selection"}, "STAGE:STATE"),
+    ("funnel", {"position": 3, "known_at": "2025-01-01"}, "both say up to where"),
+    ("funnel", {"where": ["plan"]}, "write a test such as"),
+    ("funnel", {"segment_as_of": "2025-01-01"}, "name one with segment="),
+    ("funnel", {"where": ["channel=web"], "segment_as_of": "then"}, "'then' is no time"),
+    ("funnel", {"touch": "second"}, "touch is 'second'"),
+    ("funnel", {"colour": "red"}, "funnel has no parameter 'colour'"),
+    ("flow", {"from_": "2025-13"}, "'2025-13' is no period"),
+    ("stock", {"every": "month", "customers": "selection"}, "leave every= out"),
+    ("stock", {"as_of": "2026-13-01"}, "'2026-13-01' is no time"),
+    ("velocity", {"tz": "Mars"}, "'Mars' is no time zone"),
+    ("paths", {"steps": 0}, "steps is 0"),
+    ("steps", {"steps": ["nted", "touched"]}, "did you mean noted?"),
+    ("repeat", {"within": "0d"}, "longer than none"),
+    ("touchpoints", {"top": 0}, "top is 0"),
+    ("pipeline", {"data_through": "2025-99"}, "is no period"),
+    ("bottleneck", {"horizon": "long"}, "horizon"),
+    ("attribution", {"models": ["best"]}, "models is 'best'"),
+    ("value", {"most": 0}, "most is 0"),
+    ("loop", {"horizon": "1h"}, "whole days"),
+    ("metrics", {"lost_after": "x"}, "lost_after"),
+    ("status", {"look_back": "-1d"}, "look_back"),
+    ("diff", {"view": "funnel"}, "say what differs"),
+    ("diff", {"view": "funnel", "before": {"as_of": "x"}}, "'x' is no time"),
+]
+
+
+@pytest.fixture(scope="module")
+def views():
+    with Bowtie.open("memory://") as engine:
+        yield Views.open(engine)
+
+
+@pytest.mark.parametrize(("view", "asked", "says"), WRONG)
+def test_what_is_wrong_is_told_as_the_view_tells_it(views, view, asked, says):
+    with pytest.raises(BowtieError) as told:
+        check_question(view, asked)
+    assert says in str(told.value)
+    with pytest.raises(BowtieError) as own:
+        getattr(views, view)(**asked)
+    assert (type(told.value), str(told.value)) == (type(own.value), str(own.value))
+
+
+@pytest.mark.parametrize(("view", "asked"), ASKED)
+def test_what_views_answer_is_not_refused(view, asked):
+    check_question(view, asked)
+
+
+def test_what_only_tables_can_tell_is_left_to_them():
+    check_question("funnel", {"by": ["no_such_trait"], "segment": "no_such_segment"})
+    check_question("funnel", {"definition": "no_such/7", "by": ["segment:unheard_of"]})
+    check_question("loop", {"policy": "unpublished"})
+    check_question("segment", {"segment": "anything"})
