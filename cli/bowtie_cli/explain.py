@@ -16,6 +16,7 @@ from bowtie_cli.loop import loop
 from bowtie_cli.pipeline import pipeline
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
+from bowtie_cli.revenue import revenue
 from bowtie_cli.status import status
 from bowtie_cli.stock import stock
 from bowtie_cli.touchpoints import touchpoints
@@ -126,6 +127,7 @@ _VIEWS = {
     flow: "--cell period=2026-01 --cell stage=selection --column entered",
     velocity: "--cell step=selection_to_commitment --cell cohort=2026-Q1 --column moved",
     retention: "--cell cohort=2026-01 --cell age=3 --column active",
+    revenue: "--cell period=2026-01 --cell currency=EUR --column churned",
     repeat: "--cell cohort=2026-01 --column customers",
     touchpoints: "--cell touchpoint=booth --cell stage=selection --column touches",
     pipeline: "--cell stage=selection --cell currency=EUR --column opportunities",

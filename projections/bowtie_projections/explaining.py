@@ -36,6 +36,8 @@ from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evidence
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
+from bowtie_projections.views.revenue import revenue
+from bowtie_projections.views.revenue.evidence import evidence as revenue_evidence
 from bowtie_projections.views.status import status
 from bowtie_projections.views.steps import steps
 from bowtie_projections.views.steps.evidence import evidence as steps_evidence
@@ -77,6 +79,7 @@ EVIDENCE: dict[str, Explained] = {
         retention, cohort_evidence.retention, {"curve": cohort_evidence.retention}
     ),
     "repeat": Explained(repeat, cohort_evidence.repeat),
+    "revenue": Explained(revenue, revenue_evidence),
     "bottleneck": Explained(bottleneck, bottleneck_evidence),
     "touchpoints": Explained(touchpoints, touchpoints_evidence),
     "pipeline": Explained(pipeline, pipeline_evidence),

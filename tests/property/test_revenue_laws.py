@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
+from bowtie_projections.views.cohorts import cohort_label
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.revenue import revenue
 from tests.property.test_loop_value import START, annual_on, logs, moments
@@ -173,3 +175,59 @@ def _check_rates(
         else:
             lost = sum(bool(then) and not now for then, now in pairs)
             assert row["lost_share"] == lost / sum(bool(then) for then, _ in pairs)
+
+
+@given(
+    log=logs(),
+    cut=st.tuples(moments, st.integers(0, 18)),
+    asked=st.fixed_dictionaries(
+        {
+            "every": st.sampled_from(["month", "quarter", "year"]),
+            "movements": st.sampled_from(["net", "daily"]),
+            "per": st.sampled_from(["month", "year"]),
+        }
+    ),
+    picked=st.integers(0, 10_000),
+)
+def test_whoever_is_named_behind_a_figure_makes_it(
+    memory: FilledTables,
+    log: list[Said],
+    cut: tuple[datetime, int],
+    asked: dict[str, Any],
+    picked: int,
+) -> None:
+    """Those named pay or moved as the facts say; explaining refuses what does not make the sum."""
+    memory.load(log)
+    facts = [f for f in counted(log, cut[1]) if f.occurred_at <= cut[0]]
+    where = Cut(cut[1], cut[0])
+    rows = revenue(memory, where, B2B, **asked).rows()
+    figures = [
+        (row, name)
+        for row in rows
+        for name, value in row.items()
+        if value is not None and not isinstance(value, str | bool)
+    ]
+    if not figures:
+        return
+    row, column = figures[picked % len(figures)]
+    cell = {"period": row["period"], "currency": row["currency"]}
+    found = explanation(memory, where, B2B, view="revenue", cell=cell, column=column, **asked)
+    assert found.meta["value"] == row[column]
+    named = {one["customer"] for one in found.rows()}
+    today = cut[0].date()
+    ((first, after),) = [
+        pair
+        for pair in periods(today, asked["every"])
+        if cohort_label(pair[0], asked["every"]) == row["period"]
+    ]
+    borders = {"start": first - DAY, "end": min(after - DAY, today)}
+    border = borders.get(column.removeprefix("customers_"))
+    if border is not None:
+        known = levels(facts, today, today)
+        assert named == {
+            who
+            for (who, currency), by_day in known.items()
+            if currency == row["currency"] and by_day.get(border)
+        }
+    own = {f.position for f in facts if f.data.type_name.startswith("contract_")}
+    assert {one["position"] for one in found.rows()} <= own

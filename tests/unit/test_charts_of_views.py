@@ -21,6 +21,7 @@ ASKED: dict[str, Callable[[Views], Result]] = {
     "velocity": lambda views: views.velocity(),
     "retention": lambda views: views.retention(cohort="quarter"),
     "retention.curve": lambda views: views.retention().part("curve"),
+    "revenue": lambda views: views.revenue(every="quarter"),
     "repeat": lambda views: views.repeat(),
     "paths": lambda views: views.paths(),
     "touchpoints": lambda views: views.touchpoints(),

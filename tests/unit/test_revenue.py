@@ -25,6 +25,7 @@ from bowtie.events import (
     TraitsObserved,
 )
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.revenue import revenue
 from bowtie_projections.views.revenue.table import AMOUNTS, in_months
@@ -241,6 +242,35 @@ def test_a_correction_recorded_later_is_seen_by_what_was_known_after_it(memory):
     assert by_period(told(memory, facts, "2024-02-28T12:00")) == {
         "2024-01": {"new": 90}, "2024-02": {"contraction": -20},
     }  # fmt: skip
+
+
+def test_a_figure_names_who_makes_it_and_what_was_said_of_their_contracts(memory):
+    facts = log(
+        *((who, "2024-01-01", signed("2024-01-01", motion="field")) for who in "abc"),
+        ("a", "2024-02-10", changed(150)),
+        ("b", "2024-02-10", ended()),
+        ("c", "2024-02-10", changed(80)),
+        ("c", "2024-05-01", changed(90)),
+    )
+    memory.load(facts, B2B)
+    cut = Cut(7, day("2024-05-31T23:59:59.999999"))
+
+    def explained(column: str, **asked: Any) -> tuple[Any, dict[str, set[int]]]:
+        cell = {"period": "2024-02", "currency": "EUR"}
+        found = explanation(memory, cut, B2B, view="revenue", cell=cell, column=column, **asked)
+        named: dict[str, set[int]] = {}
+        for row in found.rows():
+            named.setdefault(row["customer"], set()).add(row["position"])
+        return found.meta["value"], named
+
+    assert explained("contraction") == (-20, {"c": {3, 6}})  # and nothing that came after
+    assert explained("customers_lost") == (1, {"b": {2, 5}})
+    assert explained("end", per="year", by="motion") == (2760, {"a": {1, 4}, "c": {3, 6}})
+    rate, named = explained("grr")
+    assert (rate, set(named)) == (pytest.approx(0.6), {"a", "b", "c"})
+    assert explained("reactivated") == (0, {})
+    with pytest.raises(UsageError, match="names the row"):
+        explained("complete")
 
 
 def test_what_is_agreed_later_counts_from_the_day_it_is_effective(memory):

@@ -55,6 +55,9 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("retention", {"active": "usage", "age": "week", "tz": "America/New_York", "ages": 8}),
     ("retention", {"wide": "nrr", "cohort": "year", "as_of": "2025-06-30"}),
     ("retention", {"active": "any", "age": "day", "position": 1500, "data_from": "2023-03"}),
+    ("revenue", {"by": ["channel", "motion"], "top": 2}),
+    ("revenue", {"every": "quarter", "per": "year", "movements": "daily", "position": 1500}),
+    ("revenue", {"every": "year", "currency": "EUR", "from_": "2024", "tz": "Asia/Tokyo"}),
     ("repeat", {}),
     ("steps", {"steps": ["touched", "noted[name=opportunity_created]", "contract_signed"]}),
     (
@@ -95,6 +98,8 @@ EXPLAINED: list[tuple[str, dict[str, Any]]] = [
                  "skipped": "impute", "cycles": True, "as_of": "2025-06-30"}),
     ("explain", {"view": "funnel", "cell": {"stage": "commitment"}, "column": "conversion",
                  "unit": "opportunity", "lost_after": "60d", "position": 1500}),
+    ("explain", {"view": "revenue", "cell": {"period": "2025-Q1", "motion": "other"},
+                 "column": "nrr_12m", "every": "quarter", "by": ["motion"], "top": 1}),
     ("explain", {"view": "stock", "cell": {"stage": "lost"}, "column": "customers",
                  "lost_after": "60d"}),
     ("explain", {"view": "status", "part": "months", "cell": {"month": "2024-05"},

@@ -9,6 +9,7 @@ from bowtie.stages import STAGES
 from bowtie_projections.charts.bowtie import bowtie
 from bowtie_projections.charts.forms import bars, grid, labelled, lines, points
 from bowtie_projections.charts.look import MUTED, PALETTE, framed
+from bowtie_projections.charts.revenue import revenue
 from bowtie_projections.charts.sankey import sankey
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ DRAWN: dict[str, Callable[[Result], Any]] = {
     "velocity": _velocity,
     "retention": _retention,
     "retention.curve": _retention_curve,
+    "revenue": revenue,
     "repeat": _repeat,
     "paths": _paths,
     "touchpoints": _touchpoints,

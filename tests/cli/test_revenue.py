@@ -1,0 +1,68 @@
+"""``bowtie revenue``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+MOVES = ("new", "expansion", "contraction", "churned", "reactivated")
+
+
+@pytest.fixture
+def store(run, folder):
+    """A store of the demo."""
+    run("demo", "--customers", "60", "--seed", "3", "-o", "demo.jsonl")
+    run("ingest", "demo.jsonl", code=3)
+    return folder
+
+
+def test_each_row_adds_up_and_the_next_begins_where_it_ends(run, store):
+    rows = run("revenue", "--every", "quarter", "--json").json["rows"]
+    assert len(rows) > 4
+    end = Decimal(0)
+    for row in rows:
+        assert Decimal(row["start"]) == end
+        end = Decimal(row["end"])
+        assert Decimal(row["start"]) + sum(Decimal(row[name]) for name in MOVES) == end
+    years = run("revenue", "--every", "quarter", "--per", "year", "--json").json["rows"]
+    assert abs(Decimal(years[-1]["end"]) - 12 * end) < Decimal("0.001")
+
+
+def test_parts_add_up_to_the_whole(run, store):
+    whole = run("revenue", "--every", "year", "--per", "year", "--json").json["rows"]
+    parts = run(
+        *("revenue", "--every", "year", "--per", "year", "--by", "channel", "--top", "1", "--json")
+    ).json["rows"]
+    assert {"other"} < {row["channel"] for row in parts}
+    for row in whole:
+        own = [part for part in parts if part["period"] == row["period"]]
+        for name in ("start", *MOVES, "end", "in_grace"):
+            assert sum(Decimal(part[name]) for part in own) == Decimal(row[name])
+
+
+def test_it_is_printed_for_a_person_and_explained(run, store):
+    said = run("revenue", "--from", "2025-01", "--to", "2025-02")
+    head, *_, january, february = (line for line in said.out.splitlines() if line)
+    assert "recurring revenue a month (MRR) of paid contracts, 2025-01 to 2025-02" in head
+    assert january.split()[:2] == ["2025-01", "EUR"]
+    assert february.endswith("yes")
+    asked = ("--cell", "period=2025-01", "--cell", "currency=EUR", "--column", "customers_end")
+    answer = run("explain", "revenue", *asked, "--json").json
+    assert answer["value"] == answer["members"] == len({row["customer"] for row in answer["rows"]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem", "code"),
+    [
+        (("--currency", "USD"), "contracts are in: EUR", 2),
+        (("--by", "nonsense"), "nobody has a trait 'nonsense'", 2),
+        (("--by", "email"), "email is personal", 1),
+        (("--from", "2025-02", "--to", "2025-01"), "the end is before the start", 2),
+        (("--unit", "account"), "no membership is on record", 1),
+    ],
+)
+def test_mistakes_are_said_in_one_line(run, store, asked, problem, code):
+    said = run("revenue", *asked, code=code).err
+    assert problem in said
+    assert len(said.splitlines()) == 1
