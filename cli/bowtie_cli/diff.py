@@ -13,7 +13,10 @@ from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
 from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.pipeline import pipeline
 from bowtie_cli.readable import readable
+from bowtie_cli.repeat import repeat
+from bowtie_cli.retention import retention
 from bowtie_cli.session import pass_session
 from bowtie_cli.stock import stock
 from bowtie_cli.velocity import velocity
@@ -27,7 +30,8 @@ __all__ = ["diff"]
 _DIFFERING = {"known_at": "T", "position": "N", "as_of": "T", "definition": "NAME|FILE"}
 #: Options of views that ask for a list or for another answer, and those that print.
 _OTHERS = {
-    "customers", "compare", "targets", "plot", "part", "format", "as_json", "output_file"
+    "customers", "opportunities", "every", "compare", "targets", "plot", "part", "wide", "long",
+    "format", "as_json", "output_file",
 }  # fmt: skip
 _NUMBERS = ("before", "after", "change")
 
@@ -106,6 +110,9 @@ _VIEWS = {
     stock: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
     flow: "--from-position 1000 --from 2026-03",
     velocity: "--from-definition b2b --to-definition saas.toml",
+    retention: "--from-as-of 2026-03-31 --to-as-of 2026-04-30 --cohort quarter",
+    repeat: "--from-known-at 2026-03-31 --as-of 2026-03-31",
+    pipeline: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
 }
 for _view, _example in _VIEWS.items():
     diff.add_command(_differing(_view, f"bowtie diff {_view.name} {_example}"))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 #: Options of views that ask for another answer than the one that is explained.
-_OTHER_ANSWERS = {"compare", "customers", "part", "plot", "targets"}
+_OTHER_ANSWERS = {"compare", "customers", "opportunities", "part", "plot", "targets"}
 #: Options that say how rows are laid out, and which layout has a row and a column for each figure.
 _LAYOUT = {"wide": None, "long": True}
 

@@ -38,7 +38,7 @@ from bowtie_projections.views.funnel.members import WORDS
 from bowtie_projections.views.labels import apart_in_sql
 from bowtie_projections.views.units import Units
 
-__all__ = ["Evidence", "Trace", "has_values", "not_explained"]
+__all__ = ["Evidence", "Trace", "has_values", "named_values", "not_explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Evidence:
 
 def has_values(
     rows: sa.FromClause,
-    by: Iterable[Dimension],
+    by: Sequence[Dimension],
     kept: Collection[str],
     cell: Mapping[str, Any],
     taken: Collection[str],
@@ -214,11 +214,26 @@ def has_values(
         taken: the other columns of the answer, after which a breakdown's may be called otherwise.
     """
     parts: list[ColumnElement[bool]] = []
-    for one in by:
-        value, wanted = rows.c[one.column], cell[one.title(taken)]
-        named = value if one.name in kept else apart_in_sql(value, WORDS)
-        parts.append(value.is_(None) if wanted is None else named == wanted)
+    for one, named in zip(by, named_values(rows, by, kept), strict=True):
+        wanted = cell[one.title(taken)]
+        parts.append(named.is_(None) if wanted is None else named == wanted)
     return sa.and_(sa.true(), *parts)
+
+
+def named_values(
+    rows: sa.FromClause, by: Sequence[Dimension], kept: Collection[str]
+) -> list[ColumnElement[Any]]:
+    """The values of breakdowns as an answer names them; null where there is none.
+
+    Args:
+        rows: with the column of each breakdown.
+        by: the breakdowns.
+        kept: those of them whose values SQL has named already.
+    """
+    return [
+        rows.c[one.column] if one.name in kept else apart_in_sql(rows.c[one.column], WORDS)
+        for one in by
+    ]
 
 
 def not_explained(column: str, known: Iterable[str], why: str = "") -> UsageError:

@@ -355,7 +355,7 @@ class Questions(ProfileQuestions):
         found, given = diffed_view(view), (dict(before or {}), dict(after or {}))
         check_asked(*given, asked, limit)
         sides: list[Side] = []
-        noting = asked_on(found.view, sides)
+        noting = asked_on(found, sides)
         with self._reading() as reader:
             for where in given:
                 self._asked(reader, noting, {**asked, **where}, personal=has_traits(found.view))

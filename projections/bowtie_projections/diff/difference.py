@@ -10,7 +10,7 @@ from bowtie.wording import counted
 from bowtie_projections.diff.figures import Cell, Figure, figures_of, keys_of
 from bowtie_projections.diff.moved import Moved, moved_members
 from bowtie_projections.diff.movers import movers
-from bowtie_projections.diff.sides import DIFFERING, Side, diffed_view, when
+from bowtie_projections.diff.sides import DIFFERING, Side, when
 from bowtie_projections.results import Result
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def difference(
     """
     keys = keys_of(sides)
     figures = list(figures_of(sides, keys))
-    moved = moved_members(view, diffed_view(view), sides, keys, figures)
+    moved = moved_members(sides) if figures else []
     joined, left = _tallied(moved)
     named = _named(moved, figures, limit)
     table = movers(sides, sorted({one.member[0] for one in named}))
@@ -69,7 +69,7 @@ def difference(
             "moved": len({one.member[0] for one in moved}),
         },
         parts={
-            "customers": after.units.by_name(_members_table(named, keys, by_cycle=after.by_cycle)),
+            "customers": after.units.by_name(_members_table(named, keys, after.roster.apart)),
             "events": after.units.by_name(table),
         },
     )
@@ -126,12 +126,13 @@ def _figures_table(
     return pa.table(columns)
 
 
-def _members_table(named: Sequence[Moved], keys: Sequence[str], *, by_cycle: bool) -> pa.Table:
+def _members_table(named: Sequence[Moved], keys: Sequence[str], apart: str | None) -> pa.Table:
     import pyarrow as pa
 
     columns: dict[str, Any] = {"customer": pa.array([one.member[0] for one in named], pa.string())}
-    if by_cycle:
-        columns["cycle"] = pa.array([one.member[1] for one in named], pa.int64())
+    if apart is not None:
+        kind = pa.int64() if apart == "cycle" else pa.string()
+        columns[apart] = pa.array([one.member[1] for one in named], kind)
     for place, key in enumerate(keys):
         columns[key] = pa.array([one.cell[place] for one in named]).cast(pa.string())
     for side in ("before", "after"):

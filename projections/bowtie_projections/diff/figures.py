@@ -23,7 +23,6 @@ class Figure:
         cell: what names its row.
         column: where it stands in the row.
         before, after: what it was and is.
-        rows: the rows of the two answers; None where there is none.
         counts: whether it is a number of members.
     """
 
@@ -31,7 +30,6 @@ class Figure:
     column: str
     before: Any
     after: Any
-    rows: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
     counts: bool
 
     @property
@@ -43,16 +41,8 @@ class Figure:
 
 
 def keys_of(sides: tuple[Side, Side]) -> list[str]:
-    """The columns that name a row: those before the first number."""
-    import pyarrow as pa
-
-    schema = sides[1].answer.to_arrow().schema
-    keys: list[str] = []
-    for field in schema:
-        if not (pa.types.is_string(field.type) or pa.types.is_date(field.type)):
-            break
-        keys.append(field.name)
-    return keys
+    """The columns that name a row."""
+    return sides[1].answer.columns[: len(sides[1].roster.keys)]
 
 
 def figures_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[Figure]:
@@ -62,19 +52,23 @@ def figures_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[Figure
     rows: list[dict[Cell, _Row]] = [
         {tuple(row[key] for key in keys): row for row in side.answer.rows()} for side in sides
     ]
-    fields = [field for field in sides[1].answer.to_arrow().schema if field.name not in keys]
+    fields = [
+        field
+        for field in sides[1].answer.to_arrow().schema
+        if field.name not in keys
+        and (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+             or pa.types.is_decimal(field.type))
+    ]  # fmt: skip
+    counts = set(sides[1].roster.counts)
     for cell in {**rows[1], **rows[0]}:
         both = rows[0].get(cell), rows[1].get(cell)
-        for field in fields:
-            if pa.types.is_string(field.type) or pa.types.is_timestamp(field.type):
-                continue
-            counts = pa.types.is_integer(field.type)
-            found = [None if row is None else row.get(field.name) for row in both]
-            if counts and None in both:
+        for name in (field.name for field in fields):
+            found = [None if row is None else row.get(name) for row in both]
+            if name in counts and None in both:
                 place = both.index(None)
-                found[place] = _nobody(sides[place], field.name, found[1 - place])
+                found[place] = _nobody(sides[place], name, found[1 - place])
             if found[0] != found[1]:
-                yield Figure(cell, field.name, found[0], found[1], both, counts)
+                yield Figure(cell, name, found[0], found[1], counts=name in counts)
 
 
 def _nobody(side: Side, column: str, other: int | None) -> int | None:

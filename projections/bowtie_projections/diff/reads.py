@@ -101,15 +101,15 @@ def _facts(side: Side, customers: Collection[str]) -> Facts:
 
 
 def _reading(side: Side, facts: Facts) -> Iterator[sa.Select[Any]]:
-    """The events that a side's definition and breakdowns read: customer, position and use."""
-    for stage in STAGES:
+    """The events that a side's definition, breakdowns and own rules read: whose, which, why."""
+    for stage in side.roster.stages:
         for condition in side.definition.conditions[stage]:
             yield _use(single_rows(condition, facts), stage)
             if condition.rises or condition.falls:
                 yield from (_all(name, stage, facts) for name in _PRICED)
         entered = _all("stage_entered", stage, facts)
         yield entered.where(tables.facts["stage_entered"].c.stage == stage)
-    if side.definition.loss == "events":
+    if side.roster.stages and side.definition.loss == "events":
         yield from (_all(name, LOSS, facts) for name in _ENDING)
         yield from _opportunities(facts)
     if side.asked.get("unit") == "account":
@@ -117,6 +117,8 @@ def _reading(side: Side, facts: Facts) -> Iterator[sa.Select[Any]]:
     yield from _breakdowns(side.asked.get("by", ()), facts)
     if side.asked.get("lost_after") is not None:
         yield _heard(facts)
+    for use, rows in side.roster.reads.items():
+        yield _use(rows(facts).subquery(), use)
 
 
 def _use(rows: sa.FromClause, use: str) -> sa.Select[Any]:

@@ -16,6 +16,7 @@ from bowtie.times import iso
 from bowtie_projections.explaining import EVIDENCE, Explained
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
+from bowtie_projections.roster import Roster
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled
 from bowtie_projections.views.units import Units
@@ -24,8 +25,6 @@ __all__ = ["DIFFERING", "Side", "asked_on", "check_asked", "diffed_view", "has_t
 
 #: What the two sides may differ in.
 DIFFERING = ("known_at", "position", "as_of", "definition")
-#: The views whose figures rest on how members pass through stages, and on nothing else.
-_OF_STAGES = ("funnel", "stock", "flow", "velocity")
 #: Parameters by which a view answers something else than its figures.
 _OTHER_ANSWERS = ("customers", "who")
 
@@ -35,29 +34,33 @@ class Side:
     """A question that was asked.
 
     Args:
-        reader: the tables that the view read.
+        explained: the view.
+        reader: the tables that it read.
         cut: the position and the moment it was asked as of.
         definition: what entering a stage means.
         asked: all parameters of the view.
         answer: what it answered.
     """
 
+    explained: Explained
     reader: Reader
     cut: Cut
     definition: Definition
     asked: Mapping[str, Any]
     answer: Result
 
+    @cached_property
+    def roster(self) -> Roster:
+        """Everybody whom the answer counts."""
+        find = self.explained.roster
+        assert find is not None  # noqa: S101 - diffed_view sees to it
+        return find(self.reader, self.cut, self.definition, **self.asked)
+
     @property
     def moment(self) -> datetime | None:
         """The moment that the answer is as of."""
         found: datetime | None = self.answer.meta["as_of"]
         return found
-
-    @property
-    def by_cycle(self) -> bool:
-        """Whether each pass of a customer is counted for itself."""
-        return bool(self.asked.get("cycles")) or self.asked.get("unit") == "cycle"
 
     @cached_property
     def settled(self) -> Cut:
@@ -103,7 +106,7 @@ def diffed_view(name: str) -> Explained:
     Raises:
         UnknownName: there is none of that name.
     """
-    known = [one for one in _OF_STAGES if one in EVIDENCE]
+    known = [one for one, explained in EVIDENCE.items() if explained.roster is not None]
     if name not in known:
         raise UnknownName(f"{name!r} has no diff; these have: {', '.join(known)}")
     return EVIDENCE[name]
@@ -137,8 +140,9 @@ def check_asked(
             raise UsageError(f"{name} asks for a list; ask for the difference without it")
 
 
-def asked_on(view: Callable[..., Result], sides: list[Side]) -> Callable[..., Result]:
+def asked_on(explained: Explained, sides: list[Side]) -> Callable[..., Result]:
     """The view, that notes down where it was asked and what it answered."""
+    view = explained.view
     takes = inspect.signature(view).parameters
 
     @wraps(view)
@@ -149,7 +153,7 @@ def asked_on(view: Callable[..., Result], sides: list[Side]) -> Callable[..., Re
             for name, parameter in takes.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         }
-        sides.append(Side(reader, cut, definition, asked, answer))
+        sides.append(Side(explained, reader, cut, definition, asked, answer))
         return answer
 
     return noting

@@ -20,7 +20,10 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Cut", "Reader", "counts", "time_before", "utc"]
+__all__ = ["NEVER", "Cut", "Reader", "counts", "time_before", "utc"]
+
+#: The moment of a log without facts, where SQL needs one; after the first of every zone's calendar.
+NEVER = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def utc(moment: datetime) -> datetime:

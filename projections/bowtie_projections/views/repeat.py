@@ -20,13 +20,13 @@ from bowtie_projections.cycles import activity, first_touch
 from bowtie_projections.expressions import micros_between, nth_least, quantiles
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
-from bowtie_projections.views.breakdown import CONTRACT, dimensions
+from bowtie_projections.views.breakdown import CONTRACT
 from bowtie_projections.views.cohorts import PERIODS, cohort_label
 from bowtie_projections.views.cut import Cut, Reader, time_before
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask
-from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import Needs, settled_through
+from bowtie_projections.views.funnel.view import asked_members
+from bowtie_projections.views.journey_source import Needs
 from bowtie_projections.views.purchases import purchases
 from bowtie_projections.views.shares import (
     FEWEST,
@@ -36,7 +36,7 @@ from bowtie_projections.views.shares import (
     standing,
     typed_table,
 )
-from bowtie_projections.views.units import Units, check_unit
+from bowtie_projections.views.units import check_unit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,13 +153,10 @@ def buyers_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[s
     question = ask(given | {"cohort": None if cohort == ALL else cohort})
     question = replace(question, cohort_stage="commitment")
     _refuse_contracts(question.by)
-    found = dimensions(
-        reader, cut, question.by, cohort_stage="commitment", personal_names=personal_names
-    )
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    source = partial(_first_orders, cut, question.tz)
-    members = members_of(units, cut, definition, question, found, journeys_of=source, kept=kept)
+    members = asked_members(
+        reader, cut, definition, question, personal_names,
+        journeys_of=partial(_first_orders, question.tz), kept=kept,
+    )  # fmt: skip
     return Buyers(members, times)
 
 
@@ -189,7 +186,7 @@ def _refuse_contracts(by: Sequence[str]) -> None:
             )
 
 
-def _first_orders(cut: Cut, tz: str, needs: Needs) -> sa.CTE:
+def _first_orders(tz: str, cut: Cut, needs: Needs) -> sa.CTE:
     """Customers with an order, in the shape of journeys whose commitment is the first one.
 
     Beside it ``second_at``, and how many ``orders`` there are.

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.durations import format_duration
 from bowtie.errors import UsageError
@@ -17,13 +18,11 @@ from bowtie.stages import STAGES, Definition
 from bowtie_projections.expressions import micros_between, quantiles
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
-from bowtie_projections.views.breakdown import dimensions
 from bowtie_projections.views.cohorts import PERIODS, cohort_label
 from bowtie_projections.views.cut import Cut, Reader, time_before
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import Question, ask
-from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.funnel.view import asked_members
 from bowtie_projections.views.shares import (
     FEWEST,
     cell_order,
@@ -32,12 +31,13 @@ from bowtie_projections.views.shares import (
     standing,
     typed_table,
 )
-from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ALL", "COLUMNS", "QUANTILES", "Paces", "Step", "paces", "steps", "velocity"]
+__all__ = [
+    "ALL", "COLUMNS", "QUANTILES", "Paces", "Step", "counts_of", "paces", "steps", "velocity",
+]  # fmt: skip
 
 #: All cohorts together.
 ALL = "all"
@@ -174,13 +174,7 @@ def paces(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, 
         words = ", ".join((*PERIODS, ALL))
         raise UsageError(f"cohort is {given['cohort']!r}; write one of {words}")
     question = ask(given | {"cohort": None if given["cohort"] == ALL else given["cohort"]})
-    found = dimensions(
-        reader, cut, question.by,
-        cohort_stage=question.cohort_stage, personal_names=personal_names,
-    )  # fmt: skip
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    members = members_of(units, cut, definition, question, found, kept=kept)
+    members = asked_members(reader, cut, definition, question, personal_names, kept=kept)
     return Paces(members, steps(question, definition.lead))
 
 
@@ -204,10 +198,7 @@ class Paces:
         return sa.select(
             *keys,
             sa.literal_column(str(place), sa.Integer()).label("place"),
-            sa.func.count().label("entered"),
-            sa.func.count().filter(c.mature).label("mature"),
-            sa.func.count().filter(c.mature, c.moved).label("moved"),
-            sa.func.count().filter(c.mature, c.waited < 0).label("out_of_order"),
+            *(sa.func.count().filter(one).label(name) for name, one in counts_of(c).items()),
             quantiles(timed, tuple(QUANTILES.values())).label("waited"),
         ).group_by(*keys)
 
@@ -321,6 +312,16 @@ class Paces:
         kinds |= dict.fromkeys((*_SHARE, *QUANTILES), pa.float64())
         titles = {one.column: one.title(COLUMNS) for one in dimensions_asked}
         return typed_table(rows, kinds, titles | {COHORT: "cohort"})
+
+
+def counts_of(c: Any) -> dict[str, ColumnElement[bool]]:
+    """Whom each count counts, of those who entered a step's first stage."""
+    return {
+        "entered": sa.true(),
+        "mature": c.mature,
+        "moved": sa.and_(c.mature, c.moved),
+        "out_of_order": sa.and_(c.mature, c.waited < 0),
+    }
 
 
 def _sentence(

@@ -13,7 +13,7 @@ from bowtie.stages import STAGES, Definition
 from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
 from bowtie_projections.expressions import packed_field, packed_min
-from bowtie_projections.views.breakdown import Dimension, dimensions
+from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel.estimate import ESTIMATES
@@ -21,9 +21,7 @@ from bowtie_projections.views.funnel.estimate_evidence import ESTIMATED, again, 
 from bowtie_projections.views.funnel.members import COHORT, QUANTILES, Members, State
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.table import ADDS, COLUMNS, DAY_MICROS
-from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import settled_through
-from bowtie_projections.views.units import Units
+from bowtie_projections.views.funnel.view import asked_members
 
 __all__ = ["evidence"]
 
@@ -61,17 +59,11 @@ def evidence(
     """
     if column not in _EXPLAINED:
         raise not_explained(column, _EXPLAINED)
-    personal_names = asked.pop("personal_names")
+    kept, personal_names = asked.pop("kept"), asked.pop("personal_names")
     question = ask(asked)
     if question.customers is not None:
         raise UsageError("customers lists who is behind a cell already; ask without it")
-    found = dimensions(
-        reader, cut, question.by,
-        cohort_stage=question.cohort_stage, personal_names=personal_names,
-    )  # fmt: skip
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    members = members_of(units, cut, definition, question, found)
+    members = asked_members(reader, cut, definition, question, personal_names, kept=kept)
     if column in ESTIMATED:
         members = members.with_older()
     rows = _counted(members, cell, column)
@@ -79,7 +71,7 @@ def evidence(
     value, finish = _value(rows, column), None
     if column in ESTIMATED:
         value, finish = again(rows, members, cell["stage"], column)
-    return Evidence(units, cut, definition, rows, traces, value, finish=finish)
+    return Evidence(members.units, members.cut, definition, rows, traces, value, finish=finish)
 
 
 def _in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> ColumnElement[bool]:

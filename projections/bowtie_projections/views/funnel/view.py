@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -33,7 +34,7 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["funnel", "members_of", "motions", "seen_since"]
+__all__ = ["asked_members", "funnel", "members_of", "motions", "seen_since"]
 
 
 def funnel(
@@ -114,16 +115,46 @@ def funnel(
         if name not in {"reader", "cut", "definition", "kept", "personal_names"}
     }  # fmt: skip
     question = ask(asked)
-    found = dimensions(
-        reader, cut, question.by, cohort_stage=cohort_stage, personal_names=personal_names
-    )
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    reader = units.reader
-    members = members_of(units, cut, definition, question, found, kept=kept)
+    members = asked_members(reader, cut, definition, question, personal_names, kept=kept)
+    reader = members.units.reader
     if question.customers is None:
         return _counted(reader, definition, members)
     return _behind(reader, definition, members)
+
+
+def asked_members(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    question: Question,
+    personal_names: Collection[str],
+    *,
+    kept: Mapping[str, Sequence[str]] | None = None,
+    journeys_of: Callable[[Cut, Needs], sa.FromClause] | None = None,
+) -> Members:
+    """Whom a question is about, for the view and for whatever explains or compares its figures.
+
+    Args:
+        reader: the read tables.
+        cut: where it is asked.
+        definition: what entering a stage means.
+        question: what was asked; its breakdowns are known as of its stage of cohorts.
+        personal_names: traits that are sealed.
+        kept: of a breakdown, the values that stand apart instead of the top ones.
+        journeys_of: gives other rows in the shape of journeys, at the settled cut.
+
+    Raises:
+        UnknownName: a breakdown that is not there.
+        Refused: a breakdown that only later stages can carry, or that is sealed.
+    """
+    found = dimensions(
+        reader, cut, question.by,
+        cohort_stage=question.cohort_stage, personal_names=personal_names,
+    )  # fmt: skip
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    source = None if journeys_of is None else partial(journeys_of, cut)
+    return members_of(units, cut, definition, question, found, kept=kept, journeys_of=source)
 
 
 def members_of(

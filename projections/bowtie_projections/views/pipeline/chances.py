@@ -50,6 +50,13 @@ class History:
             return None
         return f"{closed:,} opportunities were closed, {FEWEST} are needed to tell a chance"
 
+    @property
+    def known_before(self) -> int:
+        """The age up to which a chance is known: only 20 were open longer; 0 where none is."""
+        if self.why_not is not None:
+            return 0
+        return int(np.sort(self.ages)[-FEWEST])
+
     def chances(self, ages: Ints) -> list[float | None]:
         """The chance to be won from each of these ages on.
 
@@ -63,10 +70,7 @@ class History:
         index = np.searchsorted(incidence.times, ages, "right")
         won = np.concatenate([[0.0], incidence.share])
         still = np.concatenate([[1.0], incidence.rest])[index]
-        longer = self.ages.size - np.searchsorted(np.sort(self.ages), ages, "right")
         with np.errstate(divide="ignore", invalid="ignore"):
             chance = np.clip((won[-1] - won[index]) / still, 0.0, 1.0)
-        return [
-            float(one) if number >= FEWEST else None
-            for one, number in zip(chance, longer, strict=True)
-        ]
+        known = ages < self.known_before
+        return [float(one) if yes else None for one, yes in zip(chance, known, strict=True)]

@@ -15,14 +15,21 @@ from bowtie_projections.evidence import Evidence, Trace, has_values, not_explain
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import QUANTILES
 from bowtie_projections.views.opportunities import namings
-from bowtie_projections.views.pipeline.view import owners_of, placed_ones, today, values_apart
+from bowtie_projections.views.pipeline.view import (
+    counts_of,
+    history_of,
+    owners_of,
+    placed_ones,
+    values_apart,
+)
 from bowtie_projections.views.stock.places import PLACES
 
 __all__ = ["evidence"]
 
-_COUNTS = ("opportunities", "valued", "overdue")
-_SUMS = ("amount", "overdue_amount")
-_COLUMNS = ("stage", "currency", *_COUNTS, *_SUMS, "judged", "expected", *QUANTILES)
+_COUNTS = ("opportunities", "valued", "judged", "overdue")
+#: Sums of amounts, and of whose.
+_OF_SUMS = {"amount": "valued", "overdue_amount": "overdue"}
+_COLUMNS = ("stage", "currency", *_COUNTS, *_OF_SUMS, "expected", *QUANTILES)
 
 
 def evidence(
@@ -50,8 +57,8 @@ def evidence(
     personal_names, listed = asked.pop("personal_names"), asked.pop("opportunities")
     if listed is not None:
         raise UsageError("opportunities lists the single ones already; ask without it")
-    if column not in (*_COUNTS, *_SUMS):
-        raise not_explained(column, (*_COUNTS, *_SUMS), "chances are learnt from all of them")
+    if column not in (*_COUNTS, *_OF_SUMS):
+        raise not_explained(column, (*_COUNTS, *_OF_SUMS), "chances are learnt from all of them")
     units, customers = owners_of(reader, cut, definition, asked, personal_names)
     customers = replace(customers, kept=values_apart(units, customers))
     rows = placed_ones(customers).order_by(None).subquery("placed_ones")
@@ -61,10 +68,8 @@ def evidence(
         c.currency.is_not_distinct_from(cell["currency"]),
         has_values(rows, customers.dimensions, customers.kept, cell, _COLUMNS),
     ]
-    if column == "valued":
-        own.append(c.amount.is_not(None))
-    if column.startswith("overdue"):
-        own.append(c.close_on < sa.literal(today(customers)))
+    counts = counts_of(c, customers, history_of(units, customers))
+    own.append(counts[_OF_SUMS.get(column, column)])
     chosen = sa.select(rows).where(*own).cte("chosen").prefix_with("MATERIALIZED")
     o = chosen.c
     members = (
@@ -77,9 +82,9 @@ def evidence(
     named = namings(customers.cut)
     same = sa.and_(named.c.customer == o.customer, named.c.opportunity == o.opportunity)
     facts = sa.select(o.customer, named.c.position).select_from(chosen.join(named, same))
-    total = sa.func.sum(members.c.amount if column in _SUMS else members.c.number)
+    total = sa.func.sum(members.c.amount if column in _OF_SUMS else members.c.number)
     value = sa.func.coalesce(total, 0)
-    kind: Any = sa.Numeric(38, 6) if column in _SUMS else sa.BigInteger()
+    kind: Any = sa.Numeric(38, 6) if column in _OF_SUMS else sa.BigInteger()
     return Evidence(
         units,
         customers.cut,

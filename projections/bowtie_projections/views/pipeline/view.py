@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
 from bowtie.events import PERSONAL_NAMES
@@ -25,8 +26,8 @@ from bowtie_projections.views.funnel.members import QUANTILES, WORDS
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
 from bowtie_projections.views.labels import OTHER, apart
-from bowtie_projections.views.pipeline.chances import History
 from bowtie_projections.views.opportunities import ages, open_ones
+from bowtie_projections.views.pipeline.chances import History
 from bowtie_projections.views.shares import cell_order, standing, typed_table
 from bowtie_projections.views.stock.places import PLACES
 from bowtie_projections.views.stock.standing import Standing
@@ -35,7 +36,9 @@ from bowtie_projections.views.units import Units, check_unit, plural
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["owners_of", "pipeline", "placed_ones", "today", "values_apart"]
+__all__ = [
+    "counts_of", "history_of", "owners_of", "pipeline", "placed_ones", "values_apart",
+]  # fmt: skip
 
 _Row = dict[str, Any]
 _DAY = 86_400_000_000
@@ -144,17 +147,35 @@ def _is(row: _Row, asked: str) -> bool:
 
 def _found(units: Units, customers: Standing) -> tuple[list[_Row], History]:
     """The open opportunities, each with its chance; and what became of all."""
-    cut, nobody = customers.cut, np.zeros(0, dtype=np.int64)
-    if cut.moment is None:
-        return [], History(nobody, nobody)
-    past = units.reader.fetch(ages(cut))
-    history = History(*(np.asarray(past.column(name), np.int64) for name in ("age", "end")))
+    history = history_of(units, customers)
+    if customers.cut.moment is None:
+        return [], history
     rows: list[_Row] = units.reader.fetch(placed_ones(customers)).to_pylist()
     due = today(customers)
     chances = history.chances(np.array([row["micros"] for row in rows], dtype=np.int64))
     for row, chance in zip(rows, chances, strict=True):
         _complete(row, chance, due)
     return rows, history
+
+
+def history_of(units: Units, customers: Standing) -> History:
+    """What became of all opportunities."""
+    if customers.cut.moment is None:
+        nobody = np.zeros(0, dtype=np.int64)
+        return History(nobody, nobody)
+    past = units.reader.fetch(ages(customers.cut))
+    return History(*(np.asarray(past.column(name), np.int64) for name in ("age", "end")))
+
+
+def counts_of(c: Any, customers: Standing, history: History) -> dict[str, ColumnElement[bool]]:
+    """Which of :func:`placed_ones` each count counts."""
+    known = c.micros < sa.literal_column(str(history.known_before), sa.BigInteger())
+    return {
+        "opportunities": sa.true(),
+        "valued": c.amount.is_not(None),
+        "judged": sa.and_(c.amount.is_not(None), known),
+        "overdue": c.close_on < sa.literal(today(customers)),
+    }
 
 
 def today(customers: Standing) -> date:

@@ -12,18 +12,16 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
-from bowtie_projections.views.breakdown import dimensions
 from bowtie_projections.views.cohorts import PERIODS
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.question import ask
-from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.funnel.view import asked_members
 from bowtie_projections.views.retention.activity import active_as
 from bowtie_projections.views.retention.ages import AGES, MOST
 from bowtie_projections.views.retention.population import Acquired
 from bowtie_projections.views.retention.table import WIDE, Triangle
 from bowtie_projections.views.shares import standing
-from bowtie_projections.views.units import Units, check_unit, plural
+from bowtie_projections.views.units import check_unit, plural
 
 __all__ = ["acquired_of", "retention"]
 
@@ -128,23 +126,18 @@ def acquired_of(
 ) -> tuple[Acquired, list[str]]:
     """Who is counted, by all parameters of :func:`retention`; and the currencies they pay in."""
     given = dict(asked)
-    personal_names, kept = given.pop("personal_names"), given.pop("kept", None)
+    personal_names = given.pop("personal_names")
     age, wide, currency = given["age"], given["wide"], given["currency"]
     _check(cohort=given["cohort"], age=age, wide=wide, ages=given["ages"])
     check_unit(given["unit"], _UNITS)
     question = replace(ask(given), cohort_stage="commitment")
-    found = dimensions(
-        reader, cut, question.by, cohort_stage="commitment", personal_names=personal_names
-    )
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    meant = active_as(units.reader, cut, given["active"])
+    members = asked_members(reader, cut, definition, question, personal_names)
+    meant = active_as(members.units.reader, members.cut, given["active"])
     if wide in {"grr", "nrr"} and not meant.by_contract:
         raise UsageError(f'wide="{wide}" is of contracts: ask with active="contract"')
-    members = members_of(units, cut, definition, question, found, kept=kept)
     most = MOST[age] if given["ages"] is None else given["ages"]
     acquired = Acquired(members, meant, age, most, currency)
-    currencies = _currencies(units.reader, acquired)
+    currencies = _currencies(members.units.reader, acquired)
     if currency is not None and currency not in currencies:
         known = ", ".join(currencies) or "none"
         raise UsageError(f"currency is {currency!r}, and contracts are in: {known}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal, localcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.value import money
 from bowtie_projections.views.breakdown import dimensions
 from bowtie_projections.views.cohorts import PERIODS, cohort_label
-from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.cut import NEVER, Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask as ask_cells
 from bowtie_projections.views.funnel.view import members_of
@@ -50,8 +50,6 @@ COLUMNS = (
 _MONEY = ("value", "value_mean", "value_median", "value_p90")
 _TIERS = ("cohort", "tier", "condition", "customers", "customers_share", "value", "value_share")
 _DAY_MICROS = 86_400_000_000
-#: The moment of a log without facts; after the first of the calendar in every zone.
-_NEVER = datetime(1, 1, 2, tzinfo=UTC)
 #: The share of customers of a cell who need a cost on record before contributions are told.
 _COVERED = 0.95
 
@@ -161,7 +159,7 @@ def worths_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[s
     )  # fmt: skip
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
-    dated = cut if cut.moment is not None else replace(cut, as_of=_NEVER)
+    dated = cut if cut.moment is not None else replace(cut, as_of=NEVER)
     population = Population.of(units, dated, definition, question)
     source = partial(arrived, population)
     return Worths(population, members_of(units, cut, definition, cells, found, journeys_of=source))
