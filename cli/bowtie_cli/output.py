@@ -174,8 +174,8 @@ def _table(output: Output, answer: Answers) -> None:
         blocks.append(table_text(answer.columns, answer.rows(), terminal=colour))
     for name, part in answer.parts.items():
         title = name.replace("_", " ").capitalize()
-        sentence = f" {visible(part.sentence)}" if part.sentence else ""
-        blocks.append(f"{title}:{sentence}")
+        own = part.sentence if part.sentence != answer.sentence else ""
+        blocks.append(f"{title}: {visible(own)}".rstrip())
         blocks.append(table_text(part.columns, part.rows(), terminal=colour))
     if answer.notes:
         blocks.append("\n".join(f"Note: {visible(note)}" for note in answer.notes))

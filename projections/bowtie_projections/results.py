@@ -78,11 +78,20 @@ class Result:
         return {name: self.part(name) for name in self._parts}
 
     def part(self, name: str) -> Result:
-        """One of the further tables, such as the ``sources`` of the loop."""
+        """One of the further tables, such as the ``sources`` of the loop.
+
+        It opens with the sentence of the whole answer: the same are counted.
+        """
         if name not in self._parts:
             known = ", ".join(self._parts) or "none"
             raise UnknownName(f"{self.view} has no part {name!r}; it has: {known}")
-        found = Result(f"{self.view}.{name}", self._parts[name], sql=self.sql, meta=self.meta)
+        found = Result(
+            f"{self.view}.{name}",
+            self._parts[name],
+            sentence=self.sentence,
+            sql=self.sql,
+            meta=self.meta,
+        )
         if self.explained_by is not None:
             found.explained_by = partial(self.explained_by, part=name)
         return found

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bowtie import Bowtie
+from bowtie.stages import STAGES
 from bowtie_projections import Result, Views
 from bowtie_projections.charts import draw, written
 from bowtie_projections.charts.views import DRAWN
@@ -28,6 +29,7 @@ ASKED: dict[str, Callable[[Views], Result]] = {
     "pipeline": lambda views: views.pipeline(),
     "bottleneck": lambda views: views.bottleneck(),
     "value": lambda views: views.value(cohort="year"),
+    "clv": lambda views: views.clv(cohort="year"),
     "rfm": lambda views: views.rfm(),
     "loop": lambda views: views.loop(),
     "attribution": lambda views: views.attribution(models=["first", "last"]),
@@ -63,6 +65,17 @@ def test_it_is_drawn(views: Views, name: str) -> None:
     assert "NaN" not in svg
     assert "undefined" not in svg
     assert svg.count("<path") > 3
+    # above each picture, also of a part, who is counted
+    assert result.sentence
+    assert result.sentence.split(",")[0].split(";")[0][:30] in svg.replace("&amp;", "&")
+
+
+def test_a_series_of_stocks_is_drawn_by_period(views: Views) -> None:
+    series = views.stock(every="quarter", by=["channel"], top=1)
+    spec: dict[str, Any] = draw(series).to_dict()
+    points = [one for rows in spec["datasets"].values() for one in rows if "period" in one]
+    assert {one["period"] for one in points} == {row["period"] for row in series}
+    assert {one["stage"] for one in points} <= set(STAGES)
 
 
 def test_ways_are_as_wide_as_many_take_them(views: Views) -> None:
