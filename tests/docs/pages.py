@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.beginnings import Beginnings, Printed
+from tests.docs.forking import forked, is_plain
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>[\w{}-]*)[^`]*$")
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->")
@@ -174,6 +175,8 @@ class PageRun:
         )
 
     def _ran(self, command: Command) -> Printed:
+        if is_plain(command.text):
+            return Printed(*forked().run(command.text, self.folder, self.environment))
         with subprocess.Popen(
             ["bash", "-c", command.text],
             cwd=self.folder,
