@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,12 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bowtie.errors import DefinitionError, UsageError
-from bowtie.events import ContractSigned, Noted, StageEntered, Touched
+from bowtie.events import (
+    ContractChanged,
+    ContractEnded,
+    ContractSigned,
+    Event,
+    Noted,
+    Onboarded,
+    StageEntered,
+    Touched,
+)
 from bowtie.stages import Definition, evaluate, load_definition
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.metrics.pairs import pair_of
+from bowtie_projections.views.revenue import revenue
+from bowtie_projections.views.value import value
 from bowtie_projections.views.velocity import velocity
 from tests.read_tables import FilledTables, MemoryTables, Said
 from tests.stages import Happened, at, journeys, on
@@ -194,6 +206,106 @@ def test_without_list_prices_there_is_no_discount(memory):
     found = told(memory, definition)
     assert "list price" in found["CR5"]["reason"]
     assert "no contract" in found["VM6"]["reason"]
+
+
+def paying(who: str, first: int, *said: tuple[int, Event], amount: int = 100) -> list[Said]:
+    """A customer who signs on the first day, and what is said on days after it."""
+    contract = ContractSigned(
+        contract="c", kind="paid", amount=str(amount), per="month", currency="EUR",
+        starts_on=on(0),
+    )  # fmt: skip
+    facts: list[tuple[int, Event]] = [(0, contract), *said]
+    return [Said(who, data, at(day), first + n) for n, (day, data) in enumerate(facts)]
+
+
+def changed(amount: int) -> ContractChanged:
+    return ContractChanged(contract="c", kind="price", amount=str(amount), per="month")
+
+
+def test_the_right_half_is_of_recurring_revenue_and_what_was_kept_of_it(memory):
+    """A 100 to 150, B 100 to 0, C 100 to 80: net .767, gross .60; net = gross x (1 + CR8)."""
+    facts = [
+        *paying("a", 1, (200, changed(150))),
+        *paying("b", 3, (200, ContractEnded(contract="c"))),
+        *paying("c", 5, (200, changed(80))),
+    ]
+    definition = load_definition("b2b")
+    memory.load(facts, definition)
+    cut = Cut(memory.position, at(400))
+    new, old = (
+        {row["number"] or row["metric"]: row
+         for row in metrics(memory, cut, definition, edition=f"wbd-{year}").rows()}
+        for year in (2026, 2022)
+    )  # fmt: skip
+    assert (new["VM8"]["value"], new["VM8"]["of"], new["VM8"]["currency"]) == (230, 2, "EUR")
+    assert old["VM8"]["value"] == 12 * 230
+    assert new["CR7"]["value"] == old["CR6"]["value"] == pytest.approx(0.6)
+    assert new["net_retention"]["value"] == pytest.approx(230 / 300)
+    assert new["CR8"]["value"] == old["CR7"]["value"] == pytest.approx(50 / 180)
+    net = new["CR7"]["value"] * (1 + new["CR8"]["value"])
+    assert net == pytest.approx(new["net_retention"]["value"])
+    assert {new[name]["of"] for name in ("CR7", "CR8", "net_retention")} == {3}
+    (month,) = revenue(memory, cut, definition, from_=f"{on(370):%Y-%m}", to=f"{on(370):%Y-%m}")
+    assert (new["CR7"]["value"], new["net_retention"]["value"]) == (
+        month["grr_12m"],
+        month["nrr_12m"],
+    )
+    (worth,) = value(memory, cut, definition).rows()
+    assert new["VM9"]["value"] == old["VM9"]["value"] == float(worth["realised"])
+    said = metrics(memory, cut, definition).notes
+    assert any(f"of the year to that of {on(370):%Y-%m}" in note for note in said)
+
+
+def test_onboarding_retention_counts_who_left_before_first_impact(memory):
+    """Customers in the older edition, their money in the newer; each of the mature."""
+    facts = [
+        *paying("a", 1, (30, Onboarded())),
+        *paying("b", 3, (30, ContractEnded(contract="c")), amount=300),
+        *paying("c", 5, (30, Onboarded()), (60, ContractEnded(contract="c"))),
+        *paying("d", 8, (250, ContractEnded(contract="c"))),  # too late for its 180 days
+        *[Said("e", data, at(395), 10) for data in [paying("e", 1)[0].data]],
+    ]
+    definition = load_definition("b2b")
+    memory.load(facts, definition)
+    cut = Cut(memory.position, at(400))
+    new, old = (
+        {row["number"] or row["metric"]: row
+         for row in metrics(memory, cut, definition, edition=f"wbd-{year}").rows()}
+        for year in (2026, 2022)
+    )  # fmt: skip
+    share = old["CR5"]
+    assert (share["metric"], share["value"], share["of"]) == ("onboarding_retention", 0.75, 4)
+    assert share["low"] < 0.75 < share["high"]
+    assert (new["CR6"]["value"], new["CR6"]["of"]) == (pytest.approx(0.5), 4)
+    # of the money that was committed, what did not leave before first impact, whenever
+    assert (new["VM6"]["value"], new["VM7"]["value"]) == (700, 300)
+
+
+def test_what_right_of_the_knot_can_t_be_told_says_why(memory):
+    shop = load_definition("shop")
+    memory.load(paying("a", 1), shop)
+    found = told(memory, shop)
+    assert "sees no losses" in found["VM7"]["reason"]
+    assert "sees no losses" in found["CR6"]["reason"]
+    assert "a year before" in found["CR7"]["reason"]
+    b2b = load_definition("b2b")
+    dollars = paying("b", 2)[0]
+    dollars = replace(dollars, data=dollars.data.model_copy(update={"currency": "USD"}))
+    memory.load([*paying("a", 1), dollars], b2b)
+    rows = metrics(memory, Cut(2, at(30)), b2b).rows()
+    assert [row["currency"] for row in rows if row["number"] == "VM8"] == ["EUR", "USD"]
+    by_number = {row["number"]: row for row in rows}
+    assert "EUR and USD" in by_number["VM9"]["reason"]
+    assert "old enough" in by_number["CR6"]["reason"]
+    of_cycles = told(memory, b2b, unit="cycle")
+    assert "customers or accounts" in of_cycles["VM8"]["reason"]
+    assert "customers, accounts" in of_cycles["VM9"]["reason"]
+    memory.load([], b2b)
+    nobody = told(memory, b2b)
+    assert (nobody["VM8"]["reason"], nobody["VM9"]["reason"]) == (
+        "nobody paid for a contract",
+        "nobody committed",
+    )
 
 
 def test_an_edition_that_is_not_there(memory):

@@ -16,8 +16,6 @@ __all__ = ["EDITIONS", "LEFT", "Later", "check_edition", "numbered"]
 
 #: The milestones of the left half that the editions number, in the order of their own.
 LEFT = ("prospect", "mql", "sql", "sal", "win")
-_MONEY = "needs recurring revenue month by month, which no view tells yet"
-_IMPACT = "needs who was still a customer at first impact, which no view tells yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +25,15 @@ class Later:
     Args:
         number: its alias in the edition; empty where it has none.
         metric: by what it means.
-        unit: ``customers``, ``share``, ``days`` or ``money a month``.
-        reason: why it is empty, where it always is.
+        unit: ``customers``, ``share``, ``days``, or ``money`` (``a month``, ``a year``, or all of
+            it ``to date``).
+        of_money: of a share that could be one of customers, whether it is one of their money.
     """
 
     number: str
     metric: str
     unit: str
-    reason: str = ""
+    of_money: bool = False
 
 
 #: What each edition tells right of the knot.
@@ -42,23 +41,25 @@ EDITIONS: dict[str, tuple[Later, ...]] = {
     "wbd-2022": (
         Later("VM6", "active", "customers"),
         Later("VM7", "live", "customers"),
-        Later("VM8", "recurring_revenue", "money a year", _MONEY),
-        Later("VM9", "lifetime_revenue", "money", _MONEY),
-        Later("CR5", "onboarding_retention", "share", _IMPACT),
-        Later("CR6", "gross_retention", "share", _MONEY),
-        Later("CR7", "expansion_rate", "share", _MONEY),
+        Later("VM8", "recurring_revenue", "money a year"),
+        Later("VM9", "lifetime_revenue", "money to date"),
+        Later("CR5", "onboarding_retention", "share"),
+        Later("CR6", "gross_retention", "share"),
+        Later("CR7", "expansion_rate", "share"),
+        Later("", "net_retention", "share"),
         Later("", "discount_rate", "share"),
         Later("", "commitment_to_first_impact", "days"),
     ),
     "wbd-2026": (
         Later("VM6", "revenue_committed", "money a month"),
-        Later("VM7", "revenue_after_onboarding", "money a month", _IMPACT),
-        Later("VM8", "recurring_revenue", "money a month", _MONEY),
-        Later("VM9", "lifetime_revenue", "money", _MONEY),
+        Later("VM7", "revenue_after_onboarding", "money a month"),
+        Later("VM8", "recurring_revenue", "money a month"),
+        Later("VM9", "lifetime_revenue", "money to date"),
         Later("CR5", "discount_rate", "share"),
-        Later("CR6", "onboarding_retention", "share", _IMPACT),
-        Later("CR7", "gross_retention", "share", _MONEY),
-        Later("CR8", "expansion_rate", "share", _MONEY),
+        Later("CR6", "onboarding_retention", "share", of_money=True),
+        Later("CR7", "gross_retention", "share"),
+        Later("CR8", "expansion_rate", "share"),
+        Later("", "net_retention", "share"),
         Later("dt6", "commitment_to_first_impact", "days"),
     ),
 }

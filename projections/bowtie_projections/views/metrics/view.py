@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,24 +17,16 @@ from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel import funnel
-from bowtie_projections.views.funnel.question import ask
-from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import settled_through
-from bowtie_projections.views.metrics.editions import EDITIONS, Later, check_edition, numbered
+from bowtie_projections.views.metrics.editions import EDITIONS, check_edition, numbered
 from bowtie_projections.views.metrics.pairs import pair_of
-from bowtie_projections.views.units import Units, plural
-from bowtie_projections.views.velocity import velocity
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from bowtie_projections.views.metrics.right import Right
+from bowtie_projections.views.metrics.rows import Row, days_row, row_of, table_of
+from bowtie_projections.views.units import plural
 
 __all__ = ["metrics"]
 
-_Row = dict[str, Any]
-_COLUMNS = ("number", "metric", "unit", "value", "low", "high", "of", "currency", "reason")
 #: What all call the fourth step, from the last milestone to the win.
 _NAMES = {"CR4": "win_rate", "dt4": "sales_cycle_days"}
-_MONTHS = {"month": 12, "quarter": 4, "year": 1}
 
 
 def metrics(
@@ -59,8 +51,9 @@ def metrics(
 
     Left of the knot: how many reached each milestone of the definition, which share of the mature
     went on to the next, and in how many days half of those did; all of it from the funnel. Right of
-    the knot: what was committed, and whatever else can be told. What can't is empty, with the
-    reason.
+    the knot: what was committed, what of it outlasted onboarding, and the recurring revenue at the
+    end with what was kept of it over a year and what it grew by. What can't be told is empty, with
+    the reason.
 
     Args:
         reader: the read tables.
@@ -72,8 +65,8 @@ def metrics(
 
     Returns:
         A row for each metric: ``number`` (empty where the edition has none), ``metric``, ``unit``,
-        ``value``, of a share its interval and ``of`` how many it is, of money its ``currency``, and
-        the ``reason`` where there is no value.
+        ``value``, of a share its interval and ``of`` how many it is, of money its ``currency``, a
+        row for each, and the ``reason`` where there is no value.
 
     Raises:
         UsageError: a value that can't be asked.
@@ -83,13 +76,15 @@ def metrics(
         if name not in {"reader", "cut", "definition", "edition"}
     }  # fmt: skip
     telling = _Telling(reader, cut, definition, asked)
-    rows = [*telling.left(), *telling.right(EDITIONS[check_edition(edition)])]
-    whole = telling.funnel(definition)
+    later, whole = EDITIONS[check_edition(edition)], telling.funnel(definition)
+    stages = {row["stage"]: row for row in whole.rows()}
+    right = Right(reader, cut, definition, asked, stages)
+    rows = [*telling.left(), *right.rows(later)]
     return Result(
         "metrics",
-        _table(rows),
+        table_of(rows),
         sentence=f"{edition}: {whole.sentence}",
-        notes=whole.notes,
+        notes=[*whole.notes, *right.notes()],
         sql=reader.statements,
         meta={**whole.meta, "parameters": {**whole.meta["parameters"], "edition": edition}},
     )
@@ -113,13 +108,13 @@ class _Telling:
         """The stage funnel by a definition."""
         return funnel(self.reader, self.cut, definition, **self.asked)
 
-    def left(self) -> Iterator[_Row]:
+    def left(self) -> Iterator[Row]:
         """Volumes, conversions and days, in the order of the milestones."""
         order = numbered(self.definition)
         own = {one.name: one for one in self.definition.milestones}
         volumes: dict[str, int] = {}
-        steps: list[tuple[str, str, _Row]] = []
-        told: dict[str, dict[str, _Row]] = {}
+        steps: list[tuple[str, str, Row]] = []
+        told: dict[str, dict[str, Row]] = {}
         for first, second in pairwise(self.definition.milestones):
             found = self._step(first, second, told)
             steps.append((first.name, second.name, found))
@@ -128,17 +123,17 @@ class _Telling:
             missing = "" if name in own else self._missing(name)
             value = volumes.get(name)
             reason = missing or ("" if value is not None else "it can't be told apart")
-            yield _row(f"VM{place}", f"{name}s", self.counted, value=value, reason=reason)
+            yield row_of(f"VM{place}", f"{name}s", self.counted, value=value, reason=reason)
         for name in own:
             if name not in order:
-                yield _row("", f"{name}s", self.counted, value=volumes.get(name))
+                yield row_of("", f"{name}s", self.counted, value=volumes.get(name))
         yield from self._between(order, steps, "CR")
         yield from self._between(order, steps, "dt")
 
     def _missing(self, name: str) -> str:
         return f"{self.definition.label} names no milestone {name}: give it one in [milestones]"
 
-    def _step(self, first: Milestone, second: Milestone, told: dict[str, dict[str, _Row]]) -> _Row:
+    def _step(self, first: Milestone, second: Milestone, told: dict[str, dict[str, Row]]) -> Row:
         """The funnel's figures from one milestone to the next."""
         pair = pair_of(self.definition, first, second)
         if not isinstance(pair, str) and pair[0] != self.definition and self._said():
@@ -163,8 +158,8 @@ class _Telling:
         return bool(self.reader.fetch(said).column(0)[0].as_py())
 
     def _between(
-        self, order: list[str], steps: list[tuple[str, str, _Row]], kind: str
-    ) -> Iterator[_Row]:
+        self, order: list[str], steps: list[tuple[str, str, Row]], kind: str
+    ) -> Iterator[Row]:
         """The conversions, or the days, from each milestone to the next; numbered ones first."""
         found = {(first, second): row for first, second, row in steps}
         for place, (first, second) in enumerate(pairwise(order), start=1):
@@ -180,117 +175,17 @@ class _Telling:
     def _has(self, name: str) -> bool:
         return any(one.name == name for one in self.definition.milestones)
 
-    def right(self, later: tuple[Later, ...]) -> Iterator[_Row]:
-        """What the edition tells right of the knot."""
-        committed = self._committed()
-        for one in later:
-            match one.metric:
-                case "revenue_committed":
-                    yield from _revenue(one, committed)
-                case "discount_rate":
-                    yield from _discount(one, committed)
-                case "commitment_to_first_impact":
-                    yield self._first_impact(one)
-                case "active" | "live":
-                    yield self._entered(one)
-                case _:
-                    yield _row(one.number, one.metric, one.unit, reason=one.reason)
 
-    def _entered(self, one: Later) -> _Row:
-        """Customers who went on: active once onboarding, live once in use."""
-        stage = "onboarding" if one.metric == "active" else "utilization"
-        rows = {row["stage"]: row for row in self.funnel(self.definition).rows()}
-        return _row(one.number, one.metric, self.counted, value=rows[stage]["entered"])
-
-    def _first_impact(self, one: Later) -> _Row:
-        """The days from the commitment to first impact, of velocity."""
-        taken = ("unit", "look_back", "within", "from_", "to", "include_truncated",
-                 "data_from", "data_through", "tz", "personal_names")  # fmt: skip
-        own = {name: self.asked[name] for name in taken} | {"cohort": "all"}
-        rows = velocity(self.reader, self.cut, self.definition, **own).rows()
-        found = [row for row in rows if row["step"] == one.metric]
-        if not found:
-            return _row(one.number, one.metric, one.unit, reason="nobody reached both")
-        return _days(one.number, one.metric, found[0])
-
-    def _committed(self) -> list[_Row]:
-        """By currency, what the contracts that made the commitments cost a year, and would have."""
-        own = {name: value for name, value in self.asked.items() if name != "personal_names"}
-        question = ask({**own, "by": ()})
-        cut = settled_through(self.reader, self.cut, question.data_through)
-        units = Units.of(self.reader, cut, question.unit, question.look_back)
-        rows = members_of(units, cut, self.definition, question, ()).entered("commitment")
-        signed = tables.facts["contract_signed"]
-        c, annual = signed.c, sa.case(_MONTHS, value=signed.c.per)
-        same = sa.and_(c.customer == rows.c.customer, c.occurred_at == rows.c.at)
-        listed = c.list_amount.is_not(None)
-        asked = (
-            sa.select(
-                c.currency,
-                sa.func.sum(c.amount * annual).label("annual"),
-                sa.func.count(c.customer.distinct()).label("customers"),
-                sa.func.sum(sa.case((listed, c.amount * annual))).label("sold"),
-                sa.func.sum(c.list_amount * annual).label("listed"),
-                sa.func.count(c.customer.distinct()).filter(listed).label("with_list"),
-            )
-            .select_from(rows.join(signed, same))
-            .where(counts(signed, cut), c.kind == "paid")
-            .group_by(c.currency)
-            .order_by(c.currency)
-        )
-        return units.reader.fetch(asked).to_pylist()
-
-
-def _row(number: str, metric: str, unit: str, **more: Any) -> _Row:
-    row = dict.fromkeys(_COLUMNS) | {"number": number or None, "metric": metric, "unit": unit}
-    row |= {name: value for name, value in more.items() if value != ""}
-    return row
-
-
-def _step(kind: str, number: str, pair: tuple[str, str], row: _Row) -> _Row:
+def _step(kind: str, number: str, pair: tuple[str, str], row: Row) -> Row:
     """From one milestone to the next: the share that went on, or the days."""
     name = _NAMES.get(number, "_to_".join(pair) + ("" if kind == "CR" else "_days"))
     if row["reason"]:
-        return _row(number, name, "share" if kind == "CR" else "days", reason=row["reason"])
+        return row_of(number, name, "share" if kind == "CR" else "days", reason=row["reason"])
     if kind == "dt":
-        return _days(number, name, row)
+        return days_row(number, name, row)
     if not row["mature"]:
-        return _row(number, name, "share", of=0, reason="nobody who entered is old enough")
+        return row_of(number, name, "share", of=0, reason="nobody who entered is old enough")
     low, high = row["conversion_low"], row["conversion_high"]
-    return _row(
+    return row_of(
         number, name, "share", value=row["conversion"], low=low, high=high, of=row["mature"]
     )
-
-
-def _days(number: str, metric: str, row: _Row) -> _Row:
-    """The median of the days of those who went on in time."""
-    reason = "" if row["days_p50"] is not None else "fewer than 20 of the mature went on in time"
-    return _row(number, metric, "days", value=row["days_p50"], reason=reason)
-
-
-def _revenue(one: Later, committed: list[_Row]) -> Iterator[_Row]:
-    if not committed:
-        yield _row(one.number, one.metric, one.unit, reason="no contract made a commitment")
-    for row in committed:
-        value = float(row["annual"] / 12)
-        said = {"value": value, "of": row["customers"], "currency": row["currency"]}
-        yield _row(one.number, one.metric, one.unit, **said)
-
-
-def _discount(one: Later, committed: list[_Row]) -> Iterator[_Row]:
-    known = [row for row in committed if row["listed"]]
-    if not known:
-        reason = "no contract that made a commitment has a list price (list_amount)"
-        yield _row(one.number, one.metric, one.unit, reason=reason)
-    for row in known:
-        value = float(1 - row["sold"] / row["listed"])
-        said = {"value": value, "of": row["with_list"], "currency": row["currency"]}
-        yield _row(one.number, one.metric, one.unit, **said)
-
-
-def _table(rows: list[_Row]) -> pa.Table:
-    import pyarrow as pa
-
-    kinds = {"of": pa.int64(), **dict.fromkeys(("value", "low", "high"), pa.float64())}
-    schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in _COLUMNS])
-    return pa.Table.from_pylist(rows, schema=schema)
