@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, unit_options
+from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -24,6 +24,8 @@ NODES = ("stages", "touchpoints", "channels", "campaigns", "media", "contents")
     multiple=True,
     help="What paths lead through (stages); repeat it for the stages and touches.",
 )
+@click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="How many nodes are told (4).")
 @click.option("--starts", metavar="STAGE", help="From the entry of this stage on.")
 @click.option("--ends", metavar="STAGE", help="Up to the entry of this stage, counted from it.")
@@ -44,7 +46,7 @@ def paths(session: Session, output: Output, **asked: Any) -> None:
 
     \b
     Example:
-      bowtie paths --steps 3
+      bowtie paths --steps 3 --by channel
       bowtie paths --of touchpoints --ends commitment --collapse --part sequences
     """
     output.show(ask(session, "paths", asked))

@@ -142,7 +142,8 @@ class StockAsked(_InPeriod, _BrokenDown, _OfData, total=False):
 
     every: Period | None
 
-class PathsAsked(_InPeriod, _OfData, total=False):
+
+class PathsAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.paths` takes."""
 
     of: str | Sequence[str]
@@ -153,7 +154,6 @@ class PathsAsked(_InPeriod, _OfData, total=False):
     unit: AnyUnit
     cycles: bool
     lost_after: str | timedelta | None
-    top: int
 
 
 class PipelineAsked(_BrokenDown, _OfData, total=False):

@@ -143,7 +143,7 @@ class Questions(ProfileQuestions):
             asked: the parameters of :func:`bowtie_projections.views.paths.paths`, and ``as_of``,
                 ``known_at``, ``position`` and ``definition``.
         """
-        return self._answer(paths, asked)
+        return self._answer(paths, asked, personal=True)
 
     def pipeline(self, **asked: Unpack[PipelineAsked]) -> Result:
         """The open opportunities: how many, worth what, how old, and what may come of them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from statistics import median
@@ -213,6 +214,87 @@ def test_the_paths_are_those_of_a_plain_reading(
         return
     known = [fact for fact in known if fact.occurred_at <= now]
     _check(result, _walks(known, definition, now, asked), asked)
+
+
+class _Of:
+    """The rows of one cell of an answer."""
+
+    def __init__(self, result: Any, channel: str | None) -> None:
+        self.result, self.channel = result, channel
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for row in self.result if row["channel"] == self.channel]
+
+    def part(self, name: str) -> _OfPart:
+        return _OfPart(self.result.part(name), self.channel)
+
+
+class _OfPart(_Of):
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows())
+
+
+def _came_by(facts: list[Said], customer: str, moment: datetime) -> str | None:
+    """The channel of a customer's first touch, if that was by a moment."""
+    own = [
+        (fact.occurred_at, fact.position, fact.data.channel)
+        for fact in facts
+        if fact.customer == customer and isinstance(fact.data, Touched)
+    ]
+    at, _, channel = min(own, default=(moment, 0, None))
+    return channel if at <= moment else None
+
+
+@given(
+    facts=histories(),
+    definition=st.sampled_from(DEFINITIONS[:2]),
+    as_of=st.none() | moments,
+    asked=questions,
+)
+def test_each_part_is_a_plain_reading_of_its_own(
+    memory: FilledTables,
+    facts: list[Said],
+    definition: Definition,
+    as_of: datetime | None,
+    asked: dict[str, Any],
+) -> None:
+    """By how they came, as known when the path begins (or ends, where that is named)."""
+    memory.load(facts, definition)
+    known = counted(facts, len(facts))
+    now = as_of or max((fact.occurred_at for fact in known), default=None)
+    cut = Cut(memory.position, as_of)
+    result = paths(memory, cut, definition, by=["channel"], **asked)
+    if now is None:
+        assert not result.rows()
+        return
+    known = [fact for fact in known if fact.occurred_at <= now]
+    cells: dict[str | None, list[Any]] = defaultdict(list)
+    for customer, nodes, cycle in _walks(known, definition, now, asked):
+        moment = nodes[-1 if asked["ends"] else 0][0]
+        cells[_came_by(known, customer, moment)].append((customer, nodes, cycle))
+    whole = paths(memory, cut, definition, **asked)
+    _check_sums(result, whole)
+    if len({value for value in cells if value}) <= asked["top"]:
+        assert {row["channel"] for row in result.part("sequences")} == cells.keys()
+        for channel, walks in cells.items():
+            _check(_Of(result, channel), walks, asked)
+
+
+def _check_sums(result: Any, whole: Any) -> None:
+    """Parts sum to the whole."""
+    for name, keys, figure in (
+        (None, ("step", "source", "target"), "customers"),
+        ("moves", ("source", "target"), "moves"),
+    ):
+        sums: Counter[tuple[Any, ...]] = Counter()
+        for row in result if name is None else result.part(name):
+            sums[tuple(row[key] for key in keys)] += row[figure]
+        rows = whole if name is None else whole.part(name)
+        assert {tuple(row[key] for key in keys): row[figure] for row in rows} == sums
+    for figure in ("customers", "committed", "open"):
+        totals = [sum(row[figure] for row in one.part("sequences")) for one in (result, whole)]
+        assert totals[0] == totals[1]
+    assert result.sentence == whole.sentence
 
 
 @given(waits=st.lists(st.integers(1, 40), min_size=15, max_size=30))

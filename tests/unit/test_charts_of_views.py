@@ -78,6 +78,11 @@ def test_a_series_of_stocks_is_drawn_by_period(views: Views) -> None:
     assert {one["stage"] for one in points} <= set(STAGES)
 
 
+def test_ways_by_something_are_drawn_apart(views: Views) -> None:
+    spec: dict[str, Any] = draw(views.paths(by=["channel"], top=2)).to_dict()
+    assert len(spec["vconcat"]) == 3
+
+
 def test_ways_are_as_wide_as_many_take_them(views: Views) -> None:
     """What leaves a place is what came to it, for all but the ends."""
     from bowtie_projections.charts.sankey import sankey

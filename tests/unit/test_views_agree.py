@@ -41,6 +41,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("stock", {"within": "30d", "unit": "cycle"}),
     ("paths", {"of": ["stages", "touchpoints"], "collapse": True, "steps": 6}),
     ("paths", {"of": "channels", "ends": "commitment", "position": 1500, "cycles": True}),
+    ("paths", {"by": ["channel", "industry"], "top": 2, "steps": 3}),
+    ("paths", {"by": ["motion"], "ends": "commitment", "of": "channels", "touch": "last"}),
     ("touchpoints", {"by": ["industry", "channel"], "top": 2}),
     ("touchpoints", {"of": "campaign", "no_stages": True, "from_": "2025"}),
     ("pipeline", {"by": ["channel", "motion"], "top": 1}),

@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-__all__ = ["sankey"]
+__all__ = ["sankey", "stacked"]
 
 Rows = Sequence[Mapping[str, Any]]
 _WIDTH, _HEIGHT = 860, 420
@@ -21,6 +21,11 @@ _GAP, _BAR = 0.02, 0.03
 _POINTS = 16
 #: Ways that fewer than this share take are bands too thin to see, and their names would cover all.
 _NAMED = 0.02
+
+
+def stacked(cells: Mapping[str, Rows]) -> Any:
+    """The ways of several, one below the other, each under its name and on its own scale."""
+    return alt.vconcat(*(sankey(rows).properties(title=name) for name, rows in cells.items()))
 
 
 def sankey(rows: Rows) -> Any:

@@ -10,7 +10,7 @@ from bowtie_projections.charts.bowtie import bowtie
 from bowtie_projections.charts.forms import bars, grid, labelled, lines, points
 from bowtie_projections.charts.look import MUTED, PALETTE, framed
 from bowtie_projections.charts.revenue import revenue
-from bowtie_projections.charts.sankey import sankey
+from bowtie_projections.charts.sankey import sankey, stacked
 
 if TYPE_CHECKING:
     from bowtie_projections.results import Result
@@ -158,7 +158,16 @@ def _repeat(result: Result) -> Any:
 
 
 def _paths(result: Result) -> Any:
-    return framed(sankey(result.rows()), "Ways", result.sentence, width=860)
+    """The ways of all; of a breakdown, those of each value below the other's."""
+    keys = _keys(result, "step")
+    number = result.columns[len(keys) + 3]
+    rows = [row | {"customers": row[number]} for row in result]
+    if not keys:
+        return framed(sankey(rows), "Ways", result.sentence, width=860)
+    cells: dict[str, list[dict[str, Any]]] = {}
+    for row in labelled(rows, keys):
+        cells.setdefault(row["label"], []).append(row)
+    return framed(stacked(cells), f"Ways by {', '.join(keys)}", result.sentence, width=860)
 
 
 def _touchpoints(result: Result) -> Any:

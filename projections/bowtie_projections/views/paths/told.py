@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bowtie_projections.views.labels import OTHER
+from bowtie_projections.views.breakdown import Dimension
+from bowtie_projections.views.funnel.members import WORDS
+from bowtie_projections.views.labels import OTHER, apart
 from bowtie_projections.views.paths.names import LOST, MORE, OPEN, START
 from bowtie_projections.views.paths.walks import Walks
-from bowtie_projections.views.shares import FEWEST
+from bowtie_projections.views.shares import FEWEST, cell_order
 
-__all__ = ["Told"]
+__all__ = ["Told", "in_cells"]
 
 _Row = dict[str, Any]
 _DAY = 86_400_000_000
@@ -30,6 +32,21 @@ class _Path:
     customers: int
     committed: int
     micros: float | None
+
+
+def in_cells(
+    found: Sequence[Mapping[str, Any]], walks: Walks
+) -> dict[tuple[str | None, ...], Told]:
+    """What was found of each cell, in order; of one that has no name where nothing is asked by."""
+    rows: dict[tuple[str | None, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in found:
+        rows[tuple(_named(one, row[one.column], walks) for one in walks.dimensions)].append(row)
+    return {cell: Told(rows[cell], walks) for cell in sorted(rows, key=cell_order)}
+
+
+def _named(dimension: Dimension, value: str | None, walks: Walks) -> str | None:
+    """A value as an answer names it: SQL does so only where it puts others together."""
+    return value if value is None or dimension.name in walks.kept else apart(value, WORDS)
 
 
 class Told:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import UsageError
+from bowtie.events import PERSONAL_NAMES
 from bowtie.fields import Stage
 from bowtie.stages import STAGES, Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
+from bowtie_projections.views.breakdown import dimensions, distinct_values
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.question import Question, ask
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled_through
 from bowtie_projections.views.paths.names import LOST, OPEN, Names
-from bowtie_projections.views.paths.told import Told
+from bowtie_projections.views.paths.told import Told, in_cells
 from bowtie_projections.views.paths.walks import Walks
 from bowtie_projections.views.shares import standing, typed_table
 from bowtie_projections.views.units import Units, plural
@@ -43,6 +45,7 @@ def paths(
     definition: Definition,
     *,
     of: str | Sequence[str] = "stages",
+    by: str | Sequence[str] = (),
     steps: int = 4,
     starts: Stage | None = None,
     ends: Stage | None = None,
@@ -57,6 +60,7 @@ def paths(
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
+    personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """What customers pass through, in which order, and how long from one to the next.
 
@@ -66,6 +70,7 @@ def paths(
         definition: what entering a stage means.
         of: what the nodes are: ``stages``; ``touchpoints``, ``channels``, ``campaigns``, ``media``
             or ``contents`` of touches; or the stages and one of the others.
+        by: breakdowns, as known when a path begins; where ``ends`` is named, at its end.
         steps: how many nodes of a path are told; from the end, where only that is named.
         starts: look at paths from the entry of this stage on.
         ends: look at paths up to the entry of this stage, of those who entered it.
@@ -77,27 +82,35 @@ def paths(
             period.
         to: and not after the end of that period.
         lost_after: silence so long is a loss.
-        top: how many touchpoints stand apart, and how many sequences; the rest are ``other``.
+        top: how many touchpoints stand apart, how many values of a breakdown, and how many
+            sequences of each cell; the rest are ``other``.
         data_from: where the data begins; stands in the answer.
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days and months.
+        personal_names: traits that are sealed.
 
     Returns:
-        A row for each step from one node to the next: ``share`` is of the paths that were at the
-        source at this step. ``(start)`` stands before the first node; after the last ``(lost)``,
-        ``(open)`` (the path may go on) or ``(more)`` (further nodes than were asked for). The part
-        ``moves`` has the transitions at any step, the part ``sequences`` the most frequent paths
-        as wholes. Days are medians of those who made the move, null under 20 of them.
+        A row for each step from one node to the next, in each cell: ``share`` is of the paths of
+        the cell that were at the source at this step. ``(start)`` stands before the first node;
+        after the last ``(lost)``, ``(open)`` (the path may go on) or ``(more)`` (further nodes than
+        were asked for). The part ``moves`` has the transitions at any step, the part ``sequences``
+        the most frequent paths as wholes. Days are medians of those who made the move, null under
+        20 of them.
 
     Raises:
         UsageError: a value that can't be asked.
+        UnknownName: a breakdown that is not there.
+        Refused: a breakdown that only later stages can carry, or that is sealed.
     """
     field, with_stages = _nodes(of)
     given: dict[str, Any] = {"unit": unit, "look_back": look_back, "cycles": cycles, "from_": from_}
-    given |= {"to": to, "lost_after": lost_after, "top": top, "tz": tz, "by": ()}
+    given |= {"to": to, "lost_after": lost_after, "top": top, "tz": tz, "by": by}
     given |= {"data_from": data_from, "data_through": data_through}
     question = ask(given)
     _check(steps, starts, ends)
+    found = dimensions(
+        reader, cut, question.by, cohort_stage=ends or starts, personal_names=personal_names
+    )
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     needs = Needs(activity=question.lost_after is not None)
@@ -106,7 +119,7 @@ def paths(
     asked |= {"ends": ends, "collapse": collapse}
     nobody = Names((), with_stages)
     walks = Walks(
-        journeys, cut, question, field, with_stages, starts, ends, steps, collapse, nobody
+        journeys, cut, question, field, with_stages, starts, ends, steps, collapse, nobody, found
     )
     return _result(units, definition, _named(units.reader, walks), asked)
 
@@ -136,27 +149,46 @@ def _check(steps: Any, starts: str | None, ends: str | None) -> None:
 
 def _named(reader: Reader, walks: Walks) -> Walks:
     values: list[str] = []
-    if walks.field is not None:
+    if walks.of is not None:
         values = [str(value) for value in reader.fetch(walks.ranked()).column(0).to_pylist()]
     names = Names(values, walks.stages)
     names.check_length(walks.steps)
-    return replace(walks, names=names)
+    walks = replace(walks, names=names)
+    many = [
+        one
+        for one in walks.dimensions
+        if distinct_values(reader, walks.cut, one) > walks.question.top
+    ]
+    kept = {
+        one.name: [
+            str(value) for value in reader.fetch(walks.ranked_cells(one)).column(0).to_pylist()
+        ]
+        for one in many
+    }
+    return replace(walks, kept=kept)
 
 
 def _result(units: Units, definition: Definition, walks: Walks, asked: dict[str, Any]) -> Result:
-    told = Told(units.reader.fetch(walks.found()).to_pylist(), walks)
-    top = walks.question.top
-    written = {name: one for name, one in walks.question.written.items() if name != "by"}
+    cells = in_cells(units.reader.fetch(walks.found()).to_pylist(), walks)
+    top, written = walks.question.top, walks.question.written
+
+    def part(rows_of: Callable[[Told], list[dict[str, Any]]], columns: Sequence[str]) -> pa.Table:
+        named = zip(cells, (rows_of(told) for told in cells.values()), strict=True)
+        rows = [
+            dict(zip(walks.keys, cell, strict=True)) | row for cell, found in named for row in found
+        ]
+        return _table(rows, columns, walks, units)
+
     return Result(
         "paths",
-        _table(told.steps(), _STEPS, units),
-        sentence=_sentence(told, walks, units),
-        notes=_notes(told, walks),
+        part(Told.steps, _STEPS),
+        sentence=_sentence(list(cells.values()), walks, units),
+        notes=_notes(cells, walks),
         sql=units.reader.statements,
         meta=standing(definition, {**asked, **written}, walks.cut, units),
         parts={
-            "moves": _table(told.moves(), _MOVES, units),
-            "sequences": _table(told.sequences(top), _SEQUENCES, units),
+            "moves": part(Told.moves, _MOVES),
+            "sequences": part(lambda told: told.sequences(top), _SEQUENCES),
         },
     )
 
@@ -167,7 +199,9 @@ _SEQUENCES = ("sequence", "customers", "share", "committed", "open", "days_p50")
 _TEXT, _RATES = {"source", "target", "sequence"}, {"share", "days_p50"}
 
 
-def _table(rows: list[dict[str, Any]], columns: Sequence[str], units: Units) -> pa.Table:
+def _table(
+    rows: list[dict[str, Any]], columns: Sequence[str], walks: Walks, units: Units
+) -> pa.Table:
     import pyarrow as pa
 
     def kind(name: str) -> pa.DataType:
@@ -175,14 +209,18 @@ def _table(rows: list[dict[str, Any]], columns: Sequence[str], units: Units) -> 
             return pa.string()
         return pa.float64() if name in _RATES else pa.int64()
 
-    kinds = {name: kind(name) for name in columns}
-    return typed_table(rows, kinds, {"customers": plural(units.name)})
+    kinds = dict.fromkeys(walks.keys, pa.string()) | {name: kind(name) for name in columns}
+    counted = plural(units.name)
+    # one name in all parts: that of any is taken
+    taken = {*_STEPS, *_MOVES, *_SEQUENCES, counted}
+    titles = {one.column: one.title(taken) for one in walks.dimensions}
+    return typed_table(rows, kinds, titles | {"customers": counted})
 
 
-def _sentence(told: Told, walks: Walks, units: Units) -> str:
+def _sentence(cells: Sequence[Told], walks: Walks, units: Units) -> str:
     if walks.cut.moment is None:
         return "There is no path in the log."
-    number = told.customers
+    number = sum(told.customers for told in cells)
     whose = (
         f"{number:,} {'cycle' if number == 1 else 'cycles'}"
         if walks.question.cycles
@@ -194,7 +232,7 @@ def _sentence(told: Told, walks: Walks, units: Units) -> str:
     said = f"{whose} {what}{_period(walks.question)} by {walks.cut.moment:%Y-%m-%d}"
     if walks.ends is not None:
         return f"{said}; who has not entered {walks.ends} by then is left out: they still may."
-    going, lost = told.ending(OPEN), told.ending(LOST)
+    going, lost = (sum(told.ending(end) for told in cells) for end in (OPEN, LOST))
     return (
         f"{said}; of those told to their end {lost:,} {'was' if lost == 1 else 'were'} lost and"
         f" {going:,} {'is' if going == 1 else 'are'} open: they may go on."
@@ -209,13 +247,17 @@ def _period(question: Question) -> str:
     return since + ("" if end is None else f" to {end}")
 
 
-def _notes(told: Told, walks: Walks) -> list[str]:
+def _notes(cells: Collection[Any], walks: Walks) -> list[str]:
     notes = []
-    if told.paths:
+    if cells:
         notes.append(
             "Days are those of who made the move already; who still waits is not in them: ask"
             " velocity or the funnel how long it takes."
         )
     if walks.question.lost_after is not None:
         notes.append("Losses are inferred from silence, not from an event.")
+    notes += [
+        f"{name}: the {len(kept)} values of the most paths stand apart, the rest are other."
+        for name, kept in walks.kept.items()
+    ]
     return notes

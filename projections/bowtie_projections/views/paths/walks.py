@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +11,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import STAGES
 from bowtie_projections import tables
+from bowtie_projections.conditions import Facts
+from bowtie_projections.cycles import first_touch
 from bowtie_projections.expressions import micros_between, quantiles
+from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cut import Cut, counts
+from bowtie_projections.views.funnel.members import folded
 from bowtie_projections.views.funnel.question import Question
 from bowtie_projections.views.paths.names import Names
 
@@ -31,24 +35,33 @@ class Walks:
         cut: the facts that count; settled.
         question: what was asked; the period is that of the end, where one is named, else of the
             beginning of a path.
-        field: of touches, if touches are nodes.
+        of: the field of touches that names nodes, if touches are nodes.
         stages: whether the stages are nodes.
         starts, ends: the stages from and up to which a path is looked at.
         steps: how many nodes of a path are told.
         collapse: whether a node that follows itself counts once.
         names: the numbers of the nodes.
+        dimensions: the breakdowns, as known when a path begins; where its end is named, then.
+        kept: for each breakdown that has too many values, those that stay apart.
     """
 
     journeys: sa.FromClause
     cut: Cut
     question: Question
-    field: str | None
+    of: str | None
     stages: bool
     starts: str | None
     ends: str | None
     steps: int
     collapse: bool
     names: Names
+    dimensions: Sequence[Dimension] = ()
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that name a cell, as SQL names them."""
+        return [one.column for one in self.dimensions]
 
     @property
     def backward(self) -> bool:
@@ -61,19 +74,31 @@ class Walks:
         ``path``: a path (a number, as :class:`Names` has it), whether there is ``more`` of it and
         whether it was ``lost``: how many walked it, how many of them committed, and the median of
         the microseconds from its first to its last node told. ``step``: from a node at a place to
-        the next. ``move``: from a node to the next, at any place.
+        the next. ``move``: from a node to the next, at any place. All by cell.
         """
-        walked = self._walked().cte("walked").prefix_with("MATERIALIZED")
+        walked = self._in_cells().cte("walked").prefix_with("MATERIALIZED")
         return sa.select(
             sa.union_all(self._paths(walked), self._steps(walked), self._moves(walked)).subquery(
                 "found"
             )
         )
 
+    def ranked_cells(self, dimension: Dimension) -> sa.Select[Any]:
+        """The values of a breakdown, those of the most paths first."""
+        cells = self._cells(self._walked().cte("walked").prefix_with("MATERIALIZED"))
+        value = cells.c[dimension.column]
+        return (
+            sa.select(value.label("value"))
+            .where(value.is_not(None))
+            .group_by(value)
+            .order_by(sa.func.count().desc(), value)
+            .limit(self.question.top)
+        )
+
     def ranked(self) -> sa.Select[Any]:
         """The values of touches, the most frequent first."""
         table = tables.facts["touched"]
-        value = table.c[str(self.field)]
+        value = table.c[str(self.of)]
         return (
             sa.select(value.label("value"))
             .where(counts(table, self.cut), value.is_not(None))
@@ -112,8 +137,8 @@ class Walks:
         """Every node of every cycle, and whether that was lost and ever committed."""
         passes = self._passes()
         found = [self._stage_nodes(passes, stage) for stage in self._stages_told()]
-        if self.field is not None:
-            found.append(self._touch_nodes(passes, self.field))
+        if self.of is not None:
+            found.append(self._touch_nodes(passes, self.of))
         return sa.union_all(*found).subquery("nodes")
 
     def _stages_told(self) -> Sequence[str]:
@@ -174,6 +199,46 @@ class Walks:
             .where(*parts)
         )
 
+    def _in_cells(self) -> sa.Select[Any]:
+        """The nodes of all paths, each with the values of its path's cell."""
+        if not self.dimensions:
+            return self._walked()
+        walked = self._walked().cte("whole").prefix_with("MATERIALIZED")
+        cells = self._cells(walked)
+        same = sa.and_(cells.c.customer == walked.c.customer, cells.c.cycle == walked.c.cycle)
+        values = [cells.c[name] for name in self.keys]
+        return sa.select(*walked.c, *values).select_from(walked.join(cells, same))
+
+    def _cells(self, walked: sa.CTE) -> sa.Subquery:
+        """Each path with the values that it is broken down by."""
+        paths = (
+            sa.select(walked.c.customer, walked.c.cycle, walked.c.moment)
+            .where(walked.c.place == 1)
+            .subquery("first_nodes")
+        )
+        c = paths.c
+        found: sa.FromClause = paths
+        if any(one.kind == "touch" for one in self.dimensions):
+            touch = first_touch(Facts(self.cut)).subquery("touch")
+            found = found.outerjoin(touch, touch.c.customer == c.customer)
+        journeys: sa.FromClause = paths
+        if any(one.kind == "contract" for one in self.dimensions):
+            j = self.journeys
+            same = sa.and_(j.c.customer == c.customer, j.c.cycle == c.cycle)
+            found, journeys = found.join(j, same), j
+        values = []
+        for one in self.dimensions:
+            source = one.source(self.cut)
+            if source is None:
+                value: ColumnElement[Any] = one.touch(touch, c.moment)
+            else:
+                whose = journeys if one.kind == "contract" else paths
+                found = found.outerjoin(source, one.place(whose, source, c.moment))
+                value = source.c.value
+            kept = self.kept.get(one.name)
+            values.append((value if kept is None else folded(value, kept)).label(one.column))
+        return sa.select(c.customer, c.cycle, *values).select_from(found).subquery("cells")
+
     def _walked(self) -> sa.Select[Any]:
         """The nodes with their place in the path, and what follows them."""
         nodes: sa.FromClause = self._nodes()
@@ -185,6 +250,8 @@ class Walks:
         onward: dict[str, Any] = {"partition_by": who, "order_by": order}
         back = {"partition_by": who, "order_by": tuple(one.desc() for one in order)}
         place = sa.func.row_number().over(**(back if self.backward else onward))
+        # of which moment a path is: its end where that is named, else its beginning
+        bound = sa.func.min if self.ends is None else sa.func.max
         walked = sa.select(
             c.customer,
             c.cycle,
@@ -195,12 +262,11 @@ class Walks:
             place.label("place"),
             sa.func.lead(c.code).over(**onward).label("next_code"),
             sa.func.lead(c["at"]).over(**onward).label("next_at"),
-            sa.func.min(c["at"]).over(partition_by=who).label("began_at"),
+            bound(c["at"]).over(partition_by=who).label("moment"),
         ).subquery("numbered")
-        kept = [column for column in walked.c if column.name != "began_at"]
         bounded = self.starts is not None or self.ends is not None
-        parts = [] if bounded else self._in_period(walked.c.began_at)
-        return sa.select(*kept).where(sa.true(), *parts)
+        parts = [] if bounded else self._in_period(walked.c.moment)
+        return sa.select(*walked.c).where(sa.true(), *parts)
 
     def _who(self, c: Any) -> list[ColumnElement[Any]]:
         return [c.customer, c.cycle] if self.question.cycles else [c.customer]
@@ -222,40 +288,47 @@ class Walks:
                 (sa.func.max(c.place) > self.steps).label("more"),
                 c.lost,
                 c.committed,
+                *(c[name] for name in self.keys),
                 micros_between(
                     sa.func.min(c["at"]).filter(told), sa.func.max(c["at"]).filter(told)
                 ).label("micros"),
             )
             .where(c.place <= self.steps + 1)
-            .group_by(*self._who(c), c.lost, c.committed)
+            .group_by(*self._who(c), c.lost, c.committed, *(c[name] for name in self.keys))
             .subquery("each")
         )
         e = each.c
         # what comes after the last node told, where something does, isn't told apart
         lost = sa.and_(e.lost, sa.not_(e.more)) if self.ends is None else sa.false()
-        paths = sa.select(e.path, e.more, lost.label("lost"), e.committed, e.micros)
+        keys = [e[name] for name in self.keys]
+        paths = sa.select(e.path, e.more, lost.label("lost"), e.committed, e.micros, *keys)
         p = paths.subquery("paths").c
+        keys = [p[name] for name in self.keys]
         return _row(
             "path",
+            keys,
             p.micros,
             path=p.path,
             more=p.more,
             lost=p.lost,
             part=sa.func.count().filter(p.committed),
-        ).group_by(p.path, p.more, p.lost)
+        ).group_by(p.path, p.more, p.lost, *keys)
 
     def _steps(self, walked: sa.CTE) -> sa.Select[Any]:
         c = walked.c
         told = c.place <= self.steps if self.backward else c.place < self.steps
         waited = micros_between(c["at"], c.next_at)
-        row = _row("step", waited, path=c.place, source=c.code, target=c.next_code)
-        return row.where(told, c.next_code.is_not(None)).group_by(c.place, c.code, c.next_code)
+        keys = [c[name] for name in self.keys]
+        row = _row("step", keys, waited, path=c.place, source=c.code, target=c.next_code)
+        told = sa.and_(told, c.next_code.is_not(None))
+        return row.where(told).group_by(c.place, c.code, c.next_code, *keys)
 
     def _moves(self, walked: sa.CTE) -> sa.Select[Any]:
         c = walked.c
         waited, whose = micros_between(c["at"], c.next_at), sa.func.count(c.customer.distinct())
-        row = _row("move", waited, source=c.code, target=c.next_code, part=whose)
-        return row.where(c.next_code.is_not(None)).group_by(c.code, c.next_code)
+        keys = [c[name] for name in self.keys]
+        row = _row("move", keys, waited, source=c.code, target=c.next_code, part=whose)
+        return row.where(c.next_code.is_not(None)).group_by(c.code, c.next_code, *keys)
 
 
 #: What rows of some kind have, beside their number and their time.
@@ -269,13 +342,19 @@ _OWN: dict[str, Any] = {
 }
 
 
-def _row(kind: str, micros: ColumnElement[Any], **own: ColumnElement[Any]) -> sa.Select[Any]:
+def _row(
+    kind: str,
+    keys: Sequence[ColumnElement[Any]],
+    micros: ColumnElement[Any],
+    **own: ColumnElement[Any],
+) -> sa.Select[Any]:
     """A row of the answer; what its kind doesn't have is null."""
     columns = [
         sa.cast(own.get(name, sa.null()), kind_of).label(name) for name, kind_of in _OWN.items()
     ]
     return sa.select(
         sa.literal_column(f"'{kind}'", sa.String()).label("kind"),
+        *keys,
         *columns,
         sa.func.count().label("number"),
         quantiles(micros, [0.5]).label("micros"),
