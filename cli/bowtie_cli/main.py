@@ -50,6 +50,11 @@ COMMANDS = (
     ),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(
+        "prospects",
+        "prospects",
+        "Score the open prospects: who is likely to be won, and worth much.",
+    ),
+    LazyCommand(
         "attribution", "attribution", "Credit channels with commitments and value, model by model."
     ),
     LazyCommand("explain", "explain", "Name whom a figure counts, and the exact events behind it."),

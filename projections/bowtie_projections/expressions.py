@@ -16,6 +16,8 @@ __all__ = [
     "BEGINNING",
     "END",
     "happened",
+    "hashed_share",
+    "known_since",
     "map_text",
     "micros_between",
     "nth_least",
@@ -51,6 +53,45 @@ def happened(facts: Any) -> ColumnElement[Any]:
     """
     end_of_day = facts.occurred_at + span(timedelta(days=1))
     return sa.case((facts.time_precision == "day", end_of_day), else_=facts.occurred_at)
+
+
+class hashed_share(FunctionElement[float]):  # noqa: N801 - read as a function
+    """A number from 0 up to 1, drawn by the hash of a text: 32 bits of its MD5."""
+
+    type = sa.Double()
+    inherit_cache = True
+    name = "hashed_share"
+
+
+@compiles(hashed_share)
+def _hashed_share(element: hashed_share, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    return f"(CAST('0x' || substr(md5({text}), 1, 8) AS BIGINT) / CAST(4294967296 AS DOUBLE))"
+
+
+@compiles(hashed_share, "postgresql")
+def _hashed_share_in_postgres(element: hashed_share, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    bits = f"CAST(CAST('x' || substr(md5({text}), 1, 8) AS BIT(32)) AS BIGINT)"
+    return f"({bits} / CAST(4294967296 AS DOUBLE PRECISION))"
+
+
+def known_since(facts: Any, gap: timedelta) -> ColumnElement[Any]:
+    """From when a fact of a table was known, by its columns.
+
+    From when its sender knew it, where that is said; else from when it was recorded. What was
+    recorded long after it happened is history loaded later: then the time it happened counts.
+
+    Args:
+        facts: the columns of the table.
+        gap: how long after is long.
+    """
+    loaded_later = facts.recorded_at - facts.occurred_at > span(gap)
+    recorded = sa.case(
+        (sa.or_(facts.recorded_at.is_(None), loaded_later), happened(facts)),
+        else_=sa.func.greatest(facts.recorded_at, happened(facts)),
+    )
+    return sa.func.greatest(facts.occurred_at, sa.func.coalesce(facts.known_from, recorded))
 
 
 class map_text(FunctionElement[str]):  # noqa: N801 - read as a function

@@ -30,6 +30,7 @@ __all__ = [
     "NarrowedAsked",
     "PathsAsked",
     "PipelineAsked",
+    "ProspectsAsked",
     "RepeatAsked",
     "RetentionAsked",
     "RevenueAsked",
@@ -319,6 +320,27 @@ class LoopAsked(_OfData, total=False):
     traits: str | Path | Mapping[str, Any] | None
     backfill_gap: str | timedelta
     strict_known: bool
+    include_truncated: bool
+    policy: str | Path | Policy | None
+
+
+class ProspectsAsked(_OfData, total=False):
+    """What :meth:`bowtie_projections.Views.prospects` takes."""
+
+    most: int
+    within: str | timedelta
+    looks: int
+    seed: int
+    model: bool
+    unit: Unit
+    horizon: str | timedelta
+    top: float | Decimal | str
+    threshold: str | int | Decimal | None
+    value: Literal["revenue", "contribution"]
+    currency: str | None
+    costs_complete: bool
+    traits: str | Path | Mapping[str, Any] | None
+    backfill_gap: str | timedelta
     include_truncated: bool
     policy: str | Path | Policy | None
 

@@ -23,6 +23,7 @@ from bowtie_projections.parameters import (
     MetricsAsked,
     PathsAsked,
     PipelineAsked,
+    ProspectsAsked,
     RepeatAsked,
     RetentionAsked,
     RevenueAsked,
@@ -48,6 +49,7 @@ from bowtie_projections.views.loop import loop
 from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
+from bowtie_projections.views.prospects import prospects
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.revenue import revenue
@@ -216,6 +218,15 @@ class Questions(ProfileQuestions):
                 ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(value, asked, personal=True)
+
+    def prospects(self, **asked: Unpack[ProspectsAsked]) -> Result:
+        """Who of the open prospects is likely to be won, and to be of high value then.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.prospects.prospects`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(prospects, asked)
 
     def rfm(self, **asked: Unpack[RfmAsked]) -> Result:
         """Customers by how lately, how often and for how much they ordered, and how they move.

@@ -21,6 +21,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import UnknownName, UsageError
+from bowtie_projections.extras import need
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,12 +132,12 @@ class Result:
 
     def to_pandas(self) -> pd.DataFrame:
         """The rows as a pandas frame (extra ``pandas``)."""
-        _need("pandas")
+        need("pandas")
         return self._table.to_pandas()
 
     def to_polars(self) -> pl.DataFrame:
         """The rows as a polars frame (extra ``polars``)."""
-        _need("polars")
+        need("polars")
         import polars as pl
 
         return pl.DataFrame(self._table)
@@ -147,7 +148,7 @@ class Result:
         Raises:
             Refused: such an answer has no chart.
         """
-        _need("altair", "charts")
+        need("altair", "charts")
         from bowtie_projections.charts import draw
 
         return draw(self)
@@ -185,15 +186,6 @@ class Result:
             parts += [_html_paragraph(name, "font-weight:bold"), _html_table(table)]
         parts += [_html_paragraph(note, "font-size:smaller") for note in self.notes]
         return "<div>" + "".join(parts) + "</div>"
-
-
-def _need(name: str, extra: str | None = None) -> None:
-    try:
-        __import__(name)
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed; run: pip install 'bowtie-journeys[{extra or name}]'"
-        ) from error
 
 
 def _clean(table: pa.Table) -> pa.Table:

@@ -109,8 +109,7 @@ class standing_alone(sa.TableClause):  # noqa: N801 - read as a function
 
     def __init__(self, statement: sa.Select[Any], layers: Sequence[Layer], name: str) -> None:
         super().__init__(name, *(sa.column(c.name, c.type) for c in statement.selected_columns))
-        named = _named(_tables_in(statement), layers)
-        self.statement = statement.add_cte(*_alone_in(statement), *named)
+        self.statement = _over_rows(statement, _tables_in(statement), layers)
 
     def part(self, name: str) -> sa.CTE:
         """The rows as a part of a statement, to stand before all that is given tables' names."""
@@ -145,6 +144,11 @@ def shadowed(statement: Asking, layers: Sequence[Layer]) -> Asking:
     used = [table for table in _tables_in(statement) if _over(table, layers)]
     if not used:
         return statement
+    return _over_rows(statement, used, layers)
+
+
+def _over_rows(statement: Asking, used: Sequence[sa.Table], layers: Sequence[Layer]) -> Asking:
+    """The statement, with the rows that the layers make of each table it uses."""
     # PostgreSQL sees a name from its definition on: what stands alone must come before
     customers = [one.customers for one in layers if isinstance(one, Kept)]
     kept = [one for one in customers if isinstance(one, sa.CTE)]

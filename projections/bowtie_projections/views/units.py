@@ -20,7 +20,7 @@ from bowtie.errors import Refused, UsageError
 from bowtie_projections import tables
 from bowtie_projections.membership import LOOK_BACK, Accounts, Opportunities, opportunity_of
 from bowtie_projections.scope import scope_of
-from bowtie_projections.shadowing import Layer, Links, shadowed
+from bowtie_projections.shadowing import Layer, Links, shadowed, standing_alone
 from bowtie_projections.views.cut import Cut, Reader
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Layered:
         own_keys: bool,
         everybody: Reader | None = None,
     ) -> None:
-        self._reader, self._layers, self.scope = reader, layers, scope_of(reader)
+        self._reader, self.layers, self.scope = reader, layers, scope_of(reader)
         self.everybody = everybody or self
         self.position, self.has_links = reader.position, reader.has_links
         # the table of journeys is of customers
@@ -100,11 +100,15 @@ class _Layered:
         """The rows of a statement, over the facts of the units."""
         if isinstance(statement, str):
             return self._reader.fetch(statement)
-        return self._reader.fetch(shadowed(statement, self._layers))
+        return self._reader.fetch(shadowed(statement, self.layers))
 
     def keep(self, statement: sa.Select[*tuple[Any, ...]], name: str) -> sa.FromClause | None:
         """The rows of a statement over the facts of the units, kept for this answer."""
-        return self._reader.keep(shadowed(statement, self._layers), name)
+        return self._reader.keep(shadowed(statement, self.layers), name)
+
+    def through(self, layer: Layer) -> _Layered:
+        """The same tables through one layer more."""
+        return _Layered(self._reader, [*self.layers, layer], own_keys=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,23 @@ class Units:
         if accounts is not None:
             return layers, accounts.clusters()
         return layers, _nobody() if name == "cycle" else None
+
+    def relation(self, statement: sa.Select[Any], name: str) -> sa.FromClause:
+        """The rows of a statement over the facts of the units, for any other statement to join.
+
+        Found now where the database can keep them, else in each statement anew.
+        """
+        kept = self.reader.keep(statement, name)
+        if kept is not None:
+            return kept
+        layers = self.reader.layers if isinstance(self.reader, _Layered) else ()
+        return standing_alone(statement, layers, f"{name}_rows").part(name)
+
+    def through(self, layer: Layer) -> Reader:
+        """The tables, through one layer more: under the keys that it gives."""
+        if isinstance(self.reader, _Layered):
+            return self.reader.through(layer)
+        return _Layered(self.reader, [layer], own_keys=False)
 
     @property
     def clustered(self) -> bool:

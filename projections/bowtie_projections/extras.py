@@ -1,0 +1,31 @@
+"""What is only there if an extra was installed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from bowtie.errors import UsageError
+
+__all__ = ["need"]
+
+#: Under which name pip knows a module, where that is another one.
+_PACKAGES = {"sklearn": "scikit-learn"}
+
+
+def need(module: str, extra: str | None = None) -> None:
+    """Check that a module is there.
+
+    Args:
+        module: its name.
+        extra: of this package, that installs it; called like the module if not given.
+
+    Raises:
+        UsageError: it is not; the message says how to install it.
+    """
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise UsageError(
+            f"{_PACKAGES.get(module, module)} is not installed;"
+            f" run: pip install 'bowtie-journeys[{extra or module}]'"
+        ) from error

@@ -1,0 +1,179 @@
+"""What a score is made of: of each feature a level, for every look.
+
+All is told in levels, days and amounts too: so a score is a sum of one weight for each feature, and
+says itself why it is what it is. Which levels there are is learnt from the looks that are learnt
+from: rare ones are put together, numbers are cut into fifths of them, and what is not known is a
+level like any other. A level that nobody there had weighs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowtie.stages import STAGES
+from bowtie_projections.views.labels import OTHER, apart
+from bowtie_projections.views.loop.counts import MISSING
+from bowtie_projections.views.prospects.standing import COUNTS, Known
+
+__all__ = ["Feature", "Levels", "features", "learnt_levels"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: A level with fewer looks to learn from is one of the others.
+RARE = 20
+#: A trait has at most so many levels of its own.
+MOST_LEVELS = 50
+#: A trait of numbers is cut into fifths if it has more different ones.
+FEW_NUMBERS = 10
+_DAYS = (1.0, 7.0, 30.0, 90.0, 180.0, 365.0)
+_NUMBERS = (1.0, 2.0, 3.0, 6.0, 11.0)
+_FIFTHS = (0.2, 0.4, 0.6, 0.8)
+_FOR = {"lead_for": "a lead for", "in_stage": "in the stage for", "quiet_for": "quiet for"}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing known of every look.
+
+    Args:
+        name: what it is called.
+        levels: the values that there are, in order.
+        codes: the place of each look's level; -1 where it is not known.
+        numbers: the same as numbers, where they are; NaN where it is not known. They are cut into
+            levels when they are learnt from.
+    """
+
+    name: str
+    levels: Sequence[str] = ()
+    codes: Ints | None = None
+    numbers: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The levels of one feature, as they were learnt.
+
+    Args:
+        name: of the feature.
+        levels: their names.
+        codes: the place of each look's level among them; -1 where nobody learnt from had it.
+    """
+
+    name: str
+    levels: list[str]
+    codes: Ints
+
+
+def features(known: Known) -> list[Feature]:
+    """Everything a score may use: where a lead stands, what was done, and its traits."""
+    import pyarrow as pa
+
+    found = [Feature("stage", STAGES, known.place)]
+    for name, words in _FOR.items():
+        found.append(_cut(words, known.days[name], _DAYS, _of_days))
+    for name, words in COUNTS.items():
+        found.append(_cut(words, known.counts[name].astype(np.float64), _NUMBERS, _of_numbers))
+    if len(known.currencies) == 1:
+        amounts = known.amount.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        found.append(Feature(f"open amount in {known.currencies[0]}", numbers=amounts))
+    found += [_trait(name, *trait) for name, trait in known.traits.items()]
+    return found
+
+
+def _trait(name: str, levels: list[str], codes: Ints) -> Feature:
+    numbers = [_number(level) for level in levels]
+    told = [one for one in numbers if one is not None]
+    if len(told) < len(numbers) or len(set(told)) <= FEW_NUMBERS:
+        return Feature(name, [apart(level, (OTHER, MISSING)) for level in levels], codes)
+    values = np.array([*told, math.nan])
+    return Feature(name, numbers=values[codes])
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def learnt_levels(feature: Feature, learnt_from: Ints) -> Levels:
+    """A feature's levels, by the looks to learn from; those of all looks are named by them.
+
+    Args:
+        feature: of all looks.
+        learnt_from: the rows of those to learn from.
+    """
+    if feature.numbers is not None:
+        borders = np.unique(_quantiles(feature.numbers[learnt_from])).tolist()
+        feature = _cut(feature.name, feature.numbers, borders, _of_amounts)
+    assert feature.codes is not None  # noqa: S101 - for the type checker
+    size = len(feature.levels)
+    counts = np.bincount(feature.codes[learnt_from] + 1, minlength=size + 1)
+    ranked = sorted(range(size), key=lambda level: (-counts[level + 1], level))
+    own = sorted(level for level in ranked[:MOST_LEVELS] if counts[level + 1] >= RARE)
+    # those that are not known, then all levels: where each of them goes; first of all to the others
+    goes = np.full(size + 1, len(own), np.int64)
+    goes[np.array(own, np.int64) + 1] = np.arange(len(own))
+    names = [feature.levels[level] for level in own]
+    rest = counts[1:].sum() - sum(counts[level + 1] for level in own)
+    if rest:
+        names.append(OTHER)
+    else:
+        goes[goes == len(own)] = -1
+    goes[0] = -1
+    if counts[0]:
+        goes[0] = len(names)
+        names.append(MISSING)
+    return Levels(feature.name, names, goes[feature.codes + 1])
+
+
+def _quantiles(numbers: Floats) -> Floats:
+    known = numbers[~np.isnan(numbers)]
+    if not known.size:
+        return known
+    found: Floats = np.quantile(known, _FIFTHS, method="inverted_cdf")
+    return found
+
+
+def _cut(
+    name: str,
+    numbers: Floats,
+    borders: Sequence[float],
+    words: Callable[[Sequence[float], int], str],
+) -> Feature:
+    """Numbers by where they lie between borders; each begins a level."""
+    codes = np.searchsorted(borders, numbers, "right").astype(np.int64)
+    codes[np.isnan(numbers)] = -1
+    return Feature(name, [words(borders, place) for place in range(len(borders) + 1)], codes)
+
+
+def _of_days(borders: Sequence[float], place: int) -> str:
+    if place == 0:
+        return f"under {borders[0]:g} day"
+    if place == len(borders):
+        return f"{borders[-1]:g} days or more"
+    return f"{borders[place - 1]:g} to {borders[place]:g} days"
+
+
+def _of_numbers(borders: Sequence[float], place: int) -> str:
+    if place == 0:
+        return "none"
+    if place == len(borders):
+        return f"{borders[-1]:g} or more"
+    least, most = borders[place - 1], borders[place] - 1
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
+
+
+def _of_amounts(borders: Sequence[float], place: int) -> str:
+    if place == 0:
+        return f"under {borders[0]:,g}" if len(borders) else "any"
+    if place == len(borders):
+        return f"{borders[-1]:,g} or more"
+    return f"{borders[place - 1]:,g} to {borders[place]:,g}"
