@@ -32,8 +32,11 @@ False
 from bowtie.profiles.profile import MISSING, Exclusion, Profile, Wanted, arm_of, draw, weight_of
 from bowtie.profiles.publishing import (
     Assigned,
+    load_content,
     load_profile,
+    profile_of,
     publish_profile,
+    record_evaluated,
     record_targeted,
     targeted_lines,
 )
@@ -46,8 +49,11 @@ __all__ = [
     "Wanted",
     "arm_of",
     "draw",
+    "load_content",
     "load_profile",
+    "profile_of",
     "publish_profile",
+    "record_evaluated",
     "record_targeted",
     "targeted_lines",
     "weight_of",

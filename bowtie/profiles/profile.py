@@ -206,10 +206,16 @@ class Profile:
         return json.dumps(self.content(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def __str__(self) -> str:
-        wanted = sum(one.weight > 0 for one in self.traits)
-        drawn = "prospects" if self.by is None else f"levels of {self.by}"
+        wanted = [f"{one.trait} {one.level}" for one in self.traits if one.weight > 0]
+        against = [f"{one.trait} {one.level}" for one in self.traits if one.weight < 0]
+        never = [f"{one.trait} {one.level}" for one in self.exclusions]
+        parts = [f"{word} {', '.join(levels)}" for word, levels in (
+            ("for", wanted), ("against", against), ("never", never)
+        ) if levels]  # fmt: skip
+        drawn = "" if self.by is None else f" of the levels of {self.by}"
+        held = f"{float(self.holdout) * 100:.6g}%"
         return (
-            f"{wanted} for and {len(self.traits) - wanted} against, {self.prospects} prospects from"
-            f" {self.starts_on} through {self.ends_on}, {self.holdout:.0%} of {drawn} held out,"
-            f" judged by {self.policy.value} over {self.policy.horizon.days}d"
+            f"{'; '.join(parts)}; {self.prospects} prospects from {self.starts_on} through"
+            f" {self.ends_on}, {held}{drawn} held out, judged by {self.policy.value} over"
+            f" {self.policy.horizon.days}d"
         )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bowtie.events import ProfilePublished
+from bowtie.events import ProfileEvaluated, ProfilePublished
 from bowtie.finding import find_text, publish_text
 from bowtie.policies import Policy, load_policy
 from bowtie.profiles.profile import Profile
-from bowtie.profiles.reading import read_profile
+from bowtie.profiles.reading import content_of, read_content, read_profile
 from bowtie.times import iso
 
 if TYPE_CHECKING:
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from bowtie.documents import Document
     from bowtie.ingest import IngestReport
 
-__all__ = ["Assigned", "load_profile", "publish_profile", "record_targeted", "targeted_lines"]
+__all__ = [
+    "Assigned",
+    "load_content",
+    "load_profile",
+    "profile_of",
+    "publish_profile",
+    "record_evaluated",
+    "record_targeted",
+    "targeted_lines",
+]
 
 #: The system that says so of assignments: with the id it makes each of them once.
 SOURCE = "bowtie"
@@ -62,6 +72,30 @@ def load_profile(
         return load_policy(named, policies or {})
 
     return read_profile(name, text, policy_of)
+
+
+def load_content(file: str | PathLike[str]) -> dict[str, Any]:
+    """The keys of a profile's file, for one that is yet to be completed.
+
+    Raises:
+        DefinitionError: it is no TOML or JSON.
+        FileError: the file can't be read.
+    """
+    name, text = find_text("profile", fspath(file), {})
+    return content_of(name, text)
+
+
+def profile_of(content: Mapping[str, Any], policies: Mapping[str, str] | None = None) -> Profile:
+    """The profile that a dictionary describes.
+
+    Args:
+        content: the keys of a document.
+        policies: the texts of the value policies that were published, by name and version.
+
+    Raises:
+        DefinitionError: something in it is wrong.
+    """
+    return read_content(content, lambda named: load_policy(named, policies or {}))
 
 
 def publish_profile(engine: Bowtie, source: str | PathLike[str] | Profile) -> Document:
@@ -140,3 +174,19 @@ def record_targeted(
     lines = targeted_lines(profile, assigned, at.astimezone(UTC))
     text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
     return engine.ingest(io.BytesIO(text.encode()))
+
+
+def record_evaluated(engine: Bowtie, profile: Profile, answer: Mapping[str, Any]) -> None:
+    """Keep how a profile fared as it was seen now, when a decision is taken by it.
+
+    Args:
+        engine: the store.
+        profile: as it is published.
+        answer: the evaluation, as JSON holds it.
+    """
+    body = json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    sha256 = hashlib.sha256(body.encode()).hexdigest()
+    event = ProfileEvaluated(
+        name=profile.name, version=str(profile.version), body=body, sha256=sha256
+    )
+    engine.record(profile.name, event)

@@ -18,7 +18,7 @@ from bowtie.stages.document import Document as Toml
 from bowtie.stages.fields import decimal_of
 from bowtie.stages.lines import Path
 
-__all__ = ["PolicyOf", "read_profile"]
+__all__ = ["PolicyOf", "content_of", "read_content", "read_profile"]
 
 #: Finds the value policy of a name.
 PolicyOf = Callable[[str], Policy]
@@ -48,15 +48,40 @@ def read_profile(name: str, text: str, policy_of: PolicyOf) -> Profile:
     Raises:
         DefinitionError: something in it is wrong; the message names the line of TOML.
     """
-    if not text.lstrip().startswith("{"):
-        return _Reader(Toml(name, text, advice=_ADVICE), policy_of).profile()
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise DefinitionError(name, f"not valid JSON: {error}") from None
-    found = _Reader(Toml.of(name, content), policy_of).profile()
+    toml = _document(name, text)
+    found = _Reader(toml, policy_of).profile()
+    if toml.text:
+        return found
     # what was published stands for itself, however it was written
     return replace(found, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def content_of(name: str, text: str) -> dict[str, Any]:
+    """The keys that a text holds, unchecked.
+
+    Raises:
+        DefinitionError: it is no TOML or JSON.
+    """
+    return _document(name, text).content
+
+
+def _document(name: str, text: str) -> Toml:
+    """A text of either kind; one of JSON has no lines."""
+    if not text.lstrip().startswith("{"):
+        return Toml(name, text, advice=_ADVICE)
+    try:
+        return Toml.of(name, json.loads(text))
+    except ValueError as error:
+        raise DefinitionError(name, f"not valid JSON: {error}") from None
+
+
+def read_content(content: Mapping[str, Any], policy_of: PolicyOf) -> Profile:
+    """The profile that a dictionary describes, with the keys of a document.
+
+    Raises:
+        DefinitionError: something in it is wrong.
+    """
+    return _Reader(Toml.of(str(content.get("name", "profile")), content), policy_of).profile()
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
 
 import click
 
@@ -22,6 +22,10 @@ __all__ = ["demo"]
 @click.option(
     "--check", "loop", metavar="FILE", help="Hold a loop's --json against the truth; - is stdin."
 )
+@click.option("--turn", is_flag=True, help="A log that goes on: up to two years before its end.")
+@click.option(
+    "--react", "profile", metavar="FILE", help="How it goes on, by a profile that was published."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print truth or check as one JSON object.")
 @pass_session
 @click.pass_context
@@ -34,20 +38,29 @@ def demo(
     file: str | None,
     loop: str | None,
     truth: bool,
+    turn: bool,
+    profile: str | None,
     as_json: bool,
 ) -> None:
     r"""Write a believable event log with known truths in it.
 
-    The same customers and seed make the same log. Some of its lines are wrong on purpose.
+    The same customers and seed make the same log. Some of its lines are wrong on purpose. With
+    --turn it ends two years earlier, and --react writes those years: in them the business acts by
+    a target profile.
 
     \b
     Example:
       bowtie demo --customers 1000 -o log.jsonl
+      bowtie demo --turn -o log.jsonl
+      bowtie demo --react profile.json -o more.jsonl
       bowtie demo --customers 1000 --truth
       bowtie loop --json | bowtie demo --customers 1000 --check -
     """
     from bowtie.demo import Demo
 
+    if turn or profile is not None:
+        _go_on(session, (customers, seed), profile, file, truth=truth)
+        return
     business = Demo(customers=customers, seed=seed)
     output = Output(session, "json" if as_json else "table")
     if loop is not None:
@@ -57,19 +70,42 @@ def demo(
         output.show(answer)
         context.exit(0 if answer.whole["ok"] else 3)
     if file is not None or not truth:
-        _write(session, business, file)
+        _write(session, business.lines(), file)
     if truth:
         built_in = business.truth()
         text = json.dumps(built_in.as_dict(), indent=2) + "\n" if as_json else built_in.text()
         output.write_text(text)
 
 
-def _write(session: Session, business: Any, file: str | None) -> None:
+def _go_on(
+    session: Session, which: tuple[int, int], profile: str | None, file: str | None, *, truth: bool
+) -> None:
+    """Write a history in two logs: up to a profile, or from there on."""
+    from bowtie.demo.turn import Turn
+    from bowtie.errors import UsageError
+    from bowtie.profiles import load_profile
+
+    business = Turn(*which)
+    if profile is None:
+        if truth:
+            raise UsageError(
+                "--truth of a turn is what the business does by a profile: --react FILE"
+            )
+        _write(session, business.before(), file)
+        return
+    found = load_profile(profile)
+    if file is not None or not truth:
+        _write(session, business.after(found), file)
+    if truth:
+        Output(session).write_text(business.truth(found))
+
+
+def _write(session: Session, lines: Iterable[bytes], file: str | None) -> None:
     from bowtie.logs import write_log
 
     if file in (None, "-"):
         with open_output(None) as stream:
-            stream.writelines(business.lines())
+            stream.writelines(lines)
         return
-    count = write_log(business.lines(), file)
+    count = write_log(lines, file)
     session.say(f"{count:,} lines written to {file}")

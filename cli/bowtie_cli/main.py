@@ -72,6 +72,11 @@ COMMANDS = (
     ),
     LazyCommand("segment", "segment", "Publish, list, show and check segments of customers."),
     LazyCommand("policy", "policy", "Publish, list, show and check value policies."),
+    LazyCommand(
+        "profile",
+        "profile",
+        "Publish target profiles, assign prospects by them, and judge what that did.",
+    ),
     LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
     LazyCommand("parked", "parked", "List what was refused, try it again, or drop it."),
     LazyCommand("forget", "forget", "Destroy a customer's personal data for ever."),

@@ -14,6 +14,7 @@ from bowtie_projections.arms import Gap, detectable_mean, detectable_share
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import wilson
 from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.loop.numbers import percent
 from bowtie_projections.views.profile.outlook import outlook, trend_table
 from bowtie_projections.views.profile.question import Asked, profile_at
 from bowtie_projections.views.profile.trial import ARMS, Arm, Trial, trial_of
@@ -67,7 +68,8 @@ def profile_evaluation(
         A row for each arm, and one of their ``difference`` with 95% intervals and the smallest
         differences that the profile said it could show (``..._detectable``). Nothing but counts
         before everybody who is assigned while the profile runs is old enough: ``reason`` says from
-        when. The part ``trend``: prospects by the quarter they came in, before, during and after.
+        when. The part ``trend``: prospects by the quarter they came in, as long before as the
+        profile runs, during and after.
 
     Raises:
         UnknownName: there is no such profile.
@@ -78,7 +80,8 @@ def profile_evaluation(
     asked = Asked.of(reader, cut, definition, found, data_through=data_through, tz=tz)
     trial = trial_of(asked)
     reason = None if interim and trial.mature else not_yet(trial)
-    quarters = outlook(asked)
+    since = found.starts_on - (found.ends_on - found.starts_on)
+    quarters = {start: came for start, came in outlook(asked).items() if start >= since}
     return Result(
         "profile_evaluation",
         _table(_rows(trial, reason)),
@@ -200,7 +203,7 @@ def _of_the_draw(trial: Trial) -> Iterator[str]:
     profile, split = trial.asked.profile, trial.split
     if split is not None and split < _UNLIKELY:
         yield (
-            f"WARNING, sample ratio mismatch: {profile.holdout:.0%} were to be held out, and a"
+            f"WARNING, sample ratio mismatch: {percent(profile.holdout)} were to be held out, and a"
             f" split so far from it comes about by chance {_rarely(split)}. Prospects were lost or"
             " added after the draw; don't believe the difference before it is known how."
         )
