@@ -17,8 +17,10 @@ from bowtie_cli.pipeline import pipeline
 from bowtie_cli.readable import readable
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
+from bowtie_cli.rfm import rfm
 from bowtie_cli.session import pass_session
 from bowtie_cli.stock import stock
+from bowtie_cli.value import value
 from bowtie_cli.velocity import velocity
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _DIFFERING = {"known_at": "T", "position": "N", "as_of": "T", "definition": "NAM
 #: Options of views that ask for a list or for another answer, and those that print.
 _OTHERS = {
     "customers", "opportunities", "every", "compare", "targets", "plot", "part", "wide", "long",
-    "format", "as_json", "output_file",
+    "since", "format", "as_json", "output_file",
 }  # fmt: skip
 _NUMBERS = ("before", "after", "change")
 
@@ -113,6 +115,8 @@ _VIEWS = {
     retention: "--from-as-of 2026-03-31 --to-as-of 2026-04-30 --cohort quarter",
     repeat: "--from-known-at 2026-03-31 --as-of 2026-03-31",
     pipeline: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
+    value: "--from-as-of 2026-03-31 --to-as-of 2026-04-30 --cohort quarter",
+    rfm: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
 }
 for _view, _example in _VIEWS.items():
     diff.add_command(_differing(_view, f"bowtie diff {_view.name} {_example}"))

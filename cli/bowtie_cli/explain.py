@@ -17,9 +17,11 @@ from bowtie_cli.pipeline import pipeline
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
 from bowtie_cli.revenue import revenue
+from bowtie_cli.rfm import rfm
 from bowtie_cli.status import status
 from bowtie_cli.stock import stock
 from bowtie_cli.touchpoints import touchpoints
+from bowtie_cli.value import value
 from bowtie_cli.velocity import velocity
 
 if TYPE_CHECKING:
@@ -132,6 +134,8 @@ _VIEWS = {
     touchpoints: "--cell touchpoint=booth --cell stage=selection --column touches",
     pipeline: "--cell stage=selection --cell currency=EUR --column opportunities",
     bottleneck: "--cell stage=selection --cell lever=conversion --column mature",
+    value: "--cohort quarter --cell cohort=2025-Q1 --column high",
+    rfm: "--cell segment=champions --column customers",
     loop: "--part sources --cell source=referral --column high",
     status: "--part sources --cell source=crm --column out_of_sequence",
 }

@@ -8,7 +8,6 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -21,85 +20,15 @@ from bowtie.stages import Definition
 from bowtie.wording import are, counted
 from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence
+from bowtie_projections.explained import EVIDENCE, Explained
 from bowtie_projections.factdata import data_of
 from bowtie_projections.results import NONE, Result
-from bowtie_projections.roster import Roster
-from bowtie_projections.views import cohort_evidence, cohort_rosters, status_evidence
-from bowtie_projections.views.bottleneck import bottleneck
-from bowtie_projections.views.bottleneck.evidence import evidence as bottleneck_evidence
 from bowtie_projections.views.cut import Cut, Reader
-from bowtie_projections.views.flow import flow
-from bowtie_projections.views.funnel import funnel
-from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
-from bowtie_projections.views.funnel.roster import roster as funnel_roster
-from bowtie_projections.views.loop import evidence as loop_evidence
-from bowtie_projections.views.loop import loop
-from bowtie_projections.views.pipeline import pipeline
-from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evidence
-from bowtie_projections.views.pipeline.roster import roster as pipeline_roster
-from bowtie_projections.views.repeat import repeat
-from bowtie_projections.views.retention import retention
-from bowtie_projections.views.status import status
-from bowtie_projections.views.steps import steps
-from bowtie_projections.views.steps.evidence import evidence as steps_evidence
-from bowtie_projections.views.stock import stock
-from bowtie_projections.views.stock.evidence import evidence as stock_evidence
-from bowtie_projections.views.stock.roster import roster as stock_roster
-from bowtie_projections.views.touchpoints import touchpoints
-from bowtie_projections.views.touchpoints.evidence import evidence as touchpoints_evidence
-from bowtie_projections.views.velocity import velocity
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EVIDENCE", "Explained", "explanation"]
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """A view whose figures can be explained.
-
-    Args:
-        view: the view itself.
-        evidence: what stands behind a cell of it (see :mod:`bowtie_projections.evidence`).
-        parts: of further tables that have evidence too, theirs.
-        roster: everybody whom an answer of it counts, where two answers can be compared.
-    """
-
-    view: Callable[..., Result]
-    evidence: Callable[..., Evidence]
-    parts: Mapping[str, Callable[..., Evidence]] = field(default_factory=dict)
-    roster: Callable[..., Roster] | None = None
-
-
-#: The views that can be explained, by name.
-EVIDENCE: dict[str, Explained] = {
-    "funnel": Explained(funnel, funnel_evidence, roster=funnel_roster),
-    "steps": Explained(steps, steps_evidence),
-    "stock": Explained(stock, stock_evidence, roster=stock_roster),
-    "flow": Explained(flow, cohort_evidence.flow, roster=cohort_rosters.flow),
-    "velocity": Explained(velocity, cohort_evidence.velocity, roster=cohort_rosters.velocity),
-    "retention": Explained(
-        retention,
-        cohort_evidence.retention,
-        {"curve": cohort_evidence.retention},
-        roster=cohort_rosters.retention,
-    ),
-    "repeat": Explained(repeat, cohort_evidence.repeat, roster=cohort_rosters.repeat),
-    "bottleneck": Explained(bottleneck, bottleneck_evidence),
-    "touchpoints": Explained(touchpoints, touchpoints_evidence),
-    "pipeline": Explained(pipeline, pipeline_evidence, roster=pipeline_roster),
-    "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
-    "status": Explained(
-        status,
-        status_evidence.types,
-        {
-            "sources": status_evidence.sources,
-            "months": status_evidence.months,
-            "coverage": status_evidence.coverage,
-        },
-    ),
-}
+__all__ = ["explanation"]
 
 
 def explanation(

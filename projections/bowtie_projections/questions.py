@@ -10,7 +10,8 @@ from typing import Any, Unpack
 from bowtie.segments import Segment
 from bowtie.stages import Definition
 from bowtie_projections.diff import Side, asked_on, check_asked, diffed_view, difference, has_traits
-from bowtie_projections.explaining import EVIDENCE, explanation
+from bowtie_projections.explained import EVIDENCE
+from bowtie_projections.explaining import explanation
 from bowtie_projections.moments import nothing_known
 from bowtie_projections.parameters import (
     AttributionAsked,

@@ -13,14 +13,13 @@ figures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.fields import Stage
 from bowtie.stages import STAGES
 from bowtie_projections.conditions import Facts
 from bowtie_projections.views.units import Units
@@ -54,7 +53,7 @@ class Roster:
     counts: Sequence[str]
     rows: Sequence[sa.Select[Any]]
     apart: str | None = None
-    stages: Sequence[Stage] = STAGES
+    stages: Collection[str] = STAGES
     reads: Mapping[str, Callable[[Facts], sa.Select[Any]]] = field(default_factory=dict)
 
     def fetch(self) -> pa.Table:

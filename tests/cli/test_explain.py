@@ -8,7 +8,7 @@ import click
 import pytest
 
 from bowtie_cli.explain import explain
-from bowtie_projections.explaining import EVIDENCE
+from bowtie_projections.explained import EVIDENCE
 
 FIGURE = (
     "--by",

@@ -41,6 +41,15 @@ ASKED: dict[str, dict[str, Any]] = {
     },
     "repeat": _BY | _FROM | _COHORT | {"within": st.sampled_from(["30d", ["7d", "20d"]])},
     "pipeline": _BY | _LOST,
+    "value": _BY
+    | _FROM
+    | _COHORT
+    | {
+        "horizon": st.sampled_from(["10d", "30d"]),
+        "time_zero": st.sampled_from(["commitment", "lead"]),
+        "threshold": st.sampled_from([None, "5"]),
+    },
+    "rfm": {},
 }
 asked = st.sampled_from(sorted(ASKED)).flatmap(
     lambda view: st.tuples(st.just(view), st.fixed_dictionaries(ASKED[view]))
@@ -167,6 +176,6 @@ def test_as_many_are_explained_as_are_counted(  # noqa: PLR0917 - the drawn
 
 @pytest.mark.slow
 def test_every_view_that_is_compared_is_asked() -> None:
-    from bowtie_projections.explaining import EVIDENCE
+    from bowtie_projections.explained import EVIDENCE
 
     assert {*ASKED} == {view for view, one in EVIDENCE.items() if one.roster is not None}

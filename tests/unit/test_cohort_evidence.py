@@ -18,7 +18,8 @@ from bowtie.events import (
     UsageMetered,
 )
 from bowtie.stages import load_definition
-from bowtie_projections.explaining import EVIDENCE, explanation
+from bowtie_projections.explained import EVIDENCE
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from tests.read_tables import FilledTables, Said
 

@@ -27,7 +27,8 @@ from bowtie.events import (
 )
 from bowtie.stages import load_definition
 from bowtie_projections import Views
-from bowtie_projections.explaining import EVIDENCE, explanation
+from bowtie_projections.explained import EVIDENCE
+from bowtie_projections.explaining import explanation
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut
 from tests.read_tables import FilledTables, MemoryTables, Said

@@ -102,7 +102,7 @@ def _facts(side: Side, customers: Collection[str]) -> Facts:
 
 def _reading(side: Side, facts: Facts) -> Iterator[sa.Select[Any]]:
     """The events that a side's definition, breakdowns and own rules read: whose, which, why."""
-    for stage in side.roster.stages:
+    for stage in (one for one in STAGES if one in side.roster.stages):
         for condition in side.definition.conditions[stage]:
             yield _use(single_rows(condition, facts), stage)
             if condition.rises or condition.falls:

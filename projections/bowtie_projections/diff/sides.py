@@ -13,7 +13,7 @@ from bowtie.durations import parse_duration
 from bowtie.errors import UnknownName, UsageError
 from bowtie.stages import Definition
 from bowtie.times import iso
-from bowtie_projections.explaining import EVIDENCE, Explained
+from bowtie_projections.explained import EVIDENCE, Explained
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.roster import Roster

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NEVER", "Cut", "Reader", "counts", "time_before", "utc"]
 
-#: The moment of a log without facts, where SQL needs one; after the first of every zone's calendar.
-NEVER = datetime(1, 1, 2, tzinfo=UTC)
+#: The moment of a log without facts, where SQL needs one.
+NEVER = datetime(1000, 1, 1, tzinfo=UTC)
 
 
 def utc(moment: datetime) -> datetime:

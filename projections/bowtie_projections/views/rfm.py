@@ -30,7 +30,7 @@ from bowtie_projections.views.units import UNITS, Units, check_look_back, check_
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SEGMENTS", "rfm"]
+__all__ = ["NEW", "SEGMENTS", "Ordered", "ordered", "rfm"]
 
 #: By recency (4 or 5, 3, 1 or 2), then by frequency and money together (the same bands).
 SEGMENTS = (
@@ -83,17 +83,16 @@ def rfm(
         UsageError: a value that can't be asked.
         Refused: amounts are in several currencies.
     """
-    tz, span = check_zone(tz), check_look_back(look_back)
-    through = None if data_through is None else period(data_through, tz)[1] - _MICROSECOND
-    cut = settled_through(reader, cut, through)
-    units = Units.of(reader, cut, check_unit(unit, UNITS[:-1]), span)
     asked = {
-        "since": since if since is None or isinstance(since, str) else str(since),
-        "unit": unit, "look_back": format_duration(span), "currency": currency,
-        "data_from": data_from, "data_through": data_through, "tz": tz,
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    answer = _Answer(units, cut, tz)
-    earlier = None if since is None else answer.before(period(since, tz)[1] - _MICROSECOND)
+    answer, earlier = ordered(reader, cut, asked)
+    units, cut = answer.units, answer.cut
+    parameters = asked | {
+        "since": since if since is None or isinstance(since, str) else str(since),
+        "look_back": format_duration(check_look_back(look_back)),
+    }
     used = answer.currency(currency)
     rows = [] if cut.moment is None else answer.rows()
     notes = [] if earlier is None else [answer.noted(earlier)]
@@ -109,14 +108,26 @@ def rfm(
         sentence=answer.sentence(rows),
         notes=notes,
         sql=units.reader.statements,
-        meta=standing(definition, asked, cut, units) | {"currency": used},
+        meta=standing(definition, parameters, cut, units) | {"currency": used},
         parts={} if since is None else {"movement": _moved(moved)},
     )
 
 
+def ordered(reader: Reader, cut: Cut, asked: Mapping[str, Any]) -> tuple[Ordered, Cut | None]:
+    """Where the orders are read, and the earlier cut, by all parameters of :func:`rfm`."""
+    tz, through = check_zone(asked["tz"]), None
+    if asked["data_through"] is not None:
+        through = period(asked["data_through"], tz)[1] - _MICROSECOND
+    cut = settled_through(reader, cut, through)
+    span = check_look_back(asked["look_back"])
+    found = Ordered(Units.of(reader, cut, check_unit(asked["unit"], UNITS[:-1]), span), cut, tz)
+    since = asked["since"]
+    return found, None if since is None else found.before(period(since, tz)[1] - _MICROSECOND)
+
+
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """Where one question is asked."""
+class Ordered:
+    """Where the orders of one question are read."""
 
     units: Units
     cut: Cut

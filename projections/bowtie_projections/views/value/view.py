@@ -25,21 +25,19 @@ from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask as ask_cells
 from bowtie_projections.views.funnel.view import members_of
 from bowtie_projections.views.journey_source import settled_through
-from bowtie_projections.views.loop.money import check_currencies, threshold_of
 from bowtie_projections.views.loop.numbers import amount, percent
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.question import Question, ask
-from bowtie_projections.views.loop.tally import fitted
 from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.shares import cell_order, standing, typed_table
 from bowtie_projections.views.units import Units
-from bowtie_projections.views.value.tiers import Tier, tiers_of
+from bowtie_projections.views.value.tiers import Tier
 from bowtie_projections.views.value.worth import QUANTILES, TOPS, Worths, arrived
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "asked_of", "value", "worths_of"]
+__all__ = ["COLUMNS", "TIERS", "asked_of", "value", "worths_of"]
 
 #: All cohorts together.
 ALL = "all"
@@ -48,7 +46,7 @@ COLUMNS = (
     "value_p90", "top10_share", "top20_share", "realised", "age_days",
 )  # fmt: skip
 _MONEY = ("value", "value_mean", "value_median", "value_p90")
-_TIERS = ("cohort", "tier", "condition", "customers", "customers_share", "value", "value_share")
+TIERS = ("cohort", "tier", "condition", "customers", "customers_share", "value", "value_share")
 _DAY_MICROS = 86_400_000_000
 #: The share of customers of a cell who need a cost on record before contributions are told.
 _COVERED = 0.95
@@ -195,14 +193,9 @@ class _Answer:
 
     def somebody(self) -> Result:
         """The answer of all who have a time zero."""
-        population, reader = self.worths.population, self.members.units.reader
-        self.fit = reader.fetch(fitted(population)).to_pylist()[0]
-        check_currencies(reader, population, self.fit)
-        try:
-            self.threshold = threshold_of(self.question, self.fit)
-        except Refused as error:
-            self.unfitted = str(error)
-        self.tiers = tiers_of(self.question, self.threshold)
+        reader, bounds = self.members.units.reader, self.worths.bounds()
+        self.fit, self.threshold = bounds.fit, bounds.threshold
+        self.unfitted, self.tiers = bounds.unfitted, bounds.tiers
         arrivals = reader.fetch(self.worths.realised()).to_pylist()
         arrivals = [row for row in arrivals if row["customers"]]
         self._check_to_date(arrivals)
@@ -366,7 +359,7 @@ class _Answer:
             notes=self._notes(),
             sql=self.members.units.reader.statements,
             meta=meta,
-            parts={"tiers": self._table(tiers, _TIERS)},
+            parts={"tiers": self._table(tiers, TIERS)},
         )
 
     def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pa.Table:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie.errors import Refused
 from bowtie.stages import STAGES
 from bowtie_projections.expressions import micros_between
-from bowtie_projections.value import MONEY, money_by_365, values
+from bowtie_projections.value import MONEY, Horizon, money_by_365, values
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.journey_source import Needs
+from bowtie_projections.views.loop.money import check_currencies, threshold_of
 from bowtie_projections.views.loop.population import Population
-from bowtie_projections.views.value.tiers import Tier
+from bowtie_projections.views.loop.tally import fitted
+from bowtie_projections.views.value.tiers import Tier, tiers_of
 
-__all__ = ["QUANTILES", "TOPS", "Worths", "arrived"]
+__all__ = ["QUANTILES", "TOPS", "Bounds", "Worths", "arrived"]
 
 #: Quantiles of value, in tenths.
 QUANTILES = {"median": 5, "p90": 9}
@@ -63,6 +67,23 @@ def arrived(population: Population, needs: Needs) -> sa.CTE:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What parts customers by their value.
+
+    Args:
+        fit: what was fitted to the older half.
+        threshold: the value from which on it is high; None where nobody's is.
+        unfitted: why there is none.
+        tiers: of the question.
+    """
+
+    fit: Mapping[str, Any]
+    threshold: Decimal | None
+    unfitted: str
+    tiers: Sequence[Tier]
+
+
+@dataclass(frozen=True)
 class Worths:
     """The customers of a question's cells, and what they were worth.
 
@@ -74,6 +95,23 @@ class Worths:
     population: Population
     members: Members
 
+    def bounds(self) -> Bounds:
+        """What parts them: asked once.
+
+        Raises:
+            Refused: they are worth something in several currencies.
+        """
+        population, reader = self.population, self.members.units.reader
+        fit = reader.fetch(fitted(population)).to_pylist()[0]
+        check_currencies(reader, population, fit)
+        threshold, unfitted = None, ""
+        try:
+            threshold = threshold_of(population.question, fit)
+        except Refused as error:
+            unfitted = str(error)
+        return Bounds(fit, threshold, unfitted, tiers_of(population.question, threshold))
+
+    @cached_property
     def people(self) -> sa.CTE:
         """Everybody counted, the immature too: ``customer``, ``t0`` and the keys of their cell."""
         members = self.members
@@ -87,37 +125,50 @@ class Worths:
             .prefix_with("MATERIALIZED")
         )
 
-    def realised(self) -> sa.Select[Any]:
-        """By cell: how many there are, how old, and what all of them have brought to date."""
-        population = self.population
-        people = self.people()
+    def life(self) -> Horizon:
+        """The span over which all that came to date counts."""
         # what came is told as it came: a discount is of value over a horizon
-        life = replace(population.worth_over(), days=_LIFE.days, realised=True, discount=None)
-        found = values(people, population.cut, life).cte("to_date")
-        keys, f = [people.c[name] for name in self.members.key_names], found.c
+        return replace(self.population.worth_over(), days=_LIFE.days, realised=True, discount=None)
+
+    def to_date(self) -> sa.CTE:
+        """Everybody counted, with their ``age`` and what they have ``realised`` (times 365)."""
+        population, people = self.population, self.people
+        found = values(people, population.cut, self.life()).cte("found_to_date")
+        f = found.c
         amount: ColumnElement[Any] = sa.func.coalesce(f.revenue_by_365, sa.cast(_NOUGHT, MONEY))
         if population.question.value == "contribution":
             amount = amount - sa.func.coalesce(f.costs_by_365, sa.cast(_NOUGHT, MONEY))
         age = micros_between(people.c.t0, sa.literal(population.end, sa.DateTime()))
         return (
             sa.select(
-                *keys,
-                sa.func.count().label("customers"),
-                sa.cast(sa.func.sum(age), sa.Double()).label("age"),
-                sa.cast(sa.func.sum(amount), MONEY).label("realised"),
-                *(
-                    (sa.func.max if one.name.endswith("high") else sa.func.min)(one).label(one.name)
-                    for one in f
-                    if "currency" in one.name
-                ),
+                *people.c,
+                age.label("age"),
+                amount.label("realised"),
+                *(one for one in f if "currency" in one.name),
             )
             .select_from(people.outerjoin(found, f.customer == people.c.customer))
-            .group_by(*keys)
+            .cte("to_date")
         )
+
+    def realised(self) -> sa.Select[Any]:
+        """By cell: how many there are, how old, and what all of them have brought to date."""
+        c = self.to_date().c
+        keys = [c[name] for name in self.members.key_names]
+        return sa.select(
+            *keys,
+            sa.func.count().label("customers"),
+            sa.cast(sa.func.sum(c.age), sa.Double()).label("age"),
+            sa.cast(sa.func.sum(c.realised), MONEY).label("realised"),
+            *(
+                (sa.func.max if one.name.endswith("high") else sa.func.min)(one).label(one.name)
+                for one in c
+                if "currency" in one.name
+            ),
+        ).group_by(*keys)
 
     def mature(self, threshold: Decimal | None, tiers: Sequence[Tier]) -> sa.CTE:
         """The mature, each with its cell, ``worth``, ``high``, ``tier`` and place in the cell."""
-        people, worth = self.people(), self.population.worth()
+        people, worth = self.people, self.population.worth()
         keys = [people.c[name] for name in self.members.key_names]
         amount: ColumnElement[Any] = worth.c.worth
         gained = sa.case((amount > _NOUGHT, amount), else_=_NOUGHT)

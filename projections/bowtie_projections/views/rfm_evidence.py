@@ -1,0 +1,129 @@
+"""Who is in a segment of recency, frequency and money, by all that they ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import Definition
+from bowtie_projections import tables
+from bowtie_projections.conditions import Facts
+from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.roster import Roster, listed
+from bowtie_projections.views.cut import NEVER, Cut, Reader
+from bowtie_projections.views.rfm import NEW, SEGMENTS, Ordered, ordered
+
+__all__ = ["evidence", "movement", "roster"]
+
+
+def evidence(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Who is in a segment.
+
+    Args:
+        reader: the read tables.
+        cut: where it was asked.
+        definition: stands in the answer.
+        cell: the row of the segment.
+        column: ``customers`` or their ``value``; the others are means and shares of these.
+        asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, all of them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    if column not in {"customers", "value"}:
+        raise not_explained(column, ("customers", "value"))
+    own, _ = ordered(reader, cut, asked)
+    now = own.scored(own.cut, "now")
+    inside = now.c.segment == SEGMENTS.index(cell["segment"])
+    members = sa.select(now.c.customer, now.c.value).where(inside).cte("told")
+    total = sa.func.coalesce(sa.func.sum(members.c.value), 0) if column == "value" else None
+    return _told(own, definition, members, total)
+
+
+def movement(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Who went from one segment to another.
+
+    Args:
+        reader: the read tables.
+        cut: where it was asked.
+        definition: stands in the answer.
+        cell: the row of the part ``movement``.
+        column: ``customers``.
+        asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, all of them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    if column != "customers":
+        raise not_explained(column, ("customers",))
+    own, earlier = ordered(reader, cut, asked)
+    assert earlier is not None  # noqa: S101 - there is a row of such a part
+    then, now = own.scored(earlier, "then"), own.scored(own.cut, "now")
+    customer = sa.func.coalesce(now.c.customer, then.c.customer).label("customer")
+    joined = then.join(now, then.c.customer == now.c.customer, full=True)
+    found = sa.select(customer).select_from(joined)
+    inside = found.where(_is(then, cell["from"]), _is(now, cell["to"]))
+    return _told(own, definition, inside.cte("told"))
+
+
+def _is(rows: sa.FromClause, segment: str) -> ColumnElement[bool]:
+    own = rows.c.segment
+    return own.is_(None) if segment == NEW else own == SEGMENTS.index(segment)
+
+
+def _told(
+    own: Ordered,
+    definition: Definition,
+    members: sa.FromClause,
+    value: ColumnElement[Any] | None = None,
+) -> Evidence:
+    traces = [Trace.facts("order", _orders(Facts(own.cut, members)).subquery("ordered"))]
+    return Evidence(own.units, own.cut, definition, members, traces, value)
+
+
+def _orders(facts: Facts) -> sa.Select[Any]:
+    """All that was ordered, and given back."""
+    table = tables.facts["order_placed"]
+    return sa.select(table.c.customer, table.c.position).where(facts.counted(table))
+
+
+def roster(reader: Reader, cut: Cut, definition: Definition, **asked: Any) -> Roster:
+    """Everybody with an order, in the segment they are in.
+
+    Args:
+        reader: the read tables.
+        cut: where it was asked.
+        definition: stands in the answer.
+        asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, all of them.
+    """
+    del definition
+    own, _ = ordered(reader, cut, asked)
+    at = own.cut if own.cut.moment is not None else Cut(own.cut.position, NEVER)
+    rows = own.scored(at, "now")
+    return Roster(
+        own.units,
+        [SEGMENTS.__getitem__],
+        ("customers",),
+        [listed(rows, [rows.c.segment], {"customers": sa.true()})],
+        stages=(),
+        reads={"order": _orders},
+    )

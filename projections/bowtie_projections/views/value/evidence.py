@@ -1,0 +1,175 @@
+"""Whose worth makes a figure of value, and the facts that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie.stages import Definition
+from bowtie_projections.conditions import Facts
+from bowtie_projections.evidence import Evidence, Trace, named_values, not_explained
+from bowtie_projections.roster import Roster, listed
+from bowtie_projections.value import Horizon, money, value_facts
+from bowtie_projections.views.cohorts import cohort_label
+from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.funnel.members import COHORT
+from bowtie_projections.views.shares import of_cell
+from bowtie_projections.views.value.view import ALL, COLUMNS, TIERS, worths_of
+from bowtie_projections.views.value.worth import Bounds, Worths
+
+__all__ = ["evidence", "roster", "tiers"]
+
+#: Of the mature: whom each column counts, or whose worth it adds up.
+_OF_MATURE = ("mature", "paying", "high", "value")
+_KNOWN = ("customers", *_OF_MATURE, "realised")
+
+
+def evidence(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Who has a time zero, what entered it, and what their value is made of.
+
+    Args:
+        reader: the read tables.
+        cut: where the value was asked.
+        definition: what the entry of a stage is.
+        cell: the row of it.
+        column: a number of customers, their ``value``, or what they have ``realised``.
+        asked: the parameters of :func:`bowtie_projections.views.value.value`, all of them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    if column not in _KNOWN:
+        raise not_explained(column, _KNOWN)
+    worths = worths_of(reader, cut, definition, asked)
+    if column == "realised":
+        rows, worth = worths.to_date(), "realised"
+    elif column == "customers":
+        rows, worth = worths.people, ""
+    else:
+        rows, worth = _mature(worths, worths.bounds()), "worth" if column == "value" else ""
+    own = of_cell(worths.members, rows, cell, COLUMNS)
+    told = sa.select(rows).where(own, _counts(rows.c).get(column, sa.true()))
+    return _told(worths, definition, told, worth, facts=column in {"paying", "high"})
+
+
+def tiers(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    *,
+    cell: Mapping[str, Any],
+    column: str,
+    **asked: Any,
+) -> Evidence:
+    """Who is in a tier, what entered their time zero, and what their value is made of.
+
+    Args:
+        reader: the read tables.
+        cut: where the value was asked.
+        definition: what the entry of a stage is.
+        cell: the row of the part ``tiers``.
+        column: ``customers`` or their ``value``.
+        asked: the parameters of :func:`bowtie_projections.views.value.value`, all of them.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    if column not in {"customers", "value"}:
+        raise not_explained(column, ("customers", "value"))
+    worths = worths_of(reader, cut, definition, asked)
+    bounds = worths.bounds()
+    rows = _mature(worths, bounds)
+    place = [one.name for one in bounds.tiers].index(cell["tier"])
+    told = sa.select(rows).where(of_cell(worths.members, rows, cell, TIERS), rows.c.tier == place)
+    return _told(worths, definition, told, "worth" if column == "value" else "", facts=True)
+
+
+def _mature(worths: Worths, bounds: Bounds) -> sa.CTE:
+    return worths.mature(bounds.threshold, bounds.tiers)
+
+
+def _counts(c: Any) -> dict[str, ColumnElement[bool]]:
+    """Whom each count of the mature counts."""
+    if "paying" not in c:
+        return {}
+    return {"mature": sa.true(), "paying": c.paying == 1, "high": c.high == 1}
+
+
+def _told(
+    worths: Worths, definition: Definition, told: sa.Select[Any], worth: str, *, facts: bool
+) -> Evidence:
+    """The members and their traces; the sum of their worth, if that is the figure."""
+    members = told.cte("told").prefix_with("MATERIALIZED")
+    stage, population = worths.population.question.stage, worths.population
+    traces = [Trace.entry(stage, members.c.t0, f"time zero: entered {stage}")]
+    if worth or facts:
+        over = worths.life() if worth == "realised" else population.worth_over()
+        traces += [
+            Trace.facts(f"value: {what}", rows.subquery())
+            for what, rows in _facts(worths, members, over).items()
+        ]
+    units, cut = worths.members.units, worths.members.cut
+    if not worth:
+        return Evidence(units, cut, definition, members, traces)
+    total = sa.func.coalesce(sa.func.sum(members.c[worth]), sa.literal_column("0", sa.Integer()))
+    return Evidence(units, cut, definition, members, traces, total, finish=money)
+
+
+def _facts(worths: Worths, members: sa.FromClause, over: Horizon) -> dict[str, sa.Select[Any]]:
+    """What the value of each is made of."""
+    found = value_facts(members, worths.population.cut, over)
+    if worths.population.question.value == "revenue":
+        del found["cost"]
+    return found
+
+
+def roster(reader: Reader, cut: Cut, definition: Definition, **asked: Any) -> Roster:
+    """Everybody with a time zero; of the mature, who was paying and of high value.
+
+    Args:
+        reader: the read tables.
+        cut: where the value was asked.
+        definition: what the entry of a stage is.
+        asked: the parameters of :func:`bowtie_projections.views.value.value`, all of them.
+    """
+    worths = worths_of(reader, cut, definition, asked)
+    names = ("customers", *_OF_MATURE[:-1])
+    members, length = worths.members, worths.members.question.cohort
+    mature = _mature(worths, worths.bounds())
+    rows = []
+    for found in (worths.people, mature):
+        cohort = found.c[COHORT] if length else sa.literal_column(f"'{ALL}'", sa.String())
+        own = {"customers": sa.true()} if found is not mature else _counts(found.c)
+        counts = {name: own.get(name, sa.false()) for name in names}
+        cell = [*named_values(found, members.dimensions, members.kept), cohort]
+        rows.append(listed(found, cell, counts))
+
+    def of_value(facts: Facts) -> sa.Select[Any]:
+        people = worths.people
+        some = sa.select(people)
+        if facts.customers is not None:
+            some = some.where(people.c.customer.in_(sa.select(facts.customers.c.customer)))
+        of_some = _facts(worths, some.cte("value_of"), worths.population.worth_over())
+        return sa.select(sa.union_all(*of_some.values()).subquery("of_value"))
+
+    naming = None if length is None else partial(cohort_label, cohort=length)
+    return Roster(
+        members.units,
+        [*[None] * len(members.dimensions), naming],
+        names,
+        rows,
+        stages=(worths.population.question.stage,),
+        reads={"value": of_value},
+    )
