@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["beside_options"]
+__all__ = ["beside_options", "compare_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-_COMPARE = click.option(
+#: ``--compare``, for a view that is set beside an earlier period alone.
+compare_option = click.option(
     "--compare",
     type=click.Choice(["previous", "year"]),
     help="With the period before, or a year earlier.",
@@ -26,4 +27,4 @@ _TARGETS = click.option(
 
 def beside_options(command: F) -> F:
     """Give a command ``--compare`` and ``--targets``."""
-    return _COMPARE(_TARGETS(command))
+    return compare_option(_TARGETS(command))

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option, unit_options
+from bowtie_cli.beside import compare_option
 from bowtie_cli.funnel import PERIODS
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options, plot_option
@@ -26,6 +27,7 @@ __all__ = ["flow"]
 @click.option("--lost-after", metavar="TIME", help="Silence so long is a loss, marked inferred.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@compare_option
 @cut_options
 @plot_option
 @output_options
@@ -37,5 +39,6 @@ def flow(session: Session, output: Output, **asked: Any) -> None:
     Example:
       bowtie flow --period quarter --from 2025
       bowtie flow --period week --by channel --format csv
+      bowtie flow --period quarter --compare year
     """
     output.show(ask(session, "flow", asked))

@@ -232,6 +232,7 @@ class FlowAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     cycles: bool
     lost_after: str | timedelta | None
     include_truncated: bool
+    compare: Literal["previous", "year"] | None
 
 
 class VelocityAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):

@@ -44,7 +44,7 @@ from bowtie_projections.views.attribution import attribution
 from bowtie_projections.views.beside import beside
 from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.comparison import comparison
-from bowtie_projections.views.flow import flow
+from bowtie_projections.views.flow_compared import compared_flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.loop import loop
 from bowtie_projections.views.metrics import metrics
@@ -128,7 +128,7 @@ class Questions(ProfileQuestions):
             asked: the parameters of :func:`bowtie_projections.views.flow.flow`, and
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
-        return self._answer(flow, asked, personal=True)
+        return self._answer(compared_flow, asked, personal=True)
 
     def velocity(self, **asked: Unpack[VelocityAsked]) -> Result:
         """How many days each step takes, by cohort.

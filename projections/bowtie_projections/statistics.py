@@ -29,6 +29,7 @@ __all__ = [
     "odds_ratio",
     "replication_power",
     "risk_ratio",
+    "poisson",
     "wilson",
 ]
 
@@ -114,6 +115,21 @@ def risk_ratio(
     n: ArrayLike,
     high_out: ArrayLike,
     n_out: ArrayLike,
+def poisson(counts: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """The bounds of the mean of which each count is one draw, for events that are independent.
+
+    The exact interval (F. Garwood, Biometrika 28, 1936): never under its level.
+
+    >>> low, high = poisson([0, 10])
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.0, 4.795], [3.689, 18.39])
+    """
+    k, tail = _floats(counts), (1 - confidence) / 2
+    inverse = scipy.special.gammaincinv
+    low = np.where(k > 0, inverse(np.maximum(k, 1), tail), 0.0)
+    return low, np.asarray(inverse(k + 1, 1 - tail))
+
+
     confidence: float = 0.95,
 ) -> Interval:
     """The rate in a level over the rate outside of it, with the interval of its logarithm.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import hypot
 
 import pytest
+from scipy.stats import chi2
 
 from bowtie.errors import Refused, UsageError
 from bowtie.events import Disqualified, Event, Noted, Touched
 from bowtie.stages import load_definition
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.flow import flow
+from bowtie_projections.views.flow_compared import compared_flow
 from bowtie_projections.views.velocity import velocity
 from tests.read_tables import Said
 
@@ -132,3 +135,80 @@ def test_what_velocity_cannot_be_asked(tables):
         UsageError, match="cohort is 'decade'; write one of day, week, month, quarter, year, all"
     ):
         asked_of(tables, velocity, cohort="decade")
+
+
+def compared(tables, **asked):
+    return asked_of(tables, compared_flow, **{"compare": "previous"} | asked)
+
+
+def test_a_period_beside_the_one_before(tables):
+    """Counts of both, and their difference with the exact interval of each (Garwood), joined."""
+    answer = compared(tables, from_="2024-02", data_from="2024-01-01")
+    row = of(answer, period="2024-02", stage="education")
+    there = of(asked_of(tables), period="2024-01", stage="education")
+    assert (row["before"], row["entered_before"]) == ("2024-01", there["entered"])
+    assert (row["entered"], there["entered"], row["entered_difference"]) == (7, 8, -1)
+    low, high = (
+        {k: chi2.ppf(share, 2 * k + more) / 2 for k in (7, 8)}
+        for share, more in ((0.025, 0), (0.975, 2))
+    )
+    assert row["entered_difference_low"] == pytest.approx(-1 - hypot(7 - low[7], high[8] - 8))
+    assert row["entered_difference_high"] == pytest.approx(-1 + hypot(high[7] - 7, 8 - low[8]))
+    assert row["not_compared"] is None
+    assert row["entered_next_before"] == there["entered_next"]
+    assert answer.meta["parameters"]["compare"] == "previous"
+
+
+def test_what_is_not_covered_is_compared_with_nothing(tables):
+    answer = compared(tables)
+    why = {row["period"]: row["not_compared"] for row in answer}
+    assert why["2024-01"] == "the data begins after 2023-12"
+    assert why["2024-04"] == "2024-04 is not covered as a whole"
+    assert why["2024-03"] is None
+    assert of(answer, period="2024-04", stage="education")["entered_difference"] is None
+    assert of(answer, period="2024-01", stage="education")["entered_before"] is None
+    with pytest.raises(Refused, match="nothing can be compared: 2024-04 is not covered"):
+        compared(tables, from_="2024-04")
+    with pytest.raises(Refused, match="the data begins after 2023-03"):
+        compared(tables, from_="2024-03", to="2024-03", compare="year")
+    with pytest.raises(UsageError, match="previous or year"):
+        compared(tables, compare="last")
+
+
+def test_losses_that_may_still_be_told_have_no_difference(tables):
+    """A contract that ran out is a loss when its grace is over."""
+    asked = {"as_of": datetime(2024, 5, 20, tzinfo=UTC), "data_through": "2024-05-20"}
+    row = of(compared(tables, **asked), period="2024-04", stage="education")
+    assert row["entered_difference"] == 0
+    assert (row["lost"], row["lost_before"], row["lost_difference"]) == (1, 0, None)
+    later = {"as_of": datetime(2024, 6, 1, tzinfo=UTC), "data_through": "2024-06-01"}
+    assert (
+        of(compared(tables, **later), period="2024-04", stage="education")["lost_difference"] == 1
+    )
+    unseen = of(
+        compared(tables, definition=SHOP, include_truncated=True),
+        period="2024-03",
+        stage="awareness",
+    )
+    assert unseen["lost_before"] is None
+
+
+def test_a_value_that_is_gone_is_still_compared(memory):
+    """Who was there on one side alone is nobody on the other; the same values stand apart."""
+    facts, at = [], {"ads": 5, "gone": 5, "new": 35}
+    for channel, day in at.items():
+        for number in range(2 if channel == "ads" else 1):
+            touch = Touched(channel=channel, direction="inbound")
+            facts.append(
+                (f"{channel}{number}", touch, datetime(2024, 1, 1, tzinfo=UTC) + day * DAY)
+            )
+    facts.append(("end", Noted(name="x"), datetime(2024, 3, 1, tzinfo=UTC)))
+    memory.load([Said(*fact, place) for place, fact in enumerate(facts, start=1)], B2B)
+    asked = {"from_": "2024-02", "to": "2024-02", "by": ["channel"], "data_from": "2024-01"}
+    answer = compared(memory, as_of=datetime(2024, 3, 1, tzinfo=UTC), **asked)
+    rows = [row for row in answer if row["stage"] == "awareness"]
+    assert [(row["channel"], row["entered"], row["entered_before"]) for row in rows] == [
+        ("ads", 0, 2),
+        ("gone", 0, 1),
+        ("new", 1, 0),
+    ]

@@ -65,6 +65,7 @@ def flow(
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
+    kept: Mapping[str, Sequence[str]] | None = None,
     personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """How many entered each stage, and how many were lost from it, in each period.
@@ -86,6 +87,7 @@ def flow(
         data_from: where the data begins.
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days and months.
+        kept: of a breakdown, the values that stand apart instead of the top ones.
         personal_names: traits that are sealed.
 
     Returns:
@@ -126,6 +128,7 @@ def flowing(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str
     """The members whose entries and losses are counted, by all parameters of :func:`flow`."""
     given = dict(asked)
     personal_names, length = given.pop("personal_names"), given.pop("period")
+    kept = given.pop("kept", None)
     if length not in PERIODS:
         raise UsageError(f"period is {length!r}; write one of {', '.join(PERIODS)}")
     question = ask(given | {"cohort": length})
@@ -133,7 +136,7 @@ def flowing(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str
     found = dimensions(reader, cut, question.by, cohort_stage=None, personal_names=personal_names)
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
-    return members_of(units, cut, definition, question, found)
+    return members_of(units, cut, definition, question, found, kept=kept)
 
 
 def _refuse_contracts(by: Sequence[str]) -> None:
