@@ -29,6 +29,7 @@ COHORTS = click.Choice(["day", "week", "month", "quarter", "year", "all"])
 @click.option("--cycles", is_flag=True, help="Count each cycle, not each customer's first alone.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@click.option("--estimate", is_flag=True, help="Also the days of all who began, as estimated.")
 @beside_options
 @cut_options
 @plot_option
@@ -40,6 +41,6 @@ def velocity(session: Session, output: Output, **asked: Any) -> None:
     \b
     Example:
       bowtie velocity --cohort quarter --from 2025
-      bowtie velocity --cohort all --by channel
+      bowtie velocity --cohort all --by channel --estimate
     """
     output.show(ask(session, "velocity", asked))

@@ -244,6 +244,7 @@ class VelocityAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
     cycles: bool
     cohort_stage: Stage | None
     include_truncated: bool
+    estimate: bool
 
 
 class RetentionAsked(_InPeriod, _BrokenDown, _OfData, total=False):

@@ -126,7 +126,7 @@ class Questions(ProfileQuestions):
 
         Args:
             asked: the parameters of :func:`bowtie_projections.views.flow.flow`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
+                ``as_of``, ``known_at``, ``position`` and ``definition``; ``compare``.
         """
         return self._answer(compared_flow, asked, personal=True)
 

@@ -176,6 +176,10 @@ class Incidence:
         later = self._starts.size > 0 and self._starts[-1] > self.known_through
         return np.asarray((asked <= self.known_through) | ((left == 0) & (not later)))
 
+    def reached_by(self, age: int) -> int:
+        """How many members have been seen to reach it by an age."""
+        return int(self._reached[self.times <= age].sum())
+
     def age_at(self, share: float = 0.5) -> int | None:
         """The first age by which so large a share has reached it; None where it never does.
 

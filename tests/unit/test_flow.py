@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from math import hypot
 
 import pytest
+from lifelines import KaplanMeierFitter
 from scipy.stats import chi2
 
 from bowtie.errors import Refused, UsageError
@@ -14,6 +15,7 @@ from bowtie.stages import load_definition
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.flow import flow
 from bowtie_projections.views.flow_compared import compared_flow
+from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.velocity import velocity
 from tests.read_tables import Said
 
@@ -212,3 +214,55 @@ def test_a_value_that_is_gone_is_still_compared(memory):
         ("gone", 0, 1),
         ("new", 1, 0),
     ]
+
+
+def waits(memory, definition, waited, lost=()):
+    """Each comes at an hour of its own, moves after so many days, or has not yet; some are lost."""
+    facts: list[tuple[str, Event, datetime]] = []
+    for number, days in enumerate(waited):
+        at = START + number * DAY
+        facts.append((f"c{number:03}", TOUCH, at))
+        if days is not None:
+            facts.append((f"c{number:03}", LEAD, at + days * DAY))
+        if number in lost:
+            facts.append((f"c{number:03}", Disqualified(), at + 3 * DAY))
+    memory.load([Said(*fact, place) for place, fact in enumerate(facts, start=1)], definition)
+
+
+def test_days_of_those_who_still_wait_are_lifelines(memory):
+    """The median of all, by Kaplan-Meier; and of those who move in time, beside the mature's."""
+    waited = [None if n % 3 == 0 else (n * 7) % 40 + n / 100 for n in range(90)]
+    waits(memory, B2B, waited)
+    now = START + 100 * DAY
+    asked = {"cohort": "all", "within": "45d", "estimate": True, "as_of": now}
+    row = of(asked_of(memory, velocity, **asked), step="awareness_to_education")
+    watched = [(now - START) / DAY - n for n in range(90)]
+    seen = [days is not None and days <= left for days, left in zip(waited, watched, strict=True)]
+    ages = [d if yes else w for d, w, yes in zip(waited, watched, seen, strict=True)]
+    fitter = KaplanMeierFitter().fit(ages, seen)
+    assert row["days_to_half"] == pytest.approx(fitter.median_survival_time_)
+    share = 1 - fitter.predict(45)
+    curve = 1 - fitter.survival_function_["KM_estimate"]
+    assert row["days_p50_estimate"] == pytest.approx(curve.index[curve >= share / 2 - 1e-12][0])
+    assert row["estimator"] == "aalen-johansen"  # which it is where nothing was lost
+    assert row["at_risk"] == sum(age >= 45 for age in ages)
+    assert row["days_p50"] is not None
+
+
+def test_half_of_all_is_the_funnels(memory):
+    """With losses and with who had moved before; nobody of a young cohort is guessed."""
+    waited = [None if n % 4 == 0 else (n % 9) - (2 if n % 10 == 1 else 0) for n in range(60)]
+    waits(memory, B2B, waited, lost=range(0, 60, 8))
+    now = START + 70 * DAY
+    estimated = of(
+        asked_of(memory, funnel, estimate=True, within="20d", as_of=now), stage="awareness"
+    )
+    asked = {"cohort": "all", "within": "20d", "estimate": True, "as_of": now}
+    row = of(asked_of(memory, velocity, **asked), step="awareness_to_education")
+    assert row["days_to_half"] == pytest.approx(estimated["days_to_half"])
+    young = asked_of(memory, velocity, **asked | {"within": "90d"})
+    assert of(young, step="awareness_to_education")["days_p50_estimate"] is None
+    shop = asked_of(memory, velocity, definition=SHOP, include_truncated=True, **asked)
+    assert {one["estimator"] for one in shop} <= {"kaplan-meier"}
+    assert any("left in silence" in note for note in shop.notes)
+    assert "days_to_half" not in asked_of(memory, velocity, cohort="all", as_of=now).columns

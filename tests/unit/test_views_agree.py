@@ -51,7 +51,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("flow", {"period": "week", "by": ["channel", "industry"], "top": 1, "from_": "2025-Q4"}),
     ("flow", {"cycles": True, "position": 1500, "lost_after": "60d", "tz": "Asia/Tokyo"}),
     ("flow", {"compare": "year", "period": "quarter", "by": ["channel"], "top": 2}),
-    ("velocity", {"by": ["channel"], "top": 2}),
+    ("velocity", {"by": ["channel"], "top": 2, "estimate": True}),
     ("velocity", {"cohort": "all", "cohort_stage": "commitment", "by": ["motion"]}),
     ("velocity", {"cohort": "month", "within": "30d", "unit": "cycle", "position": 1500}),
     ("retention", {"cohort": "quarter", "by": ["motion"], "top": 2}),

@@ -31,6 +31,12 @@ from bowtie_projections.views.shares import (
     standing,
     typed_table,
 )
+from bowtie_projections.views.velocity_estimate import (
+    ESTIMATES,
+    estimates_of,
+    estimates_say,
+    watched,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +50,7 @@ ALL = "all"
 QUANTILES = {"days_p25": 0.25, "days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
 _COUNTS = ("entered", "mature", "moved", "out_of_order")
 _SHARE = ("moved_share", "moved_share_low", "moved_share_high")
-COLUMNS = ("step", "cohort", "within", *_COUNTS, *_SHARE, *QUANTILES)
+COLUMNS = ("step", "cohort", "within", *_COUNTS, *_SHARE, *QUANTILES, *ESTIMATES)
 _DAY_MICROS = 86_400_000_000
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -101,6 +107,7 @@ def velocity(
     cohort_stage: str | None = None,
     top: int = 10,
     include_truncated: bool = False,
+    estimate: bool = False,
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
@@ -127,6 +134,8 @@ def velocity(
             taken at that entry.
         top: how many values of a breakdown stand apart; the rest are ``other``.
         include_truncated: count customers who may be older than the data.
+        estimate: add the days of all who began a step, those who still wait too, by Aalen-Johansen
+            (Kaplan-Meier where no loss can be seen).
         data_from: where the data begins.
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days and months.
@@ -136,7 +145,10 @@ def velocity(
     Returns:
         A row for each step and cohort of each cell that anybody entered. ``moved`` of the
         ``mature`` made the step within the window; the quantiles of their days are null under 20,
-        and all is null of a cohort that is too young.
+        and all is null of a cohort that is too young. With ``estimate`` also
+        ``days_p50_estimate`` (when half had moved of those who move within the window),
+        ``days_to_half`` (when half of all had), the ``estimator``, and how many are ``at_risk`` at
+        the window's end.
 
     Raises:
         UsageError: a value that can't be asked.
@@ -153,16 +165,21 @@ def velocity(
     counted = reader.fetch(asked_of.counted()).to_pylist()
     sums = reader.fetch(asked_of.spread()).to_pylist() if units.clustered else []
     totals = reader.fetch(members.totals()).to_pylist()[0]
-    rows = asked_of.rows(counted, sums)
+    rows, sees_losses = asked_of.rows(counted, sums), definition.loss == "events"
+    if estimate:
+        found = reader.fetch(watched(asked_of)).to_pylist()
+        asked_of.estimate(rows, counted, found, sees_losses=sees_losses)
+    written = {**members.question.written, "cohort": cohort, "estimate": estimate}
     return Result(
         "velocity",
         asked_of.table(rows),
         sentence=_sentence(rows, members, totals),
-        notes=_notes(members, totals),
+        notes=[
+            *_notes(members, totals),
+            *(estimates_say(sees_losses=sees_losses) if estimate else ()),
+        ],
         sql=reader.statements,
-        meta=standing(
-            definition, {**members.question.written, "cohort": cohort}, members.cut, units
-        ),
+        meta=standing(definition, written, members.cut, units),
     )
 
 
@@ -170,6 +187,7 @@ def paces(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, 
     """Who is looked at and for which steps, by all parameters of :func:`velocity`."""
     given = dict(asked)
     personal_names, kept = given.pop("personal_names"), given.pop("kept", None)
+    given.pop("estimate", None)
     if given["cohort"] not in (*PERIODS, ALL):
         words = ", ".join((*PERIODS, ALL))
         raise UsageError(f"cohort is {given['cohort']!r}; write one of {words}")
@@ -225,6 +243,7 @@ class Paces:
                 c.cycle,
                 at.label("at"),
                 end.label("end_at"),
+                c.lost_at,
                 waited.label("waited"),
                 (at <= sa.literal(time_before(members.moment, step.window))).label("mature"),
                 sa.func.coalesce(waited <= longest, sa.false()).label("moved"),
@@ -263,6 +282,21 @@ class Paces:
             self._row(group) | dict(zip(_SHARE, share, strict=True))
             for group, share in zip(ordered, judged, strict=True)
         ]
+
+    def estimate(
+        self,
+        rows: Sequence[dict[str, Any]],
+        counted: Sequence[Mapping[str, Any]],
+        found: Sequence[Mapping[str, Any]],
+        *,
+        sees_losses: bool,
+    ) -> None:
+        """Add the estimates to the rows of the answer, in the order of :meth:`rows`."""
+        groups = {self._key(group): group for group in found}
+        ordered = sorted((group for group in counted if group["entered"]), key=self._order)
+        for row, group in zip(rows, ordered, strict=True):
+            window = self.steps[group["place"]].window
+            row.update(estimates_of(groups[self._key(group)], window, sees_losses=sees_losses))
 
     def _row(self, group: Mapping[str, Any]) -> dict[str, Any]:
         step, cohort = self.steps[group["place"]], self.members.question.cohort
@@ -310,6 +344,9 @@ class Paces:
         kinds |= dict.fromkeys(("step", COHORT, "within"), pa.string())
         kinds |= dict.fromkeys(_COUNTS, pa.int64())
         kinds |= dict.fromkeys((*_SHARE, *QUANTILES), pa.float64())
+        if rows and ESTIMATES[0] in rows[0]:
+            kinds |= dict.fromkeys(ESTIMATES, pa.float64())
+            kinds |= {"estimator": pa.string(), "at_risk": pa.int64()}
         titles = {one.column: one.title(COLUMNS) for one in dimensions_asked}
         return typed_table(rows, kinds, titles | {COHORT: "cohort"})
 
