@@ -67,7 +67,7 @@ def arrow_schema(table: sa.Table) -> pa.Schema:
 
 #: An empty Arrow table in the shape of each read table.
 NO_ROWS: dict[str, pa.Table] = {
-    table.name: arrow_schema(table).empty_table() for table in metadata.sorted_tables
+    table.name: pa.Table.from_batches([], arrow_schema(table)) for table in metadata.sorted_tables
 }
 
 
@@ -90,7 +90,7 @@ class Shape:
             self._required.append("_alias")
         self._parse = parsing(self._schema())
         self._liftings: dict[int, Lifting] = {}
-        self.empty = self._converted(self._schema().empty_table())
+        self.empty = self._converted(pa.Table.from_batches([], self._schema()))
 
     @property
     def _has_traits(self) -> bool:
