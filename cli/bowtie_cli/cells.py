@@ -15,8 +15,8 @@ __all__ = ["cell", "plain", "table_text", "text", "visible"]
 
 #: Columns that hold a share of one; a table shows them in per cent.
 _RATE = re.compile(
-    r"^(conversion|conversion_.*|(.*_rate|.*_share)(_before|_difference|_plan|_gap)?|share_of_.*"
-    r"|share|coverage|estimate|retention|[gn]rr(_12m)?|(day|week|month)_\d+)$"
+    r"^(conversion|conversion_.*|(.*_rate|.*_share)(_before|_difference|_plan|_gap|_shrunk)?"
+    r"|share_of_.*|share|coverage|estimate|retention|[gn]rr(_12m)?|(day|week|month)_\d+)$"
 )
 _BOUNDS = ("low", "high")
 #: Those of an estimate are not called after its column.

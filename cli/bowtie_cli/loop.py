@@ -19,6 +19,11 @@ __all__ = ["loop"]
 @click.option(
     "--time-zero", type=click.Choice(["commitment", "lead"]), help="From when value counts."
 )
+@click.option(
+    "--target",
+    type=click.Choice(["high", "low", "unprofitable"]),
+    help="Whose marks are sought (high).",
+)
 @click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value and high.")
 @click.option("--horizon", metavar="TIME", help="Over which value counts (365d).")
 @click.option("--top", metavar="SHARE", help="High are the top so many (0.2).")
@@ -31,6 +36,11 @@ __all__ = ["loop"]
 @click.option("--currency", metavar="CODE", help="Refuse all others.")
 @click.option("--costs-complete", is_flag=True, help="A customer without a cost had none.")
 @click.option("--traits", metavar="FILE", help="A traits.toml: what kind each trait is.")
+@click.option("--pairs", is_flag=True, help="Test pairs of traits too: see --part pairs.")
+@click.option("--least-gain", metavar="FACTOR", help="A pair passes both its levels so far (1.2).")
+@click.option(
+    "--rank", type=click.Choice(["lift", "shrunk"]), help="By lift's bound, or the shrunk rate."
+)
 @click.option("--backfill-gap", metavar="TIME", help="Recorded later than this: loaded later (7d).")
 @click.option("--strict-known", is_flag=True, help="Refuse to rest on facts loaded later.")
 @click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
@@ -45,5 +55,6 @@ def loop(session: Session, output: Output, **asked: Any) -> None:
     Example:
       bowtie loop --horizon 365d --top 0.2
       bowtie loop --part sources --format csv
+      bowtie loop --target unprofitable --pairs --part pairs
     """
     output.show(ask(session, "loop", asked))

@@ -21,6 +21,7 @@ __all__ = [
     "map_text",
     "micros_between",
     "nth_least",
+    "number_in",
     "packed_field",
     "packed_max",
     "packed_min",
@@ -274,6 +275,30 @@ def _nth_least(element: nth_least, compiler: SQLCompiler, **options: Any) -> str
 def _nth_least_in_postgres(element: nth_least, compiler: SQLCompiler, **options: Any) -> str:
     value = compiler.process(element.clauses, **options)
     return f"(array_agg({value} ORDER BY {value}))[{element.place}]"
+
+
+class number_in(FunctionElement[float]):  # noqa: N801 - read as a function
+    """The number that a text is; null where it is none."""
+
+    type = sa.Double()
+    inherit_cache = True
+    name = "number_in"
+
+
+#: What every database reads as a number: no infinity, and none that is too large for a double.
+_NUMBER = "^[+-]?[0-9]{1,200}([.][0-9]{1,200})?([eE][+-]?[0-9]{1,2})?$"
+
+
+@compiles(number_in)
+def _number_in(element: number_in, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    return f"CASE WHEN regexp_matches({text}, '{_NUMBER}') THEN CAST({text} AS DOUBLE) END"
+
+
+@compiles(number_in, "postgresql")
+def _number_in_postgres(element: number_in, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    return f"CASE WHEN {text} ~ '{_NUMBER}' THEN CAST({text} AS DOUBLE PRECISION) END"
 
 
 class stored(sa.TableClause):  # noqa: N801 - read as a function

@@ -18,10 +18,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections import tables
 from bowtie_projections.expressions import happened, packed_field, packed_min, span
-from bowtie_projections.traits import TOUCH_TRAITS, TraitRule
+from bowtie_projections.traits import TOUCH_TRAITS, TraitRule, rule_of
 from bowtie_projections.views.cut import Cut, Reader, counts
 
-__all__ = ["Observed"]
+__all__ = ["Observed", "called"]
 
 #: Bits of a whole number that can be added up without running over.
 _BITS = 62
@@ -33,12 +33,14 @@ class Observed:
 
     Args:
         names: as they were observed; those that are refused are not among them.
+        refused: what those are called.
         cut: the facts that count.
         gap: a fact recorded so much later than it happened is history loaded later.
         rules: what the traits file says.
     """
 
     names: tuple[str, ...]
+    refused: tuple[str, ...]
     cut: Cut
     gap: timedelta
     rules: Mapping[str, TraitRule]
@@ -47,12 +49,14 @@ class Observed:
     def of(
         cls, reader: Reader, cut: Cut, gap: timedelta, rules: Mapping[str, TraitRule]
     ) -> Observed:
-        """Those of a cut that a traits file doesn't refuse."""
+        """Those of a cut."""
         table = tables.facts["traits_observed"]
         c = table.c
         names = sa.select(c.name).where(counts(table, cut)).distinct().order_by(c.name)
         found = [str(name) for name in reader.fetch(names).column(0).to_pylist()]
-        return cls(tuple(name for name in found if asked(called(name), rules)), cut, gap, rules)
+        asked = tuple(name for name in found if _is_asked(called(name), rules))
+        refused = {called(name) for name in found} - {called(name) for name in asked}
+        return cls(asked, tuple(sorted(refused)), cut, gap, rules)
 
     def known(
         self,
@@ -89,7 +93,7 @@ class Observed:
         touch = [
             name
             for name in TOUCH_TRAITS
-            if asked(name, self.rules) and (only is None or name in only)
+            if _is_asked(name, self.rules) and (only is None or name in only)
         ]
         touched = _first_touches(population, self.cut, self.gap, keep).cte("first_touches")
         parts += [_touch_trait(touched, name, keep) for name in touch]
@@ -105,7 +109,7 @@ class Observed:
             (
                 name,
                 called(name),
-                self.rules.get(called(name), TraitRule()).timeless,
+                rule_of(called(name), self.rules).timeless,
                 places[called(name)][0],
                 1 << places[called(name)][1],
             )
@@ -152,9 +156,9 @@ def called(name: str) -> str:
     return f"trait.{name}" if name in TOUCH_TRAITS else name
 
 
-def asked(name: str, rules: Mapping[str, TraitRule]) -> bool:
+def _is_asked(name: str, rules: Mapping[str, TraitRule]) -> bool:
     """Whether a trait may be asked at all."""
-    return rules.get(name, TraitRule()).refusal is None
+    return rule_of(name, rules).refusal is None
 
 
 def _told_twice(population: sa.FromClause, cut: Cut, names: sa.FromClause) -> sa.Select[Any]:

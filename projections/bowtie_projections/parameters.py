@@ -345,6 +345,10 @@ class ProspectsAsked(_OfData, total=False):
     backfill_gap: str | timedelta
     include_truncated: bool
     policy: str | Path | Policy | None
+    target: Literal["high", "low", "unprofitable"]
+    pairs: bool
+    least_gain: float | Decimal | str
+    rank: Literal["lift", "shrunk"]
 
 
 class RfmAsked(_OfData, total=False):

@@ -20,7 +20,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Strata", "deflated", "fisher", "omnibus"]
+__all__ = ["Strata", "deflated", "fisher", "omnibus", "variances"]
 
 Floats = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]
@@ -30,6 +30,10 @@ Alternative = Literal["two-sided", "greater", "less"]
 EXACT_VARIANCE = 100.0
 #: Two tables are equally likely if their probabilities differ by less: rounding, not order.
 TIE = 1e-7
+#: With fewer in a cell by the common odds ratio a stratum is too small for a chi-square.
+_FITTED = 2.0
+#: So near to 1 an odds ratio makes no difference that a number could hold.
+_EVEN = 1e-9
 
 
 class Strata:
@@ -65,7 +69,7 @@ class Strata:
     @property
     def information(self) -> float:
         """The variance of the score where the level means nothing."""
-        return float(_variances(self.n, self.high_all, self.n_all).sum())
+        return float(variances(self.n, self.high_all, self.n_all).sum())
 
     @property
     def crude_odds_ratio(self) -> float:
@@ -92,6 +96,28 @@ class Strata:
         if bottom == 0:
             return float("nan") if top == 0 else float("inf")
         return top / bottom
+
+    @property
+    def homogeneity(self) -> float:
+        """The p of "the odds ratio is the same in all strata"; NaN where that can't be asked.
+
+        Breslow and Day's test with Tarone's correction (R. E. Tarone, Biometrika 72, 1985), about
+        the Mantel-Haenszel odds ratio. Strata in which a cell would hold fewer than 2 by that
+        ratio take no part, for there the chi-square is none; two must be left.
+        """
+        ratio = self.odds_ratio
+        if not 0 < ratio < np.inf:
+            return float("nan")
+        fitted = _fitted(self, ratio)
+        n, high_all, n_all = (np.asarray(one, float) for one in (self.n, self.high_all, self.n_all))
+        cells = np.stack([fitted, n - fitted, high_all - fitted, n_all - n - high_all + fitted])
+        enough = cells.min(axis=0) >= _FITTED
+        if enough.sum() < 2:
+            return float("nan")
+        variance = 1 / (1 / cells[:, enough]).sum(axis=0)
+        apart = (self.high - fitted)[enough]
+        statistic = (apart**2 / variance).sum() - apart.sum() ** 2 / variance.sum()
+        return float(scipy.special.chdtrc(int(enough.sum()) - 1, max(0.0, statistic)))
 
     @property
     def sign_change(self) -> bool:
@@ -165,6 +191,17 @@ def deflated(p: float, effect: float, freedom: int = 1) -> float:
     return float(scipy.special.chdtrc(freedom, scipy.special.chdtri(freedom, p) / effect))
 
 
+def _fitted(strata: Strata, ratio: float) -> Floats:
+    """How many would be high in the level of each stratum, by its margins and the odds ratio."""
+    n, high, total = (np.asarray(m, float) for m in (strata.n, strata.high_all, strata.n_all))
+    if abs(ratio - 1) < _EVEN:
+        return np.asarray(n * high / np.maximum(total, 1))
+    # the root of a quadratic that lies within the margins
+    b = total - n - high + ratio * (n + high)
+    root: Floats = (b - np.sqrt(b * b - 4 * (ratio - 1) * ratio * n * high)) / (2 * (ratio - 1))
+    return root
+
+
 @dataclass(frozen=True, slots=True)
 class _Chances:
     """The probabilities of neighbouring counts, and which of them was seen."""
@@ -175,7 +212,7 @@ class _Chances:
 
 def _null_distribution(strata: Strata) -> _Chances:
     """The distribution of the sum of the level's high, given all margins."""
-    spread = _variances(strata.n, strata.high_all, strata.n_all)
+    spread = variances(strata.n, strata.high_all, strata.n_all)
     moves = spread > 0
     seen, n = strata.high[moves], strata.n[moves]
     high_all, n_all = strata.high_all[moves], strata.n_all[moves]
@@ -198,7 +235,7 @@ def _null_distribution(strata: Strata) -> _Chances:
     return _Chances(total / total.sum(), int((seen - low).sum()))
 
 
-def _variances(n: ArrayLike, high_all: ArrayLike, n_all: ArrayLike) -> Floats:
+def variances(n: ArrayLike, high_all: ArrayLike, n_all: ArrayLike) -> Floats:
     """The hypergeometric variances; 0 where a stratum is all or none in the level or high."""
     level, high, total = (np.asarray(counts, dtype=np.float64) for counts in (n, high_all, n_all))
     return np.asarray(

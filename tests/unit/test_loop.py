@@ -25,9 +25,9 @@ from bowtie_projections.views.loop import loop
 from tests.loops import B2B, DAY, START, World, fill, rows_of, source_of, trait_of
 
 COLUMNS = [
-    "trait", "level", "customers", "high", "high_rate", "high_rate_low", "high_rate_high", "lift",
-    "lift_low", "lift_high", "risk_ratio", "odds_ratio", "p", "q", "share_of_customers",
-    "share_of_high", "sign_change", "replicated", "verdict",
+    "trait", "level", "customers", "high", "high_rate", "high_rate_low", "high_rate_high",
+    "high_rate_shrunk", "lift", "lift_low", "lift_high", "risk_ratio", "odds_ratio", "p", "q",
+    "share_of_customers", "share_of_high", "sign_change", "p_homogeneity", "replicated", "verdict",
 ]  # fmt: skip
 
 

@@ -5,17 +5,19 @@ A stratum is an acquisition quarter and a motion; part 0 is the training part, 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bowtie_projections.views.loop.bins import Bins
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MISSING", "Totals", "TraitCounts", "read_levels", "read_totals"]
+__all__ = ["MISSING", "Totals", "TraitCounts", "of_later", "read_levels", "read_totals"]
 
 #: The level of customers of whom nothing was known.
 MISSING = "(missing)"
@@ -42,6 +44,10 @@ class Totals:
         """How many there are."""
         return int(self.counts.sum())
 
+    def told(self, trait: TraitCounts) -> Totals:
+        """Those of whom a trait tells: all, or the later cohorts."""
+        return replace(self, counts=of_later(self.counts)) if trait.split else self
+
     @property
     def high(self) -> int:
         """How many are of high value."""
@@ -62,6 +68,7 @@ class TraitCounts:
         ever: how many have one by now.
         assumed: how many values are known by time zero only as history loaded later.
         undated: how many customers' values have no time of recording.
+        split: its levels were sought in the training part, so only the later cohorts tell of them.
     """
 
     name: str
@@ -73,11 +80,22 @@ class TraitCounts:
     ever: int
     assumed: int
     undated: int
+    split: bool = False
 
     @property
     def sizes(self) -> Counts:
         """Customers by level."""
         return np.asarray(self.counts.sum(axis=(1, 2, 3)))
+
+    @property
+    def told(self) -> Counts:
+        """The counts that tell of the trait: without those that its levels were made from."""
+        return of_later(self.counts) if self.split else self.counts
+
+
+def of_later(counts: Counts) -> Counts:
+    """The counts with nobody in the training part."""
+    return np.asarray(counts * np.array([[0], [1]]))
 
 
 def read_totals(table: pa.Table) -> Totals:
@@ -92,7 +110,7 @@ def read_totals(table: pa.Table) -> Totals:
     return Totals(strata, counts, int(_ints(table, "costed").sum()))
 
 
-def read_levels(table: pa.Table, totals: Totals) -> list[TraitCounts]:
+def read_levels(table: pa.Table, totals: Totals, bins: Mapping[str, Bins]) -> list[TraitCounts]:
     """Each trait's counts, from the rows of :func:`.tally` with a name; by name."""
     names, levels = _texts(table, "name"), table.column("level").to_pylist()
     quarters = _ints(table, "month") // 3
@@ -108,10 +126,11 @@ def read_levels(table: pa.Table, totals: Totals) -> list[TraitCounts]:
     of_trait: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         of_trait.setdefault(name, []).append(row)
-    return [
+    found = [
         _trait(name, [levels[row] for row in rows], _rows(columns, rows), totals)
         for name, rows in sorted(of_trait.items())
     ]
+    return [replace(one, split=one.name in bins and bins[one.name].split) for one in found]
 
 
 def _rows(columns: dict[str, Counts], rows: Sequence[int]) -> dict[str, Counts]:
@@ -143,7 +162,10 @@ def _trait(
         counts=counts[kept],
         costed=costed[kept],
         distinct=int(columns["levels"].max(initial=0)),
-        **{key: int(columns[key].sum()) for key in ("known", "ever", "assumed", "undated")},
+        known=int(columns["known"].sum()),
+        ever=int(columns["ever"].sum()),
+        assumed=int(columns["assumed"].sum()),
+        undated=int(columns["undated"].sum()),
     )
 
 

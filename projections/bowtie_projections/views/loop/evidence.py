@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,10 +18,12 @@ from bowtie_projections.value import money, value_facts
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.labels import apart_in_sql
+from bowtie_projections.views.loop.bins import find_bins, leveled
 from bowtie_projections.views.loop.counts import MISSING
 from bowtie_projections.views.loop.population import Arrived, Population, channel_of
 from bowtie_projections.views.loop.question import Question, ask
 from bowtie_projections.views.loop.sources import NO_SOURCE, Span, read_spend, source_of, unusable
+from bowtie_projections.views.loop.tables import renamed
 from bowtie_projections.views.loop.tally import fitted, judged, level_named
 from bowtie_projections.views.units import Units
 
@@ -53,15 +55,17 @@ def evidence(
     Raises:
         UsageError: no members stand behind the column.
     """
-    if column not in _OF_LEVELS:
-        raise not_explained(column, _OF_LEVELS)
     rules = read_traits(asked.pop("traits"))
+    column = _plain(column, _OF_LEVELS, asked)
     population, question = _population(reader, cut, definition, asked)
     who = judged(population)
     among = sa.select(*who.c, who.c.customer.label("member")).subquery("among")
     observed = Observed.of(population.units.reader, population.cut, question.gap, rules)
-    known = observed.known(among, ("member",)).subquery("known")
-    own = sa.select(known).where(known.c.name == cell["trait"]).cte("trait_at_t0")
+    bins = find_bins(population.units.reader, who, observed)
+    known = observed.known(among, ("member",), only={cell["trait"]}).subquery("known")
+    value = leveled(known.c.name, known.c.value, bins).label("value")
+    others = [one for one in known.c if one.name not in {"name", "value"}]
+    own = sa.select(value, *others).cte("trait_at_t0")
     place = sa.func.row_number().over(order_by=(sa.func.count().desc(), own.c.value))
     ranked = (
         sa.select(own.c.value, place.label("place"))
@@ -74,6 +78,8 @@ def evidence(
         wanted: ColumnElement[bool] = own.c.ever == 1
     else:
         wanted = level.is_(None) if cell["level"] == MISSING else level == cell["level"]
+        if cell["trait"] in bins and bins[cell["trait"]].split:
+            wanted = sa.and_(wanted, who.c.later == 1)
     if column == "high":
         wanted = sa.and_(wanted, who.c.high == 1)
     joined = who.outerjoin(own, own.c.member == who.c.customer)
@@ -117,9 +123,8 @@ def sources(
     Raises:
         UsageError: no members stand behind the column.
     """
-    if column not in _OF_SOURCES:
-        raise not_explained(column, _OF_SOURCES)
     del asked["traits"]
+    column = _plain(column, _OF_SOURCES, asked)
     population, question = _population(reader, cut, definition, asked)
     who = population.kept() if column == "customers" else judged(population)
     parts = [
@@ -140,6 +145,19 @@ def sources(
     return Evidence(
         population.units, population.cut, definition, members, traces, worth, finish=money
     )
+
+
+def _plain(column: str, explained: Sequence[str], asked: Mapping[str, Any]) -> str:
+    """The column as it is called where those of high value are looked for.
+
+    Raises:
+        UsageError: no members stand behind it.
+    """
+    target = str(asked.get("target", "high"))
+    names = {renamed(name, target): name for name in explained}
+    if column not in names:
+        raise not_explained(column, tuple(names))
+    return names[column]
 
 
 def _population(

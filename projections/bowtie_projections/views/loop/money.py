@@ -41,11 +41,13 @@ def check_currencies(reader: Reader, population: Population, fitted: Mapping[str
 
 
 def threshold_of(question: Question, fit: Mapping[str, Any]) -> Decimal:
-    """The value from which on a customer is high: as given, or that of the top share.
+    """The value from which on a customer is high (up to which it is low): given, or of the share.
 
     Raises:
         Refused: nobody was worth anything, or ties leave no such value.
     """
+    if question.target == "unprofitable":
+        return Decimal(0)
     if question.threshold is not None:
         return question.threshold
     if not fit["paying"]:
@@ -54,13 +56,15 @@ def threshold_of(question: Question, fit: Mapping[str, Any]) -> Decimal:
             " top share to take: check that contracts, orders or invoices are in the log"
             " (bowtie status), or ask with threshold="
         )
-    fitted = money(fit["fitted_worth"], down=True)
+    low, fitted = question.target == "low", fit["fitted_worth"]
+    fitted = -money(-fitted, down=True) if low else money(fitted, down=True)
     share = Decimal(fit["reaching"]) / fit["paying"]
     if not question.top / 2 <= share <= question.top * 2:
+        best, reach = ("lowest", "do not pass") if low else ("top", "reach")
+        paying = counted(fit["paying"], "paying customer")
         raise Refused(
-            f"the top {percent(question.top)} of the {counted(fit['paying'], 'paying customer')} of"
-            f" the older half can't be told apart: {share:.0%} of them reach"
-            f" {amount(fitted, fit['currency_low'])}. Ask with threshold= and a value"
-            " that means something, or with another top="
+            f"the {best} {percent(question.top)} of the {paying} of the older half can't be told"
+            f" apart: {share:.0%} of them {reach} {amount(fitted, fit['currency_low'])}. Ask with"
+            " threshold= and a value that means something, or with another top="
         )
     return fitted

@@ -126,7 +126,7 @@ class Population:
         # a customer's cycles all carry the same first touch
         touch = [
             sa.func.min(rows.c[name]).label(name)
-            for name in ("first_touch_at", "first_touch_channel")
+            for name in ("first_touch_at", "first_touch_channel", "first_touch_campaign")
         ]
         return (
             sa.select(
@@ -141,12 +141,17 @@ class Population:
             .cte(name)
         )
 
-    def arrivals(self) -> sa.Select[Any]:
-        """Everybody with a time zero, counted by channel, month, ``truncated`` and ``mature``."""
+    def arrivals(self, by: str = "channel") -> sa.Select[Any]:
+        """Everybody with a time zero, counted by source, month, ``truncated`` and ``mature``.
+
+        Args:
+            by: what a source is: ``channel`` or ``campaign`` of the first touch; either way it
+                stands in ``channel``.
+        """
         entered = self.entered()
         c = entered.c
         keys = [
-            channel_of(entered).label("channel"),
+            channel_of(entered, by).label("channel"),
             local_month(c.t0, self.question.tz).label("month"),
             c.truncated,
             c.mature,
@@ -210,7 +215,7 @@ class Population:
         )
 
 
-def channel_of(rows: sa.FromClause) -> ColumnElement[Any]:
-    """The first touch's channel, if it came by time zero."""
+def channel_of(rows: sa.FromClause, by: str = "channel") -> ColumnElement[Any]:
+    """The first touch's channel (or campaign), if it came by time zero."""
     c = rows.c
-    return sa.case((c.first_touch_at <= c.t0, c.first_touch_channel))
+    return sa.case((c.first_touch_at <= c.t0, c[f"first_touch_{by}"]))

@@ -20,8 +20,10 @@ from bowtie_projections.views.given import one_of
 from bowtie_projections.views.loop.numbers import percent
 from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
-__all__ = ["Question", "ask"]
+__all__ = ["TARGETS", "Question", "ask"]
 
+#: Whom the loop can look for.
+TARGETS = ("high", "low", "unprofitable")
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 
 
@@ -47,6 +49,10 @@ class Question:
         include_truncated: count customers who may be older than the data.
         tz: the zone of days, months and quarters.
         policy: where horizon, value and high were taken from, if from one.
+        target: whose marks are sought: those of ``high`` or ``low`` value, or ``unprofitable``.
+        pairs: whether pairs of traits are tested too.
+        least_gain: the factor by which a pair's rate passes those of both its levels.
+        rank: rows of one verdict come by the bound of ``lift``, or by the ``shrunk`` rate.
     """
 
     unit: str
@@ -66,6 +72,10 @@ class Question:
     include_truncated: bool
     tz: str
     policy: Policy | None = None
+    target: str = "high"
+    pairs: bool = False
+    least_gain: Decimal = Decimal("1.2")
+    rank: str = "lift"
 
     @property
     def days(self) -> int:
@@ -112,6 +122,10 @@ class Question:
             "include_truncated": self.include_truncated,
             "tz": self.tz,
             "policy": None if self.policy is None else self.policy.label,
+            "target": self.target,
+            "pairs": self.pairs,
+            "least_gain": float(self.least_gain) if self.pairs else None,
+            "rank": self.rank,
         }
 
 
@@ -138,6 +152,13 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
     if currency is not None and currency not in ISO_4217:
         raise UsageError(f"currency {currency!r} is no ISO 4217 code in capitals, such as EUR")
     tz = check_zone(asked["tz"])
+    value = one_of("value", asked["value"], ("revenue", "contribution"))
+    target = one_of("target", asked.get("target", "high"), TARGETS)
+    if target == "unprofitable" and asked["threshold"] is not None and policy is None:
+        raise UsageError(
+            "unprofitable is a contribution under 0, and has no other threshold: ask without"
+            ' threshold, or with target="low"'
+        )
     since, through = asked["data_from"], asked["data_through"]
     return Question(
         unit=_unit(asked.get("unit", "customer")),
@@ -147,7 +168,7 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
         horizon=horizon,
         top=_share(asked["top"]),
         threshold=_threshold(asked["threshold"]),
-        value=one_of("value", asked["value"], ("revenue", "contribution")),
+        value="contribution" if target == "unprofitable" else value,
         currency=currency,
         costs_complete=bool(asked["costs_complete"]),
         gap=_span("backfill_gap", asked["backfill_gap"]),
@@ -157,6 +178,10 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
         include_truncated=bool(asked["include_truncated"]),
         tz=tz,
         policy=policy,
+        target=target,
+        pairs=bool(asked.get("pairs", False)),
+        least_gain=_gain(asked.get("least_gain", "1.2")),
+        rank=one_of("rank", asked.get("rank", "lift"), ("lift", "shrunk")),
     )
 
 
@@ -193,6 +218,13 @@ def _share(value: object) -> Decimal:
     if not Decimal("0.000001") <= share < 1:
         raise UsageError(f"top is {value}; write a share between 0 and 1, such as 0.2")
     return share
+
+
+def _gain(value: object) -> Decimal:
+    gain = _number("least_gain", value)
+    if not 1 <= gain <= 100:
+        raise UsageError(f"least_gain is {value}; write a factor from 1 on, such as 1.2")
+    return gain
 
 
 def _threshold(value: object) -> Decimal | None:

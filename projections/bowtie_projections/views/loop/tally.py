@@ -6,7 +6,7 @@ counts by trait all stand on it.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from bowtie_projections.localtime import local_month
 from bowtie_projections.value import MONEY, money_by_365
 from bowtie_projections.views.cut import Cut, counts
 from bowtie_projections.views.labels import OTHER, apart_in_sql
+from bowtie_projections.views.loop.bins import Bins, leveled
 from bowtie_projections.views.loop.counts import MISSING
 from bowtie_projections.views.loop.population import Population, channel_of
 from bowtie_projections.views.loop.question import Question
@@ -45,7 +46,7 @@ CELL = ("month", "motion", "later", "high")
 TRAIT_SUMS = ("known", "ever", "assumed", "undated", "levels")
 
 
-def tally(population: Population, observed: Observed) -> sa.Select[Any]:
+def tally(population: Population, observed: Observed, bins: Mapping[str, Bins]) -> sa.Select[Any]:
     """All counts of the mature in one statement, so that their worth is found once.
 
     Rows without ``name`` count all of them, by channel (in ``level``), month, motion, part and
@@ -56,7 +57,7 @@ def tally(population: Population, observed: Observed) -> sa.Select[Any]:
     fitted = _fitted(population.question, worth)
     mature = _judged(population, worth, fitted)
     everybody = _totals(mature).subquery("everybody")
-    levels = _levels(mature, observed).subquery("by_level")
+    levels = _levels(mature, observed, bins).subquery("by_level")
     e, f, t = everybody.c, fitted.c, levels.c
     fits = [column for column in f if column.name != "threshold_by_365"]
     nothing = [sa.cast(sa.null(), sa.BigInteger()).label(name) for name in TRAIT_SUMS]
@@ -117,7 +118,9 @@ def _fitted(question: Question, worth: sa.CTE) -> sa.CTE:
     half = middle.cte("halves").prefix_with("MATERIALIZED")  # one row, else found for each
     c, median = worth.c, half.c.median
     training = sa.case((sa.and_(c.t0 <= median, c.paying == 1), 1), else_=0)
-    order: dict[str, Any] = {"partition_by": training, "order_by": c.worth.desc()}
+    # of low value the top is the lowest
+    best_first = c.worth.asc() if question.target == "low" else c.worth.desc()
+    order: dict[str, Any] = {"partition_by": training, "order_by": best_first}
     ranked = (
         sa.select(
             median,
@@ -132,7 +135,7 @@ def _fitted(question: Question, worth: sa.CTE) -> sa.CTE:
         .select_from(worth.join(half, sa.true()))
         .subquery("ranked")
     )
-    return _fit(ranked, question.top).cte("fitted")
+    return _fit(ranked, question).cte("fitted")
 
 
 def _judged(population: Population, worth: sa.CTE, fitted: sa.CTE) -> sa.CTE:
@@ -140,7 +143,11 @@ def _judged(population: Population, worth: sa.CTE, fitted: sa.CTE) -> sa.CTE:
     c, question = worth.c, population.question
     threshold = question.threshold
     reached = fitted.c.threshold_by_365 if threshold is None else money_by_365(threshold)
-    high = sa.and_(c.worth >= reached, c.worth > _NOUGHT)
+    high: ColumnElement[bool] = sa.and_(c.worth >= reached, c.worth > _NOUGHT)
+    if question.target == "low":
+        high = c.worth <= reached
+    elif question.target == "unprofitable":
+        high = c.worth < _NOUGHT
     columns: list[ColumnElement[Any]] = [
         *(column for column in c if "currency" not in column.name),
         local_month(c.t0, question.tz).label("month"),
@@ -171,11 +178,12 @@ def _motions(cut: Cut) -> sa.Select[Any]:
     return sa.select(rows.c.customer, packed_field(rows.c.first, 2, sa.String()).label("motion"))
 
 
-def _levels(judged: sa.CTE, observed: Observed) -> sa.Select[Any]:
+def _levels(judged: sa.CTE, observed: Observed, bins: Mapping[str, Bins]) -> sa.Select[Any]:
     """The mature by trait, level, quarter, motion, part and high."""
     t = observed.known(judged, (*CELL, "costed")).subquery("traits_at_t0").c
     quarter = t.month - sa.func.mod(t.month, sa.literal_column("3"))
-    keys = [t.name, t.value, quarter.label("month"), *(t[name] for name in CELL[1:])]
+    value = leveled(t.name, t.value, bins).label("value")
+    keys = [t.name, value, quarter.label("month"), *(t[name] for name in CELL[1:])]
     flags = [name for name in TRAIT_SUMS if name != "levels"]
     cells = (
         sa.select(
@@ -219,23 +227,28 @@ def _totals(judged: sa.CTE) -> sa.Select[Any]:
     ).group_by(*keys)
 
 
-def _fit(ranked: sa.Subquery, top: Decimal) -> sa.Select[Any]:
+def _fit(ranked: sa.Subquery, question: Question) -> sa.Select[Any]:
     """One row from the ranks: the threshold, how many reach it, and what else is of all."""
     r = ranked.c
     # the place is the share times the number, rounded up, in whole numbers
     million = sa.literal_column("1000000", sa.BigInteger())
-    share = sa.literal_column(str(round(top * 1_000_000)), sa.BigInteger())
+    share = sa.literal_column(str(round(question.top * 1_000_000)), sa.BigInteger())
     chosen = sa.and_(
         r.training == 1,
         (r.place - 1) * million < share * r.paying,
         r.place * million >= share * r.paying,
     )
     reached = sa.func.max(sa.case((chosen, r.worth)))
-    # rounded down to whole millionths of the amount itself: the threshold as it will be printed
+    # rounded to whole millionths of the amount itself, so that who is there reaches it: the
+    # threshold as it will be printed
     step = sa.cast(sa.literal_column("'0.000365'"), MONEY)
+    over = sa.func.mod(reached, step)
+    threshold = reached - over
+    if question.target == "low":
+        threshold = sa.case((over > _NOUGHT, threshold + step), else_=threshold)
     return sa.select(
         sa.func.max(r.median).label("median"),
-        sa.cast(reached - sa.func.mod(reached, step), MONEY).label("threshold_by_365"),
+        sa.cast(threshold, MONEY).label("threshold_by_365"),
         sa.cast(reached, MONEY).label("fitted_worth"),
         sa.func.max(sa.case((chosen, r.reaching))).label("reaching"),
         sa.func.max(sa.case((r.training == 1, r.paying))).label("paying"),

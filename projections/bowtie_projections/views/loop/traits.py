@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bowtie.wording import counted
-from bowtie_projections.traits import TOUCH_TRAITS, TraitRule
+from bowtie_projections.known import Observed
+from bowtie_projections.traits import TOUCH_TRAITS, TraitRule, rule_of
+from bowtie_projections.views.labels import OTHER
+from bowtie_projections.views.loop.bins import Bins
 from bowtie_projections.views.loop.counts import MISSING, TraitCounts
 from bowtie_projections.views.loop.findings import Judged
 from bowtie_projections.views.loop.tally import MOST_LEVELS
@@ -17,6 +21,9 @@ __all__ = ["Standing", "is_leak", "looks_like_identifier", "standings", "unteste
 KNOWN_IN_TIME = 0.5
 #: From this share of own values on, a trait names the customer.
 OWN_VALUES = 0.9
+#: Fewer numbers may well be levels.
+_MANY_NUMBERS = 10
+_NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Standing:
 
 def is_leak(trait: TraitCounts, rules: Mapping[str, TraitRule]) -> bool:
     """Whether fewer than half of the customers who ever have the trait had it by time zero."""
-    timeless = rules.get(trait.name, TraitRule()).timeless
+    timeless = rule_of(trait.name, rules).timeless
     return not timeless and trait.known < KNOWN_IN_TIME * trait.ever
 
 
@@ -77,13 +84,26 @@ def untested(trait: TraitCounts, rules: Mapping[str, TraitRule]) -> str | None:
 
 
 def standings(
-    counts: Sequence[TraitCounts], tested: Sequence[Judged], rules: Mapping[str, TraitRule]
+    counts: Sequence[TraitCounts],
+    tested: Sequence[Judged],
+    observed: Observed,
+    bins: Mapping[str, Bins],
 ) -> list[Standing]:
-    """How each trait stands, those of the traits file that were refused or not seen included."""
-    tests = {one.trait.name: one for one in tested}
-    found = [_standing(trait, tests.get(trait.name), rules) for trait in counts]
+    """How each trait stands, those that were refused or are not on record included.
+
+    Args:
+        counts: of all traits that may be asked.
+        tested: those that were.
+        observed: the traits on record, and the rules of the traits file.
+        bins: how the numeric ones are cut.
+    """
+    rules, tests = observed.rules, {one.trait.name: one for one in tested}
+    found = [
+        _standing(trait, tests.get(trait.name), rules, bins.get(trait.name)) for trait in counts
+    ]
     names = {trait.name for trait in counts}
-    for name, rule in rules.items():
+    for name in sorted(rules.keys() | set(observed.refused)):
+        rule = rule_of(name, rules)
         if rule.refusal is not None:
             found.append(Standing(name, rule.kind, rule.timeless, "refused", rule.refusal))
         elif name not in names:
@@ -93,11 +113,11 @@ def standings(
 
 
 def _standing(
-    trait: TraitCounts, tested: Judged | None, rules: Mapping[str, TraitRule]
+    trait: TraitCounts, tested: Judged | None, rules: Mapping[str, TraitRule], bins: Bins | None
 ) -> Standing:
-    rule = rules.get(trait.name, TraitRule())
+    rule = rule_of(trait.name, rules)
     kind = rule.kind or ("first touch" if trait.name in TOUCH_TRAITS else None)
-    use, reason = _use(trait, tested, rule)
+    use, reason = _use(trait, tested, rule, bins)
     test = tested or Judged(trait)
     return Standing(
         trait=trait.name,
@@ -117,7 +137,9 @@ def _standing(
     )
 
 
-def _use(trait: TraitCounts, tested: Judged | None, rule: TraitRule) -> tuple[str, str | None]:
+def _use(
+    trait: TraitCounts, tested: Judged | None, rule: TraitRule, bins: Bins | None
+) -> tuple[str, str | None]:
     if tested is None:
         if looks_like_identifier(trait) and not is_leak(trait, {trait.name: rule}):
             own = f"{trait.distinct:,} different values: nearly every customer has its own"
@@ -128,10 +150,34 @@ def _use(trait: TraitCounts, tested: Judged | None, rule: TraitRule) -> tuple[st
             " have changed, declare it timeless)"
         )
     if tested.test is None:
-        return "insufficient", "no two levels of 30 customers to compare"
+        few = "no two levels of 30 customers to compare"
+        return "insufficient", few if bins is None else f"{_cut(bins)}: {few}"
     if rule.timeless and trait.known < KNOWN_IN_TIME * trait.ever:
         return "tested", (
             "timeless, but mostly learnt after time zero: its missing level tells who was looked"
             " up later"
         )
+    if bins is not None:
+        return "tested", _cut(bins)
+    if _looks_numeric(trait):
+        return "tested", (
+            "its values are numbers: declare in a traits file how to cut them (bins = 4, bins ="
+            " [10, 50] or split = true), else each is a level"
+        )
     return "tested", None
+
+
+def _cut(bins: Bins) -> str:
+    """How a numeric trait was cut, in words."""
+    cuts = ", ".join(format(cut, ".15g") for cut in bins.cuts)
+    if not bins.split:
+        return f"cut at {cuts}" if cuts else "not cut, as too few numbers are known"
+    if not cuts:
+        return "no split leaves 30 customers of the older half on both sides"
+    return f"split at {cuts}, sought in the older half and tested in the newer alone"
+
+
+def _looks_numeric(trait: TraitCounts) -> bool:
+    """Whether a trait has many levels, and all that are named are numbers."""
+    named = [level for level in trait.levels if level not in {MISSING, OTHER}]
+    return len(named) >= _MANY_NUMBERS and all(_NUMBER.fullmatch(level) for level in named)

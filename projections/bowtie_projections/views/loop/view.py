@@ -1,24 +1,22 @@
 """The closed loop: which traits, known when a customer came, mark those who became valuable.
 
-:func:`loop` is the one question here. Its parts: ``loop_question`` checks what is asked,
-``loop_population`` builds the SQL, ``loop_counts`` turns rows into arrays, ``loop_findings`` tests
-them, ``loop_sources`` sets spend against what it brought, ``loop_words`` says it in sentences.
+:func:`loop` is the one question here. Its modules: ``question`` checks what is asked,
+``population`` and ``tally`` build the SQL, ``bins`` cuts numbers, ``counts`` turns rows into
+arrays, ``findings`` and ``pairs`` test them, ``sources`` sets spend against what it brought,
+``tracing`` asks more of findings, ``words`` says it in sentences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bowtie.durations import format_duration
-from bowtie.errors import Refused
 from bowtie.policies import Policy
 from bowtie.stages import Definition
-from bowtie.wording import counted
 from bowtie_projections.known import Observed
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
@@ -26,29 +24,36 @@ from bowtie_projections.statistics import design_effect
 from bowtie_projections.traits import TraitRule, read_traits
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.loop import findings as loop_findings
+from bowtie_projections.views.loop import origins as loop_origins
+from bowtie_projections.views.loop import pairs as loop_pairs
 from bowtie_projections.views.loop import sources as loop_sources
+from bowtie_projections.views.loop import values as loop_values
+from bowtie_projections.views.loop.bins import find_bins
+from bowtie_projections.views.loop.checks import check_costs, check_known
 from bowtie_projections.views.loop.counts import Totals, TraitCounts, read_levels, read_totals
-from bowtie_projections.views.loop.findings import FEWEST, Finding, findings, judge_traits
+from bowtie_projections.views.loop.findings import Finding, assess_traits, correct, findings
 from bowtie_projections.views.loop.money import check_currencies, threshold_of
+from bowtie_projections.views.loop.pairs import Pairs
 from bowtie_projections.views.loop.population import Arrived, Population
 from bowtie_projections.views.loop.question import Question, ask
-from bowtie_projections.views.loop.tables import findings_table, sources_table, traits_table
-from bowtie_projections.views.loop.tally import spread, tally
+from bowtie_projections.views.loop.tables import told_table, traits_table
+from bowtie_projections.views.loop.tally import judged, spread, tally
+from bowtie_projections.views.loop.traced import Leveling, Traced
+from bowtie_projections.views.loop.tracing import (
+    PROSPECTS,
+    assess_pairs,
+    prospect_rows,
+    traced_findings,
+)  # fmt: skip
 from bowtie_projections.views.loop.traits import Standing, standings, untested
-from bowtie_projections.views.loop.words import (
-    ENOUGH,
-    Said,
-    assumed_values,
-)
+from bowtie_projections.views.loop.words import ENOUGH, Said
 from bowtie_projections.views.units import Units
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["loop"]
-
-#: The share of customers of a level who need a cost on record before contributions are compared.
-COVERED = 0.95
 
 
 def loop(
@@ -73,6 +78,10 @@ def loop(
     include_truncated: bool = False,
     tz: str = "UTC",
     policy: Policy | None = None,
+    target: str = "high",
+    pairs: bool = False,
+    least_gain: float | Decimal | str = "1.2",
+    rank: str = "lift",
 ) -> Result:
     """Which traits known at time zero go with high value, and which sources bring it.
 
@@ -97,9 +106,16 @@ def loop(
         include_truncated: count customers who may be older than the data.
         tz: the zone of days, months and quarters.
         policy: a value policy, whose horizon, value and high then hold.
+        target: whose marks are sought: of ``high`` value; of ``low``, up to the value that the
+            lowest ``top`` of the paying don't pass; or ``unprofitable``, a contribution under 0.
+            Columns of ``high`` are called after it.
+        pairs: test pairs of the best traits too; then there is a part ``pairs``.
+        least_gain: the factor by which a pair's rate passes those of both its levels.
+        rank: rows of one verdict come by the lower bound of ``lift``, or by the ``shrunk`` rate.
 
     Returns:
-        A row for each level of each trait; the parts ``sources`` and ``traits``.
+        A row for each level of each trait; the parts ``sources`` and ``traits``, and of the
+        findings ``values``, ``origins`` and ``prospects``.
 
     Raises:
         UsageError: a value that can't be asked.
@@ -116,13 +132,15 @@ def loop(
     reader = units.reader
     answer = _Answer(units, cut, definition, question, rules)
     if cut.moment is None:
-        return answer.nobody()
+        return answer.result()
     population = Population.of(units, cut, definition, question)
     arrivals = reader.fetch(population.arrivals()).to_pylist()
     answer.arrived = arrived = Arrived.of(arrivals, question)
     if arrived.mature < ENOUGH:
         answer.longest = _longest(reader, population, arrived)
-    return _answered(answer, population) if arrived.mature else answer.nobody()
+    if arrived.mature:
+        _answer(answer, population)
+    return answer.result()
 
 
 @dataclass(slots=True)
@@ -138,30 +156,43 @@ class _Answer:
     longest: int | None = None
     fitted: Mapping[str, Any] = field(default_factory=dict)
     threshold: Decimal | None = None
+    totals: Totals | None = None
+    rows: list[Finding] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
     unnamed: loop_sources.Unnamed | None = None
+    pairs: Pairs | None = None
     effect: float = 1.0
+    parts: dict[str, tuple[Sequence[str], list[dict[str, Any]]]] = field(
+        default_factory=lambda: {
+            "values": (loop_values.COLUMNS, []),
+            "origins": (loop_origins.COLUMNS, []),
+            "prospects": (PROSPECTS, []),
+        }
+    )
 
     @property
     def reader(self) -> Reader:
         """The read tables, under the keys of the units."""
         return self.units.reader
 
-    def nobody(self) -> Result:
-        """The answer where nobody is old enough to be judged."""
-        return self.result(findings_table([]), None, [], sources_table([]))
-
-    def result(
-        self, rows: pa.Table, totals: Totals | None, traits: list[Standing], sources: pa.Table
-    ) -> Result:
+    def result(self) -> Result:
         """The answer with its sentence and notes."""
-        median = self.fitted.get("median")
+        median, target = self.fitted.get("median"), self.question.target
         said = Said(
             self.question, self.arrived, self.cut.moment, self.longest, self.fitted, self.threshold,
-            totals, traits, self.unnamed, self.effect if self.units.clustered else None,
+            self.totals, self.standings, self.unnamed,
+            self.effect if self.units.clustered else None, self.pairs, self.parts["values"][1],
         )  # fmt: skip
+        parts = {
+            "sources": told_table(loop_sources.COLUMNS, self.sources, target),
+            "traits": traits_table(self.standings),
+        }
+        for name, (columns, rows) in self.parts.items():
+            parts[name] = told_table(columns, rows, target)
         return Result(
             "loop",
-            rows,
+            told_table(loop_findings.COLUMNS, self.rows, target),
             sentence=said.sentence(),
             notes=said.notes(),
             sql=self.reader.statements,
@@ -175,43 +206,71 @@ class _Answer:
                 "entered": self.arrived.entered,
                 "left_truncated": self.arrived.truncated,
                 "mature": self.arrived.mature,
-                "high": totals.high if totals else 0,
-                "tests": sum(one.p is not None for one in traits),
+                target: self.totals.high if self.totals else 0,
+                "tests": said.tests,
                 "clustered": self.units.clustered,
                 "later_cohorts_after": median and median.replace(tzinfo=UTC),
             },
-            parts={"sources": sources, "traits": traits_table(traits)},
+            parts=parts,
         )
 
 
-def _answered(answer: _Answer, population: Population) -> Result:
-    """The answer where somebody is old enough."""
+def _answer(answer: _Answer, population: Population) -> None:
+    """Answer where somebody is old enough."""
     import pyarrow.compute as pc
 
     reader, question = answer.reader, answer.question
     observed = Observed.of(reader, population.cut, question.gap, answer.rules)
-    counted = reader.fetch(tally(population, observed))
+    bins = find_bins(reader, judged(population), observed)
+    counted = reader.fetch(tally(population, observed, bins))
     of_trait = pc.is_valid(counted.column("name"))
     everybody, by_level = counted.filter(pc.invert(of_trait)), counted.filter(of_trait)
     answer.fitted = everybody.slice(0, 1).to_pylist()[0]
     check_currencies(reader, population, answer.fitted)
     answer.threshold = threshold_of(question, answer.fitted)
-    totals = read_totals(everybody)
-    counts = read_levels(by_level, totals)
-    _check_known(question, counts)
+    answer.totals = totals = read_totals(everybody)
+    counts = read_levels(by_level, totals, bins)
+    check_known(question, counts)
     askable = [trait for trait in counts if untested(trait, answer.rules) is None]
     if question.value == "contribution" and not question.costs_complete:
-        _check_costs(askable, totals)
+        check_costs(askable, totals)
     if answer.units.clustered:
         answer.effect = _effect(reader.fetch(spread(population)).to_pylist()[0])
-    tested = judge_traits(askable, totals, answer.effect)
-    rows = findings(tested, totals, answer.effect) + _leaks(counts, answer.rules)
-    return answer.result(
-        findings_table(rows),
-        totals,
-        standings(counts, tested, answer.rules),
-        _sources(answer, population, everybody),
-    )
+    tested = assess_traits(askable, answer.effect)
+    leveling = Leveling(observed, bins, askable)
+    if question.pairs:
+        answer.pairs = assess_pairs(population, leveling, tested, totals, answer.effect)
+    correct(tested, answer.pairs or Pairs(), totals, answer.effect)
+    found = findings(tested, totals, answer.effect, question.rank)
+    answer.rows = found + _leaks(counts, answer.rules)
+    answer.standings = standings(counts, tested, observed, bins)
+    if answer.pairs is not None:
+        rows = loop_pairs.pair_rows(answer.pairs, totals, answer.effect)
+        answer.parts["pairs"] = (loop_pairs.COLUMNS, rows)
+    answer.sources = _sources(answer, population, answer.arrived.rows, everybody, "channel")
+    _trace(answer, population, leveling)
+
+
+def _trace(answer: _Answer, population: Population, leveling: Leveling) -> None:
+    """What the findings were worth, where they came from, and which prospects have them."""
+    rows = traced_findings(answer.rows)
+    if not rows:
+        return
+    names = {row["trait"] for row in rows}
+    found = [trait for trait in leveling.traits if trait.name in names]
+    leveling = Leveling(leveling.observed, leveling.bins, found)
+    traced = Traced.of(population, leveling)
+    arrivals = answer.reader.fetch(population.arrivals("campaign")).to_pylist()
+    kept = Arrived.of(arrivals, answer.question).rows
+    campaigns = _sources(answer, population, kept, traced.by_source("campaign"), "campaign")
+    costs = {"channel": answer.sources, "campaign": campaigns}
+    told = {
+        "values": loop_values.value_rows(rows, traced),
+        "origins": loop_origins.origin_rows(rows, traced, costs),
+        "prospects": prospect_rows(population, leveling, answer.definition.lead, rows),
+    }
+    for name, part in told.items():
+        answer.parts[name] = (answer.parts[name][0], part)
 
 
 def _effect(found: Mapping[str, Any]) -> float:
@@ -220,16 +279,22 @@ def _effect(found: Mapping[str, Any]) -> float:
     return design_effect(found["high"], found["customers"], found["accounts"], sums)
 
 
-def _sources(answer: _Answer, population: Population, everybody: pa.Table) -> pa.Table:
-    arrived = answer.arrived
-    if arrived.first is None:
-        return sources_table([])
-    span = loop_sources.Span.of(answer.question, arrived.first, population.end)
-    ledgers, answer.unnamed = loop_sources.read_spend(
-        answer.reader, answer.cut, answer.question, span
-    )
+def _sources(
+    answer: _Answer,
+    population: Population,
+    arrivals: Sequence[Mapping[str, Any]],
+    mature: pa.Table,
+    by: str,
+) -> list[dict[str, Any]]:
+    first = answer.arrived.first
+    if first is None:
+        return []
+    span = loop_sources.Span.of(answer.question, first, population.end)
+    ledgers, unnamed = loop_sources.read_spend(answer.reader, answer.cut, answer.question, span, by)
+    if by == "channel":
+        answer.unnamed = unnamed
     currency = answer.fitted["currency_low"]
-    return sources_table(loop_sources.source_rows(arrived.rows, everybody, ledgers, currency))
+    return loop_sources.source_rows(arrivals, mature, ledgers, currency)
 
 
 def _leaks(counts: list[TraitCounts], rules: Mapping[str, TraitRule]) -> list[Finding]:
@@ -248,33 +313,3 @@ def _longest(reader: Reader, population: Population, arrived: Arrived) -> int | 
     oldest = reader.fetch(population.oldest(ENOUGH)).column(0)[0].as_py()
     days = int((population.end - oldest) / timedelta(days=1))
     return days if days >= 1 else None
-
-
-def _check_known(question: Question, counts: list[TraitCounts]) -> None:
-    assumed, known = assumed_values(counts)
-    if question.strict_known and assumed:
-        raise Refused(
-            f"{assumed:,} of the {counted(known, 'trait value')} known at time zero"
-            f" ({assumed / known:.0%}) count only if they are taken as history loaded later, for"
-            f" they were recorded more than {format_duration(question.gap)} after the fact; without"
-            " strict_known they are. To be sure, send recordedtime with such facts"
-        )
-
-
-def _check_costs(traits: list[TraitCounts], totals: Totals) -> None:
-    """Contributions are compared only where costs are on record on both sides."""
-    wanting = [("all", "mature customers", totals.costed, totals.customers)]
-    wanting += [
-        (trait.name, level, int(costed), int(size))
-        for trait in traits
-        for level, costed, size in zip(trait.levels, trait.costed, trait.sizes, strict=True)
-        if size >= FEWEST
-    ]
-    for trait, level, costed, size in wanting:
-        if costed < COVERED * size:
-            raise Refused(
-                f"contribution needs a cost of onboarding or serving on record for 95% of the"
-                f" mature in each level compared; {trait} {level!r} has one for {costed:,} of"
-                f' {size:,} ({costed / size:.0%}). Ask for value="revenue", or'
-                " with costs_complete=True if a customer without a cost had none"
-            )

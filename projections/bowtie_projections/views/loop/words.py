@@ -13,6 +13,7 @@ from bowtie.errors import Refused
 from bowtie.wording import are, counted
 from bowtie_projections.views.loop.counts import Totals, TraitCounts
 from bowtie_projections.views.loop.numbers import amount, percent
+from bowtie_projections.views.loop.pairs import Pairs
 from bowtie_projections.views.loop.population import Arrived
 from bowtie_projections.views.loop.question import Question
 from bowtie_projections.views.loop.sources import Unnamed
@@ -23,6 +24,7 @@ __all__ = ["ENOUGH", "Said", "assumed_values", "refuse_currencies"]
 
 #: With fewer mature customers the answer names the longest horizon that leaves so many.
 ENOUGH = 100
+_BAD = {"low": "low value", "unprofitable": "a loss"}
 ASSOCIATION = "Every finding is an association, not a cause."
 
 
@@ -63,6 +65,16 @@ class Said:
     traits: Sequence[Standing]
     unnamed: Unnamed | None = None
     effect: float | None = None
+    pairs: Pairs | None = None
+    values: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def tests(self) -> int:
+        """How many tests are corrected together; pairs that were left out count too."""
+        run = sum(one.p is not None for one in self.traits)
+        if self.pairs is not None:
+            run += sum(one.p is not None for one in self.pairs.tested) + self.pairs.left_out
+        return run
 
     def sentence(self) -> str:
         """Who is counted, who is left out, and what high means."""
@@ -92,9 +104,15 @@ class Said:
     def _high(self) -> str:
         if self.totals is None or self.threshold is None:
             return ""
+        target, measure = self.question.target, self.question.measure
+        many = f"{self.totals.high:,} of them."
+        if target == "unprofitable":
+            return f" Unprofitable is less than 0 of {measure}: {many}"
         reached = amount(self.threshold, self.fitted.get("currency_low"))
+        if target == "low":
+            return f" Low value is {reached} or less of {measure}: {many}"
         least = "more than 0" if self.threshold == 0 else f"{reached} or more"
-        return f" High value is {least} of {self.question.measure}: {self.totals.high:,} of them."
+        return f" High value is {least} of {measure}: {many}"
 
     def notes(self) -> list[str]:
         """What to know before believing the figures."""
@@ -133,10 +151,19 @@ class Said:
             )
 
     def _on_threshold(self) -> Iterator[str]:
-        if self.question.threshold is None and self.threshold is not None:
-            reached = amount(self.threshold, self.fitted.get("currency_low"))
+        target = self.question.target
+        if target != "high":
+            yield f"A mark goes with {_BAD[target]} here: it says whom not to acquire."
+        if target == "unprofitable":
             yield (
-                f"The threshold of {reached} is reached by the top {percent(self.question.top)} of"
+                "Contribution is what is left after the costs of onboarding and serving; what"
+                " acquiring and selling cost is beside it, in the sources."
+            )
+        elif self.question.threshold is None and self.threshold is not None:
+            reached = amount(self.threshold, self.fitted.get("currency_low"))
+            share = "is not passed by the lowest" if target == "low" else "is reached by the top"
+            yield (
+                f"The threshold of {reached} {share} {percent(self.question.top)} of"
                 f" the {self._paying()} of the older half (time"
                 f" zero up to {self.fitted['median']:%Y-%m-%d})."
             )
@@ -163,7 +190,7 @@ class Said:
     def _on_tests(self) -> Iterator[str]:
         if self.totals is None:
             return
-        m = sum(one.p is not None for one in self.traits)
+        m, traits = self.tests, sum(one.p is not None for one in self.traits)
         if not m:
             units = plural(self.question.unit)
             yield f"No test was run: no trait has two levels of 30 {units} to compare."
@@ -171,13 +198,48 @@ class Said:
         quarters = len({quarter for quarter, _ in self.totals.strata})
         motions = len({motion for _, motion in self.totals.strata})
         within = "acquisition quarter" + (" and motion" if motions > 1 else "")
-        run = "1 test was run" if m == 1 else f"{m:,} tests were run, one for each trait"
+        of_each = "one for each trait"
+        if self.pairs is not None:
+            of_each = f"{counted(traits, 'trait')} and {counted(m - traits, 'pair')}"
+        run = "1 test was run" if m == 1 else f"{m:,} tests were run, {of_each}"
         together = "with no other to correct it for" if m == 1 else "and corrected together"
         yield (
             f"{run}, within {within} ({counted(quarters, 'quarter')}), {together}"
             f" (Benjamini-Hochberg, m = {m}); a finding has q <= 0.05 and is replicated in the"
             " newer half."
         )
+        yield from self._on_pairs()
+        yield from self._on_whales()
+
+    def _on_pairs(self) -> Iterator[str]:
+        if self.pairs is None:
+            return
+        passed = percent(self.pairs.least_gain - 1)
+        left = ""
+        if self.pairs.left_out:
+            left = (
+                f" {self.pairs.left_out:,} pairs of traits with a larger p were not looked at, and"
+                " count as tests that found nothing."
+            )
+        yield (
+            "Pairs are tested against both their levels: one is in the part pairs if its rate"
+            f" passes both by {passed} at least, and q <= 0.05.{left}"
+        )
+
+    def _on_whales(self) -> Iterator[str]:
+        lone = [
+            f"{row['trait']} = {row['level']}"
+            for row in self.values
+            if row["difference"] is not None
+            and row["difference_without_one"] is not None
+            and abs(row["difference_without_one"]) < abs(row["difference"]) / 2
+        ]
+        if lone:
+            verb = "hangs" if len(lone) == 1 else "hang"
+            yield (
+                f"The mean value of {_listed(lone)} {verb} on one customer: without the largest the"
+                " difference is less than half (see the part values)."
+            )
 
     def _on_traits(self) -> Iterator[str]:
         for use, words in (

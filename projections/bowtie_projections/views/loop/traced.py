@@ -1,0 +1,216 @@
+"""Each mature customer on a row of their own, with their levels of some traits.
+
+What is asked of findings alone stands on it: pairs, value, where they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from bowtie_projections.known import Observed
+from bowtie_projections.value import MONEY
+from bowtie_projections.views.cut import Reader
+from bowtie_projections.views.labels import OTHER, apart_in_sql, unapart
+from bowtie_projections.views.loop.bins import Bins, leveled
+from bowtie_projections.views.loop.counts import MISSING, Totals, TraitCounts
+from bowtie_projections.views.loop.pairs import PairCounts
+from bowtie_projections.views.loop.population import Population, channel_of
+from bowtie_projections.views.loop.tally import MOST_LEVELS, judged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Leveling", "Traced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leveling:
+    """What makes values into the levels that were counted.
+
+    Args:
+        observed: the traits on record.
+        bins: how the numeric ones are cut.
+        traits: the counts of those that are asked.
+    """
+
+    observed: Observed
+    bins: Mapping[str, Bins]
+    traits: Sequence[TraitCounts]
+
+    def rows(self, population: sa.FromClause) -> sa.Select[Any]:
+        """For each of a population (``customer``, ``t0``) and trait its ``level``; null is missing.
+
+        Columns ``member``, ``name`` and ``level``.
+        """
+        among = sa.select(
+            population.c.customer, population.c.t0, population.c.customer.label("member")
+        )
+        names = {trait.name for trait in self.traits}
+        c = self.observed.known(among.subquery("among"), ("member",), only=names).subquery("told").c
+        value = leveled(c.name, c.value, self.bins)
+        beyond = [
+            (sa.and_(c.name == trait.name, value.not_in(self._counted(trait))), OTHER)
+            for trait in self.traits
+            if trait.distinct > MOST_LEVELS
+        ]
+        level = sa.case(
+            (value.is_(None), sa.null()), *beyond, else_=apart_in_sql(value, (OTHER, MISSING))
+        )
+        return sa.select(c.member, c.name, level.label("level"))
+
+    def spread(self, population: sa.FromClause) -> sa.Select[Any]:
+        """The same with a row for each ``member`` and a column for each trait: ``trait_0``, ..."""
+        c = self.rows(population).subquery("leveled").c
+        columns = [
+            sa.func.max(sa.case((c.name == trait.name, c.level))).label(f"trait_{place}")
+            for place, trait in enumerate(self.traits)
+        ]
+        return sa.select(c.member, *columns).group_by(c.member)
+
+    @staticmethod
+    def _counted(trait: TraitCounts) -> list[str]:
+        """The values of a trait that are levels of their own."""
+        return [
+            unapart(one, (OTHER, MISSING)) for one in trait.levels if one not in {OTHER, MISSING}
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The mature with their levels, found now where the database can keep them.
+
+    Args:
+        reader: the read tables, under the keys of the units.
+        rows: a row for each: ``month``, ``motion``, ``later``, ``high``, ``worth``, ``channel``,
+            ``campaign``, ``block`` (of many, by the hash of the account) and the levels.
+        traits: the counts of the traits.
+    """
+
+    reader: Reader
+    rows: sa.FromClause
+    traits: Sequence[TraitCounts]
+
+    @classmethod
+    def of(cls, population: Population, leveling: Leveling) -> Traced:
+        """Those of a population."""
+        who = judged(population)
+        levels = leveling.spread(who).cte("levels_of")
+        joined, account = population.units.account_of(who)
+        rows = sa.select(
+            *(who.c[name] for name in ("month", "motion", "later", "high", "worth")),
+            channel_of(who).label("channel"),
+            channel_of(who, "campaign").label("campaign"),
+            sa.func.substr(sa.func.md5(account), 1, 3).label("block"),
+            *(
+                sa.func.coalesce(levels.c[f"trait_{place}"], MISSING).label(f"trait_{place}")
+                for place in range(len(leveling.traits))
+            ),
+        ).select_from(joined.outerjoin(levels, levels.c.member == who.c.customer))
+        found = population.units.relation(rows, "traced")
+        return cls(population.units.reader, found, leveling.traits)
+
+    def each(self) -> Iterator[tuple[int, TraitCounts, ColumnElement[Any], ColumnElement[bool]]]:
+        """Of each trait its place, counts, column, and whom it tells of."""
+        for place, trait in enumerate(self.traits):
+            told = self.rows.c.later == 1 if trait.split else sa.true()
+            yield place, trait, self.rows.c[f"trait_{place}"], told
+
+    def pairs(self, totals: Totals) -> list[PairCounts]:
+        """The counts of each two of the traits."""
+        c = self.rows.c
+        quarter = (c.month - sa.func.mod(c.month, sa.literal_column("3"))).label("quarter")
+        found = []
+        for (_, one, first, told), (_, other, second, also) in combinations(self.each(), 2):
+            levels = [first.label("level"), second.label("level_2")]
+            keys = [*levels, quarter, c.motion, c.later, c.high]
+            counted = sa.select(*keys, sa.func.count().label("customers")).where(told, also)
+            table = self.reader.fetch(counted.group_by(*keys))
+            counts = _counts(table, one.levels, other.levels, totals)
+            found.append(PairCounts((one.name, other.name), (one.levels, other.levels), counts))
+        return found
+
+    def origins(self, by: str) -> list[dict[str, Any]]:
+        """By trait (its ``place``), ``level`` and source: ``customers`` and ``high``."""
+        c = self.rows.c
+        source = c[by].label("source")
+        parts = [
+            sa.select(
+                sa.literal_column(str(place), sa.Integer()).label("place"),
+                level.label("level"),
+                source,
+                sa.func.count().label("customers"),
+                sa.cast(sa.func.sum(c.high), sa.BigInteger()).label("high"),
+            )
+            .where(told)
+            .group_by(level, source)
+            for place, _, level, told in self.each()
+        ]
+        return self.reader.fetch(sa.select(sa.union_all(*parts).subquery("origins"))).to_pylist()
+
+    def by_source(self, by: str) -> pa.Table:
+        """All of them by source (in ``level``), month and high: what they were worth."""
+        c = self.rows.c
+        keys = [c[by].label("level"), c.month, c.high]
+        counted = sa.func.count().label("customers")
+        worth = sa.cast(sa.func.sum(c.worth), MONEY).label("worth")
+        return self.reader.fetch(sa.select(*keys, counted, worth).group_by(*keys))
+
+    def blocks(self) -> list[dict[str, Any]]:
+        """By trait, ``level`` and ``block``: ``customers``, their ``worth`` and the ``largest``."""
+        c = self.rows.c
+        parts = [
+            sa.select(
+                sa.literal_column(str(place), sa.Integer()).label("place"),
+                level.label("level"),
+                c.block,
+                sa.func.count().label("customers"),
+                sa.cast(sa.func.sum(c.worth), MONEY).label("worth"),
+                sa.cast(sa.func.max(c.worth), MONEY).label("largest"),
+            )
+            .where(told)
+            .group_by(level, c.block)
+            for place, _, level, told in self.each()
+        ]
+        return self.reader.fetch(sa.select(sa.union_all(*parts).subquery("blocks"))).to_pylist()
+
+    def medians(self) -> dict[tuple[int, str], Any]:
+        """By trait and level the lower median of what they were worth."""
+        c = self.rows.c
+        middle = sa.func.percentile_disc(0.5).within_group(c.worth)
+        parts = [
+            sa.select(
+                sa.literal_column(str(place), sa.Integer()).label("place"),
+                level.label("level"),
+                sa.cast(middle, MONEY).label("median"),
+            )
+            .where(told)
+            .group_by(level)
+            for place, _, level, told in self.each()
+        ]
+        rows = self.reader.fetch(sa.select(sa.union_all(*parts).subquery("medians"))).to_pylist()
+        return {(row["place"], row["level"]): row["median"] for row in rows}
+
+
+def _counts(table: pa.Table, levels: list[str], levels_2: list[str], totals: Totals) -> Any:
+    """The rows of a pair as an array."""
+    rows = table.to_pylist()
+    counts = np.zeros((len(levels), len(levels_2), *totals.counts.shape), np.int64)
+    places = {level: place for place, level in enumerate(levels)}
+    places_2 = {level: place for place, level in enumerate(levels_2)}
+    for row in rows:
+        at = (
+            places[row["level"]],
+            places_2[row["level_2"]],
+            totals.strata[row["quarter"] // 3, row["motion"]],
+            row["later"],
+            row["high"],
+        )
+        counts[at] += row["customers"]
+    return counts
