@@ -24,7 +24,7 @@ _BOUNDS_OF = {"conversion_estimate": ("estimate_low", "estimate_high"), "estimat
 #: Columns that hold money; a table shows them in hundredths.
 _MONEY = re.compile(
     r"^(value|spend|spend_.*|cost|cost_per_.*|mrr|mrr_.*|.*_amount|expected"
-    r"|start|new|expansion|contraction|churned|reactivated|end|in_grace|start_12m)$"
+    r"|start|new|more|less|expansion|contraction|churned|reactivated|end|in_grace|start_12m)$"
 )
 #: Columns that hold days; a table shows them in tenths.
 _DAYS = re.compile(r"(^|_)days(_|$)")

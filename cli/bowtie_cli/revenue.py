@@ -8,7 +8,7 @@ import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, output_options, plot_option
+from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["revenue"]
@@ -24,6 +24,7 @@ __all__ = ["revenue"]
     type=click.Choice(["net", "daily"]),
     help="Of each customer over the period, or of each day (net).",
 )
+@click.option("--changes", is_flag=True, help="Tell why contracts moved too: price, quantity, ...")
 @click.option("--currency", metavar="CODE", help="Money of this currency only.")
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
 @touch_option
@@ -36,7 +37,7 @@ __all__ = ["revenue"]
 )
 @cut_options
 @plot_option
-@output_options
+@output_options_with_parts
 @pass_session
 def revenue(session: Session, output: Output, **asked: Any) -> None:
     r"""Tell recurring revenue at the start and end of each period, and what moved it.
@@ -45,5 +46,6 @@ def revenue(session: Session, output: Output, **asked: Any) -> None:
     Example:
       bowtie revenue --every quarter --from 2025
       bowtie revenue --per year --by motion
+      bowtie revenue --every year --changes --part changes
     """
     output.show(ask(session, "revenue", asked))

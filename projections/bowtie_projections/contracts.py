@@ -61,7 +61,8 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
         A statement with the columns ``customer``, ``contract``, ``currency``, ``annual`` (what a
         year costs, exactly), ``from_on`` and ``to_on`` (inclusive; null where no end is known),
         and ``unrenewed_on``, the last day of a term that only a renewal would go beyond: past it
-        the span stands for as long as the grace does.
+        the span stands for as long as the grace does; and ``because``: ``signed``, ``renewed``, or
+        the kind of the change with which the span begins.
     """
     paid = _paid(read, customers).cte(f"{read.prefix}paid_contracts").prefix_with("MATERIALIZED")
     terms = _terms(read, paid).cte(f"{read.prefix}contract_terms")
@@ -77,6 +78,7 @@ def rates(read: Rates, customers: sa.FromClause) -> sa.Select[Any]:
             paid.c.contract,
             c.currency,
             c.annual,
+            c.because,
             c.from_on,
             sa.func.least(c.next_on - _ONE, _cap(read, c, paid, ends), ends.c.last_on).label(
                 "to_on"
@@ -163,12 +165,13 @@ def _terms(read: Rates, paid: sa.FromClause) -> sa.Select[Any]:
             _annual(table).label("annual"),
             kind.label("free"),
             currency.label("currency"),
+            sa.literal_column(f"'{because}'", sa.String()).label("because"),
         )
         .select_from(table.join(paid, _same(paid, table)))
         .where(counts(table, read.cut))
-        for table, kind, currency in (
-            (signed, free, signed.c.currency),
-            (renewed, _NOUGHT, _NO_CURRENCY),
+        for table, kind, currency, because in (
+            (signed, free, signed.c.currency, "signed"),
+            (renewed, _NOUGHT, _NO_CURRENCY, "renewed"),
         )
     ]
     c = sa.union_all(*said).subquery("said").c
@@ -185,6 +188,7 @@ def _terms(read: Rates, paid: sa.FromClause) -> sa.Select[Any]:
         c.annual,
         c.free,
         c.currency,
+        c.because,
     )
 
 
@@ -210,6 +214,7 @@ def _change_lines(read: Rates, paid: sa.FromClause) -> sa.Select[Any]:
             _annual(changed).label("annual"),
             _NOUGHT.label("free"),
             _NO_CURRENCY.label("currency"),
+            changed.c.kind.label("because"),
             _NOUGHT.label("is_term"),
         )
         .select_from(changed.join(paid, _same(paid, changed)))

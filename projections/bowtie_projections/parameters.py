@@ -266,6 +266,7 @@ class RevenueAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     every: Literal["month", "quarter", "year"]
     per: Literal["month", "year"]
     movements: Literal["net", "daily"]
+    changes: bool
     currency: str | None
     unit: Literal["customer", "account"]
 

@@ -104,8 +104,9 @@ def test_revenue_is_what_a_reading_day_by_day_adds_up(
     memory.load(log)
     facts = [f for f in counted(log, position) if f.occurred_at <= as_of]
     answer = revenue(
-        memory, Cut(position, as_of), B2B, every=every, per="year", movements=movements
-    )
+        memory, Cut(position, as_of), B2B, every=every, per="year", movements=movements,
+        changes=True,
+    )  # fmt: skip
     today, daily = as_of.date(), movements == "daily"
     known, surely = levels(facts, today, today), levels(facts, today, today + 40 * DAY)
 
@@ -125,6 +126,13 @@ def test_revenue_is_what_a_reading_day_by_day_adds_up(
                 _check(rows[key], payers, sure, (first, min(after - DAY, today)), daily=daily)
                 _check_rates(rows[key], payers, (first, after - DAY), over=after - DAY < today)
     assert set(rows) == told
+    changed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in answer.part("changes").rows():
+        assert row["times"]
+        assert row["more"] >= 0 >= row["less"]
+        changed[row["period"], row["currency"]] += row["more"] + row["less"]
+    for key, row in rows.items():
+        assert changed.get(key, ZERO) == row["end"] - row["start"]
 
 
 def _check(

@@ -273,6 +273,35 @@ def test_a_figure_names_who_makes_it_and_what_was_said_of_their_contracts(memory
         explained("complete")
 
 
+def test_what_moved_contracts_is_told_by_why(memory):
+    def by(kind: str, amount: int) -> ContractChanged:
+        return ContractChanged(contract="c1", kind=kind, amount=str(amount), per="month")
+
+    facts = log(
+        ("a", "2024-01-01", signed("2024-01-01", 10, ends_on="2024-02-20")),
+        ("a", "2024-02-02", by("price", 11)),
+        ("a", "2024-02-03", by("quantity", 9)),
+        ("a", "2024-02-04", by("discount", 8)),
+        ("a", "2024-02-05", by("contracted_step", 12)),
+        ("a", "2024-02-20", ContractRenewed(contract="c1", amount="15", per="month")),
+        ("a", "2024-02-25", signed("2024-02-25", 40, "c2")),
+        ("a", "2024-02-27", ended("c2")),
+        ("b", "2024-02-27", signed("2024-02-27", 1, "c3")),
+    )
+    memory.load(facts, B2B)
+    answer = revenue(memory, Cut(9, day("2024-02-29T12:00")), B2B, changes=True, from_="2024-02")
+    found = {
+        row["because"]: (row["times"], int(row["more"]), int(row["less"]))
+        for row in answer.part("changes").rows()
+    }
+    assert found == {
+        "signed": (2, 41, 0), "renewed": (1, 3, 0), "quantity": (1, 0, -2), "price": (1, 1, 0),
+        "discount": (1, 0, -1), "contracted_step": (1, 4, 0), "ended": (1, 0, -40),
+    }  # fmt: skip
+    assert moves(answer.rows()[0]) == {"new": 1, "expansion": 5}
+    assert "changes" not in revenue(memory, Cut(9), B2B).parts
+
+
 def test_what_is_agreed_later_counts_from_the_day_it_is_effective(memory):
     facts = log(
         ("a", "2024-01-01", signed("2024-01-01")),

@@ -15,20 +15,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import STAGES
 from bowtie_projections import tables
-from bowtie_projections.conditions import Facts
 from bowtie_projections.contracts import Rates, rates
-from bowtie_projections.cycles import first_touch
 from bowtie_projections.localtime import day_of
 from bowtie_projections.value import MONEY
-from bowtie_projections.views.cut import Cut, counts
+from bowtie_projections.views.cut import counts
 from bowtie_projections.views.funnel.members import Members
-from bowtie_projections.views.journey_source import Needs
 from bowtie_projections.views.revenue.periods import EVERY, number_in_sql, number_of
 from bowtie_projections.views.shares import covered_until
 
-__all__ = ["ANNOUNCED", "BRIEF", "MOVES", "Levels", "signers"]
+__all__ = ["ANNOUNCED", "BRIEF", "ENDED", "LESS", "MORE", "MOVES", "Levels"]
 
 #: What a movement can be.
 MOVES = ("new", "expansion", "contraction", "churned", "reactivated")
@@ -36,44 +32,10 @@ MOVES = ("new", "expansion", "contraction", "churned", "reactivated")
 BRIEF = "brief"
 #: How many contracts begin, change or end later.
 ANNOUNCED = "announced"
+#: What moved a contract: more or less, and why; the last has no event of its own where it lapsed.
+MORE, LESS, ENDED = "more", "less", "ended"
 _ONE = sa.literal_column("1", sa.Integer())
 _NOUGHT = sa.literal_column("0", sa.Integer())
-
-
-def signers(cut: Cut, needs: Needs) -> sa.CTE:
-    """Who signed a paid contract, in the shape of journeys: one row each, of the first signing.
-
-    Args:
-        cut: the facts that count.
-        needs: what a breakdown reads of them.
-    """
-    signed = tables.facts["contract_signed"]
-    rows = (
-        sa.select(signed.c.customer, sa.func.min(signed.c.occurred_at).label("at"))
-        .where(counts(signed, cut), signed.c.kind == "paid")
-        .group_by(signed.c.customer)
-        .subquery("first_signings")
-    )
-    joined: sa.FromClause = rows
-    touch: list[ColumnElement[Any]] = []
-    if needs.touch:
-        first = first_touch(Facts(cut)).subquery("touch")
-        joined = rows.outerjoin(first, first.c.customer == rows.c.customer)
-        touch = [column for column in first.c if column.name != "customer"]
-    nothing = sa.cast(sa.null(), sa.DateTime())
-    entries = {"commitment": rows.c.at}
-    return (
-        sa.select(
-            rows.c.customer,
-            sa.literal_column("1", sa.BigInteger()).label("cycle"),
-            *(entries.get(stage, nothing).label(f"{stage}_at") for stage in STAGES),
-            nothing.label("lost_at"),
-            *touch,
-        )
-        .select_from(joined)
-        .cte("signers")
-        .prefix_with("MATERIALIZED")
-    )
 
 
 @dataclass(frozen=True)
@@ -85,12 +47,14 @@ class Levels:
         every: the length of a period.
         currency: the money that is counted, or None for all that there is.
         only: the only currency, where there is but one.
+        with_changes: whether it is told, too, what moved contracts.
     """
 
     members: Members
     every: str
     currency: str | None = None
     only: str | None = None
+    with_changes: bool = False
 
     @property
     def today(self) -> date:
@@ -120,7 +84,9 @@ class Levels:
         asked = [c.annual > _NOUGHT, sa.or_(c.to_on.is_(None), c.to_on >= c.from_on)]
         if self.currency is not None and self.currency != self.only:
             asked.append(c.currency == self.currency)
-        return sa.select(spans).where(*asked).cte("paying").prefix_with("MATERIALIZED")
+        # a text that nobody asks for costs a tenth of all
+        told = [one for one in c if self.with_changes or one.name != "because"]
+        return sa.select(*told).where(*asked).cte("paying").prefix_with("MATERIALIZED")
 
     @property
     def _today(self) -> ColumnElement[Any]:
@@ -255,6 +221,37 @@ class Levels:
             .subquery("a_year_apart")
         )
 
+    def changes(self) -> sa.Subquery:
+        """What moved contracts, each day of each contract: ``what``, ``at`` and ``amount``.
+
+        ``what`` is ``more`` or ``less``, and why: as the contract said it, or ``ended``.
+        """
+        c = self._spans.c
+        nothing = sa.cast(sa.null(), sa.String())
+        whose = (c.customer, c.contract, c.currency)
+        begins = sa.select(
+            *whose, c.from_on.label("day"), c.annual.label("delta"), c.because
+        ).where(c.from_on <= self._today)
+        ends = sa.select(*whose, c.to_on + _ONE, -c.annual, nothing).where(c.to_on < self._today)
+        both = sa.union_all(begins, ends).subquery("begun_and_ended").c
+        delta = sa.cast(sa.func.sum(both.delta), MONEY)
+        days = (
+            sa.select(
+                both.customer,
+                both.currency,
+                number_in_sql(both.day, self.every).label("at"),
+                delta.label("amount"),
+                sa.func.coalesce(sa.func.max(both.because), ENDED).label("because"),
+            )
+            .group_by(both.customer, both.contract, both.currency, both.day)
+            .having(delta != _NOUGHT)
+            .subquery("contract_days")
+        )
+        d = days.c
+        what = sa.case((d.amount > _NOUGHT, f"{MORE} "), else_=f"{LESS} ") + d.because
+        told = sa.select(d.customer, d.currency, d["at"], what.label("what"), d.amount)
+        return told.subquery("contract_moves")
+
     def in_grace(self) -> sa.Subquery:
         """What is past its last day and counts within the grace, at the borders it is counted."""
         c = self._spans.c
@@ -320,6 +317,8 @@ class Levels:
         branches = [self._moved(self.moves(), "")]
         if daily:
             branches.append(self._moved(self.moves(daily=True), "daily "))
+        if self.with_changes:
+            branches.append(self._moved(self.changes(), ""))
         year = self.held_for_a_year()
         branches += self._held(year, "kept", year.c.kept)
         branches += self._held(year, "still", year.c.level)

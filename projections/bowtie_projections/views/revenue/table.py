@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
+from bowtie_projections.localtime import day_of
 from bowtie_projections.views.cohorts import cohort_label
 from bowtie_projections.views.cohorts import period as bounds_of
-from bowtie_projections.views.revenue.levels import ANNOUNCED, BRIEF, MOVES, Levels
+from bowtie_projections.views.revenue.levels import (
+    ANNOUNCED,
+    BRIEF,
+    ENDED,
+    LESS,
+    MORE,
+    MOVES,
+    Levels,
+)
 from bowtie_projections.views.revenue.periods import EVERY, first_of, number_of
 from bowtie_projections.views.shares import cell_order, covered_until, typed_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["AMOUNTS", "COLUMNS", "CUSTOMERS", "Bridge", "in_months"]
+__all__ = ["AMOUNTS", "CHANGES", "COLUMNS", "CUSTOMERS", "Bridge", "in_months"]
 
 #: The amounts of a row: what there was, what moved it, what there is.
 AMOUNTS = ("start", *MOVES, "end")
@@ -29,6 +38,12 @@ _YEAR = ("start_12m", "grr_12m", "nrr_12m")
 #: All columns of an answer after those of its cell.
 COLUMNS = (
     "period", "currency", *AMOUNTS, "in_grace", *_RATES, *_YEAR, *CUSTOMERS, "complete",
+)  # fmt: skip
+#: The columns of what moved contracts, after those of a cell.
+CHANGES = ("period", "currency", "because", "times", "more", "less")
+#: Why a contract moved, in the order of the answer.
+_BECAUSE = (
+    "signed", "renewed", "quantity", "price", "plan", "discount", "contracted_step", ENDED,
 )  # fmt: skip
 _CENT = Decimal("0.000001")
 _ZERO = Decimal(0)
@@ -127,6 +142,7 @@ class Bridge:
             for (what, _), found in line.told.items()
             if what == BRIEF
         )
+        self.changes: list[dict[str, Any]] = []
         self.rows = [row for cell in self._in_order() for row in self._line(cell)]
 
     def _in_order(self) -> list[_Cell]:
@@ -159,6 +175,8 @@ class Bridge:
                 row |= _customers(level, moves, end)
                 row |= self._rates(at, level, net, then, held)
                 yield row
+                of_row = {name: row[name] for name in (*named, "period")}
+                self.changes += self._changed(line, at, level.amount, of_row)
             level = end
 
     def _shown(self, begin: int) -> range:
@@ -166,9 +184,9 @@ class Bridge:
         levels, question = self._levels, self._levels.members.question
         first, last, instant = begin, levels.current, timedelta(microseconds=1)
         if question.start is not None:
-            first = max(first, number_of(_day(question.start, question.tz), levels.every))
+            first = max(first, number_of(day_of(question.start, question.tz), levels.every))
         if question.end is not None:
-            last = min(last, number_of(_day(question.end - instant, question.tz), levels.every))
+            last = min(last, number_of(day_of(question.end - instant, question.tz), levels.every))
         return range(first, last + 1)
 
     def _amounts(
@@ -181,6 +199,21 @@ class Bridge:
         with localcontext(prec=60):
             end = start + sum(moved, _ZERO)
         return dict(zip(AMOUNTS, (start, *moved, end), strict=True)) | {"in_grace": grace}
+
+    def _changed(
+        self, line: _Line, at: int, level: Decimal, of_row: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """What moved contracts in a period, by why; rounded together, as the movements are."""
+        found = {why: [line.of(f"{side} {why}", at) for side in (MORE, LESS)] for why in _BECAUSE}
+        amounts = [one.amount for pair in found.values() for one in pair]
+        if self._monthly:
+            amounts = in_months(level, amounts)[1]
+        sides = iter(amounts)
+        for why, pair in found.items():
+            more, less = next(sides), next(sides)
+            if number := sum(one.number for one in pair):
+                told = {"because": why, "times": number, "more": more, "less": less}
+                yield {**of_row, **told}
 
     def complete(self, at: int) -> bool:
         """Whether all of a period is over and covered."""
@@ -241,6 +274,17 @@ class Bridge:
         titles = {one.column: one.title(COLUMNS) for one in dimensions}
         return typed_table(self.rows, kinds, titles)
 
+    def changes_table(self) -> pa.Table:
+        """What moved contracts, as Arrow."""
+        import pyarrow as pa
+
+        dimensions = self._levels.members.dimensions
+        kinds: dict[str, Any] = {one.column: pa.string() for one in dimensions}
+        kinds |= dict.fromkeys(CHANGES[:3], pa.string()) | {"times": pa.int64()}
+        kinds |= dict.fromkeys(CHANGES[4:], pa.decimal128(38, 6))
+        titles = {one.column: one.title(COLUMNS) for one in dimensions}
+        return typed_table(self.changes, kinds, titles)
+
 
 #: With one of these a cell's revenue begins.
 _BEGINS = ("new", "reactivated", "daily new")
@@ -259,9 +303,3 @@ def _customers(level: _Sum, moves: Mapping[str, _Sum], end: _Sum) -> dict[str, i
         end.number,
     )
     return dict(zip(CUSTOMERS, numbers, strict=True))
-
-
-def _day(moment: datetime, tz: str) -> Any:
-    from bowtie_projections.localtime import day_of
-
-    return day_of(moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment, tz)

@@ -19,8 +19,9 @@ from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.view import members_of
 from bowtie_projections.views.given import one_of
 from bowtie_projections.views.journey_source import settled_through
-from bowtie_projections.views.revenue.levels import Levels, signers
+from bowtie_projections.views.revenue.levels import Levels
 from bowtie_projections.views.revenue.periods import EVERY
+from bowtie_projections.views.revenue.signers import signers
 from bowtie_projections.views.revenue.table import Bridge
 from bowtie_projections.views.revenue.words import notes, sentence
 from bowtie_projections.views.shares import standing
@@ -39,6 +40,7 @@ def revenue(
     every: str = "month",
     per: str = "month",
     movements: str = "net",
+    changes: bool = False,
     currency: str | None = None,
     unit: str = "customer",
     look_back: str | timedelta = LOOK_BACK,
@@ -61,6 +63,7 @@ def revenue(
         per: what the amounts are of: a ``month`` (MRR) or a ``year`` (ARR).
         movements: ``net``: of each customer the difference from the start to the end of the
             period; ``daily``: each day's difference, which add up over periods.
+        changes: tell what moved contracts too, in the part ``changes``.
         currency: count money of this currency only.
         unit: whose movements: ``customer`` or ``account``.
         look_back: touches of a member count for the account from so long before the membership.
@@ -79,7 +82,9 @@ def revenue(
         ``end``, their exact sum; of it ``in_grace``, past its last day and not renewed yet. ``grr``
         and ``nrr`` are of ``start``, ``lost_share`` is of the customers at the start, ``grr_12m``
         and ``nrr_12m`` are of ``start_12m``, a year before the end. Rates are null while the period
-        is not over, and where nothing was paid at first.
+        is not over, and where nothing was paid at first. The part ``changes`` has, by why contracts
+        moved (``signed``, ``renewed``, the kind of a change, ``ended``), how many ``times``, and
+        by how much ``more`` and ``less``: together they come to what the movements do.
 
     Raises:
         UsageError: a value that can't be asked.
@@ -104,6 +109,7 @@ def revenue(
         meta=standing(
             definition, levels.members.question.written, levels.members.cut, levels.members.units
         ),
+        parts={"changes": bridge.changes_table()} if changes else None,
     )
 
 
@@ -122,7 +128,7 @@ def levels_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[s
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     members = members_of(units, cut, definition, question, found, journeys_of=partial(signers, cut))
-    levels = Levels(members, every, currency)
+    levels = Levels(members, every, currency, with_changes=bool(given["changes"]))
     currencies = [str(one) for one in units.reader.fetch(levels.currencies()).column(0).to_pylist()]
     if currency is not None and currency not in currencies:
         known = ", ".join(currencies) or "none"
