@@ -251,12 +251,12 @@ def test_the_period_asked_may_be_planned_as_a_whole_and_by_a_breakdown(tables, t
 def test_targets_that_no_row_shows_are_said(tables, tmp_path):
     text = (
         "month,measure,breakdown,value\n2027-01,awareness.entered,,80\n"
-        "2025-01,awareness.entered,plan=pro,80\n2024-12,awareness.entered,channel=mail,1\n"
+        "2025-01,awareness.entered,campaign=may,80\n2024-12,awareness.entered,channel=mail,1\n"
         "2024-12,awareness.entered,,1\n"
     )
     notes = "\n".join(planned(tables, text, tmp_path, cohort="month", by=["channel"]).notes)
     assert "1 target of periods that are not in this answer: 2027-01." in notes
-    assert "2 targets by something else than this answer: no breakdown, plan" in notes
+    assert "2 targets by something else than this answer: campaign, no breakdown" in notes
     assert "1 target of cells that nobody entered in their period: line 4." in notes
     assert "No row of this answer has a target." in notes
 
@@ -274,6 +274,7 @@ def test_targets_that_no_row_shows_are_said(tables, tmp_path):
         ("2025-01,awareness.entered,channel,80", "targets.csv:2: breakdown 'channel' is no NAME="),
         ("2025-01,awareness.entered,a=1;a=2,80", "targets.csv:2: breakdown .* twice"),
         ("2025-01,awareness.entered,{x,80", "targets.csv:2: breakdown is no JSON"),
+        ("2025-01,awareness.entered,chanel=ads,80", "csv:2: breakdown 'chanel': .* mean channel"),
     ],
 )
 def test_a_line_that_is_wrong_is_named(tables, tmp_path, lines, problem):

@@ -7,18 +7,20 @@ A view answers one question; :func:`beside` makes a view of it that also takes `
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bowtie.errors import UnknownName
 from bowtie.stages import Definition
 from bowtie_projections.results import Result
 from bowtie_projections.views.answers import Shape
+from bowtie_projections.views.breakdown import CONTRACT, SEGMENT, TOUCH, TRAIT, check_traits
 from bowtie_projections.views.comparing import Comparison
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import oldest_fact
 from bowtie_projections.views.targets import with_plan
-from bowtie_projections.views.targets_file import read_targets
+from bowtie_projections.views.targets_file import Target, read_targets
 
 __all__ = ["View", "beside"]
 
@@ -45,6 +47,8 @@ def beside(view: View, shape: Shape) -> View:
     ) -> Result:
         question = Comparison.of(compare, shape, parameters) if compare is not None else None
         plan = None if targets is None else read_targets(Path(targets))
+        if plan is not None:
+            _check_breakdowns(reader, cut, plan)
         result = view(reader, cut, definition, **parameters)
         if question is not None:
             other = functools.partial(view, reader, cut, definition)
@@ -52,3 +56,22 @@ def beside(view: View, shape: Shape) -> View:
         return result if plan is None else with_plan(result, plan, shape, parameters)
 
     return asked
+
+
+def _check_breakdowns(reader: Reader, cut: Cut, plan: Sequence[Target]) -> None:
+    """Refuse targets by what nobody has: no answer would ever show them.
+
+    Raises:
+        FileError: with the line, and the names that come near.
+    """
+    first: dict[str, Target] = {}
+    for target in plan:
+        for name in target.breakdown:
+            first.setdefault(name, target)
+    for name, target in first.items():
+        if name in {*TOUCH, *CONTRACT} or name.startswith(SEGMENT):
+            continue
+        try:
+            check_traits(reader, cut, [name.removeprefix(TRAIT)])
+        except UnknownName as error:
+            raise target.error(f"breakdown {name!r}: {error}") from None

@@ -19,7 +19,8 @@ from bowtie_projections.scope import Scope, scope_of
 from bowtie_projections.views.cut import Cut, Reader, counts
 
 __all__ = [
-    "CONTRACT", "SEGMENT", "TOUCH", "Dimension", "check_traits", "dimensions", "distinct_values",
+    "CONTRACT", "SEGMENT", "TOUCH", "TRAIT", "Dimension", "check_traits", "dimensions",
+    "distinct_values",
 ]  # fmt: skip
 
 #: Dimensions of a touch: the first one, unless the question says another.
@@ -27,7 +28,8 @@ TOUCH = ("channel", "campaign", "medium", "touchpoint", "content")
 #: Dimensions of the contract that made the commitment.
 CONTRACT = ("motion", "offering", "partner")
 _KNOT = STAGES.index("commitment")
-_PREFIX = "trait."
+#: Before the name of a trait that is called like something else.
+TRAIT = "trait."
 #: Before the name of a segment.
 SEGMENT = "segment:"
 #: The kinds of the dimensions of touches, by the rule that says which touch.
@@ -61,7 +63,7 @@ class Dimension:
 
     def title(self, taken: Collection[str]) -> str:
         """The name of its column in an answer: as asked for, unless the answer has one so."""
-        return f"{_PREFIX}{self.key}" if self.name in taken else self.name
+        return f"{TRAIT}{self.key}" if self.name in taken else self.name
 
     def source(self, cut: Cut) -> sa.CTE | None:
         """What must be joined to the journeys to know the values, if anything."""
@@ -151,7 +153,7 @@ def _dimension(
                 " cohort_stage=commitment (or later), or by trait." + name + " if it is a trait"
             )
         return Dimension(name, "contract", name)
-    key = name.removeprefix(_PREFIX)
+    key = name.removeprefix(TRAIT)
     if key.lower() in {personal.lower() for personal in personal_names}:
         raise Refused(
             f"{key} is personal: it is sealed, so it is in no table and can't be a breakdown"
