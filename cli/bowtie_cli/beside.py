@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["beside_options", "compare_option"]
+__all__ = ["beside_options", "compare_option", "targets_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: ``--compare``, for a view that is set beside an earlier period alone.
@@ -17,7 +17,8 @@ compare_option = click.option(
     type=click.Choice(["previous", "year"]),
     help="With the period before, or a year earlier.",
 )
-_TARGETS = click.option(
+#: ``--targets``, for a view whose figures have a plan and no interval.
+targets_option = click.option(
     "--targets",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -27,4 +28,4 @@ _TARGETS = click.option(
 
 def beside_options(command: F) -> F:
     """Give a command ``--compare`` and ``--targets``."""
-    return compare_option(_TARGETS(command))
+    return compare_option(targets_option(command))

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bowtie_cli.asking import ask, cut_options, touch_option
+from bowtie_cli.beside import targets_option
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -35,6 +36,7 @@ __all__ = ["revenue"]
 @click.option(
     "--look-back", metavar="TIME", help="Touches count so long before a membership (90d)."
 )
+@targets_option
 @cut_options
 @plot_option
 @output_options_with_parts

@@ -267,6 +267,7 @@ class RevenueAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     per: Literal["month", "year"]
     movements: Literal["net", "daily"]
     changes: bool
+    targets: str | Path | None
     currency: str | None
     unit: Literal["customer", "account"]
 

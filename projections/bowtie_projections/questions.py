@@ -39,7 +39,7 @@ from bowtie_projections.parameters import (
 )
 from bowtie_projections.profile_questions import ProfileQuestions
 from bowtie_projections.results import Result
-from bowtie_projections.views.answers import FUNNEL, REPEAT, VELOCITY
+from bowtie_projections.views.answers import FUNNEL, REPEAT, REVENUE, VELOCITY
 from bowtie_projections.views.attribution import attribution
 from bowtie_projections.views.beside import beside
 from bowtie_projections.views.bottleneck import bottleneck
@@ -70,6 +70,7 @@ __all__ = ["Questions"]
 _FUNNEL = beside(funnel, FUNNEL)
 _VELOCITY = beside(velocity, VELOCITY)
 _REPEAT = beside(repeat, REPEAT)
+_REVENUE = beside(revenue, REVENUE)
 
 
 class Questions(ProfileQuestions):
@@ -171,9 +172,10 @@ class Questions(ProfileQuestions):
 
         Args:
             asked: the parameters of :func:`bowtie_projections.views.revenue.revenue`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
+                ``as_of``, ``known_at``, ``position`` and ``definition``; ``targets``: a file of
+                planned figures.
         """
-        return self._answer(revenue, asked, personal=True)
+        return self._answer(_REVENUE, asked, personal=True)
 
     def repeat(self, **asked: Unpack[RepeatAsked]) -> Result:
         """How many customers order a second time, by the cohort of their first order.

@@ -52,6 +52,21 @@ def test_it_is_printed_for_a_person_and_explained(run, store):
     assert answer["value"] == answer["members"] == len({row["customer"] for row in answer["rows"]})
 
 
+def test_a_plan_stands_beside_the_figures(run, store):
+    lines = ["month,measure,breakdown,value", "2025-Q1,EUR.end,,1000", "2026-Q2,EUR.end,,2000"]
+    (store / "plan.csv").write_text("\n".join([*lines, "2025-Q1,EUR.nrr_12m,,1.05"]))
+    answer = run("revenue", "--every", "quarter", "--targets", "plan.csv", "--json").json
+    rows = {row["period"]: row for row in answer["rows"]}
+    first, last = rows["2025-Q1"], rows["2026-Q2"]
+    assert Decimal(first["end_gap"]) == Decimal(first["end"]) - 1000
+    assert first["nrr_12m_gap"] == pytest.approx(first["nrr_12m"] - 1.05)
+    # that quarter still goes on
+    assert (Decimal(last["end_plan"]), last["end_gap"]) == (2000, None)
+    (store / "plan.csv").write_text(f"{lines[0]}\n2025-Q1,end,,1000")
+    said = run("revenue", "--targets", "plan.csv", code=1).err
+    assert "measure 'end' names no currency; write it as EUR.end" in said
+
+
 @pytest.mark.parametrize(
     ("asked", "problem", "code"),
     [

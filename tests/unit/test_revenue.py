@@ -26,6 +26,8 @@ from bowtie.events import (
 )
 from bowtie.stages import load_definition
 from bowtie_projections.explaining import explanation
+from bowtie_projections.views.answers import REVENUE
+from bowtie_projections.views.beside import beside
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.revenue import revenue
 from bowtie_projections.views.revenue.table import AMOUNTS, in_months
@@ -516,3 +518,9 @@ def test_the_last_day_of_the_calendar_is_no_end(memory):
     facts = log(("a", "2024-01-01", signed("2024-01-01", ends_on="9999-12-31")))
     last = told(memory, facts, "2024-03-31T12:00")[-1]
     assert (last["end"], last["in_grace"]) == (100, 0)
+
+
+def test_money_has_no_interval_to_be_compared_by(memory):
+    memory.load([], B2B)
+    with pytest.raises(UsageError, match="read its periods side by side"):
+        beside(revenue, REVENUE)(memory, Cut(0), B2B, compare="year")

@@ -12,7 +12,7 @@ from bowtie_projections.results import Result
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FUNNEL", "REPEAT", "VELOCITY", "Shape", "keys_of", "listed", "with_columns"]
+__all__ = ["FUNNEL", "REPEAT", "REVENUE", "VELOCITY", "Shape", "keys_of", "listed", "with_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Shape:
         order: the values of ``part`` in order, where they are always the same.
         last: the part that has no rates.
         cohort: the cohorts that are asked for, if nobody says; ``all`` of them together are none.
+        period: the column of the cohort or period.
+        final: the column that says whether nothing to come changes a row, if one does.
     """
 
     figures: str
@@ -43,6 +45,8 @@ class Shape:
     order: tuple[str, ...] = ()
     last: str | None = None
     cohort: str | None = None
+    period: str = "cohort"
+    final: str | None = None
 
     def cohort_of(self, asked: Mapping[str, Any]) -> str | None:
         """By which cohorts an answer is, if by any."""
@@ -83,6 +87,19 @@ REPEAT = Shape(
     mature="mature",
     entered="customers",
     cohort="quarter",
+)
+
+#: Money, of each currency by itself: it has plans, and no intervals to compare it by.
+REVENUE = Shape(
+    figures="start",
+    part="currency",
+    counts=(),
+    rates=(),
+    mature="end",
+    entered="end",
+    cohort="month",
+    period="period",
+    final="complete",
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bowtie.errors import UnknownName
+from bowtie.errors import UnknownName, UsageError
 from bowtie.stages import Definition
 from bowtie_projections.results import Result
 from bowtie_projections.views.answers import Shape
@@ -45,6 +45,11 @@ def beside(view: View, shape: Shape) -> View:
         targets: str | Path | None = None,
         **parameters: Any,
     ) -> Result:
+        if compare is not None and not shape.rates:
+            raise UsageError(
+                f"{view.__name__} has no rates that could be compared with an interval: read its"
+                " periods side by side, or give it targets="
+            )
         question = Comparison.of(compare, shape, parameters) if compare is not None else None
         plan = None if targets is None else read_targets(Path(targets))
         if plan is not None:

@@ -115,7 +115,7 @@ class _Plan:
         whole = None if self._cohort else self._asked_period()
         return {
             (
-                whole or period(row["cohort"], self._tz),
+                whole or period(row[self.shape.period], self._tz),
                 row[self.shape.part] if self.shape.part else None,
                 tuple(row[name] for name in self._names),
             ): row
@@ -138,7 +138,7 @@ class _Plan:
             part, column = "", target.measure
         figures = self._figures()
         if self.shape.part and part not in self._parts:
-            example = ".".join((*self._parts[-2:-1], self.shape.entered))
+            example = ".".join((*self._parts[-2:][:1], self.shape.entered))
             raise target.error(
                 f"measure {target.measure!r} names no {self.shape.part}; write it as {example},"
                 f" with one of {', '.join(self._parts)}"
@@ -221,6 +221,8 @@ class _Plan:
 
     def _is_final(self, row: _Row, column: str) -> bool:
         """Whether nothing that is still to come changes the figure."""
+        if self.shape.final is not None:
+            return bool(row[self.shape.final])
         as_of = self.result.meta["as_of"]
         whole = period(row["cohort"], self._tz) if self._cohort else self._asked_period()
         if as_of is None or whole[1].replace(tzinfo=UTC) > as_of:
