@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -73,11 +74,15 @@ def logs(draw: st.DrawFn) -> list[Said]:
 
 @dataclass(frozen=True)
 class Asked:
-    """A question; what can't be asked together is left out."""
+    """A question; what can't be asked together is left out.
+
+    Who has more than ``few`` events of a step is matched in another way, which tells the same.
+    """
 
     parameters: dict[str, Any]
     position: int | None
     as_of: datetime | None
+    few: int
 
 
 @st.composite
@@ -112,7 +117,8 @@ def questions(draw: st.DrawFn) -> Asked:
     asked["cohort"] = draw(st.sampled_from([None, None, "day"]))
     asked["from_"] = draw(st.sampled_from([None, None, "2024-03-05"]))
     asked["to"] = draw(st.sampled_from([None, None, "2024-03-05"]))
-    return Asked(asked, draw(st.none() | st.integers(1, 14)), draw(st.none() | moments))
+    position, as_of = draw(st.none() | st.integers(1, 14)), draw(st.none() | moments)
+    return Asked(asked, position, as_of, draw(st.sampled_from([0, 1, 16])))
 
 
 def _plain(moment: datetime) -> datetime:
@@ -293,7 +299,8 @@ def _add(counts: Counter[str], one: Standing, *, ripe: bool, last: bool) -> None
 
 def _answer(memory: FilledTables, asked: Asked, **more: Any) -> Any:
     position = memory.position if asked.position is None else min(asked.position, memory.position)
-    return steps(memory, Cut(position, asked.as_of), B2B, **(asked.parameters | more))
+    with patch("bowtie_projections.views.steps.chains.FEW", asked.few):
+        return steps(memory, Cut(position, asked.as_of), B2B, **(asked.parameters | more))
 
 
 def _now(facts: list[Said], asked: Asked) -> tuple[list[Said], datetime]:

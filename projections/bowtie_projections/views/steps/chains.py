@@ -9,7 +9,7 @@ from. Between means: later than the one and earlier than the other.
 How: sequences that end at one event can be compared place by place, and of two of them the later
 event in each place makes another one. So it is enough to know, of each event, the latest sequence
 that ends there; and that goes through the latest event before it that ends a sequence to the step
-before. A running maximum finds it.
+before.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie_projections.views.steps.latest import FEW, Latest
 from bowtie_projections.views.steps.question import Row
 from bowtie_projections.views.steps.rows import StepRows, whole
-from bowtie_projections.views.steps.windows import BEFORE, Node, by_member, flag, marked, micros
+from bowtie_projections.views.steps.windows import Node, by_member, flag, marked, micros
 
 __all__ = ["Chains"]
 
@@ -47,7 +48,8 @@ class Chains:
     start: int | None
     end: int | None
     _levels: dict[tuple[int, ...], sa.CTE] = field(default_factory=dict, init=False)
-    _own: dict[tuple[int, ...], sa.CTE] = field(default_factory=dict, init=False)
+    _ended: dict[tuple[int, ...], sa.CTE] = field(default_factory=dict, init=False)
+    _many: dict[tuple[int, ...], sa.CTE] = field(default_factory=dict, init=False)
 
     @cached_property
     def entries(self) -> sa.CTE:
@@ -127,25 +129,18 @@ class Chains:
 
     def _following(self, path: tuple[int, ...]) -> sa.Select[Any]:
         before, step = path[-2], path[-1]
-        own, reached = self._candidates(path), self._passed_on(path)
+        own = self._candidates(path)
         # a sequence of one event begins with it
         again = () if len(path) == 2 else ("start", *self._anchors(path[:-1]))
         carried = ["t", *again]
         marks = [column.name for column in own.c if column.name.startswith("mark_")]
-        both = sa.union_all(
-            self._as_candidate(own, carried, marks), self._as_reached(reached, carried, marks)
-        ).subquery(f"both_{step}")
-        frame = self._frame(both, before, step)
-        told = sa.select(
-            both,
-            *(sa.func.max(both.c[f"was_{n}"]).over(**frame).label(f"last_{n}") for n in carried),
-        ).subquery(f"last_{step}")
-        c = told.c
+        latest = Latest(self.source, before, step, carried, marks)
+        told: sa.FromClause = latest.of(own, self.level(path[:-1]), self._busy(path[:-1]))
         if not again:
             names = ("start", *self._anchors(path[:-1]))
-            same = (c.last_t.label(f"last_{name}") for name in names)
+            same = (told.c.last_t.label(f"last_{name}") for name in names)
             told = sa.select(told, *same).subquery(f"told_{step}")
-            c = told.c
+        c = told.c
         anchors = [
             (c.t if name == f"anchor_{step}" else c[f"last_{name}"]).label(name)
             for name in self._anchors(path)
@@ -158,40 +153,36 @@ class Chains:
             c.last_start.label("start"),
             c.last_t.label("prev"),
             *anchors,
-        ).where(c.role == 0, c.last_start.is_not(None), *self._allowed(told, before, step, marks))
+        ).where(*self._allowed(told, before, step, marks))
 
-    def _passed_on(self, path: tuple[int, ...]) -> sa.FromClause:
-        """What reached the step before, of members that have an event of this one at all."""
-        reached, own = self.level(path[:-1]), self._events(path)
-        return (
-            sa.select(reached)
-            .where(reached.c.customer.in_(sa.select(own.c.customer)))
-            .subquery(f"passed_on_{path[-1]}")
-        )
+    def _busy(self, path: tuple[int, ...]) -> sa.CTE:
+        """The customers who have so many sequences along a path that pairs would be many."""
+        if path not in self._many:
+            ends = self._ends(path)
+            found = sa.select(ends.c.customer).where(ends.c.events > whole(FEW)).distinct()
+            name = "busy_" + "_".join(map(str, path[-2:]))
+            self._many[path] = found.cte(name).prefix_with("MATERIALIZED")
+        return self._many[path]
 
-    def _events(self, path: tuple[int, ...]) -> sa.CTE:
-        """The events of a step, of members that may have reached the one before."""
-        if path not in self._own:
-            reached, step = self.level(path[:-1]), path[-1]
-            rows = self.source.of_step(step).subquery(f"of_{step}")
-            query = sa.select(rows)
-            # without a period nearly all who did a later step did the first
-            if len(path) > 2 or self.start is not None or self.end is not None:
-                query = query.where(rows.c.customer.in_(sa.select(reached.c.customer)))
-            name = f"candidates_{path[-2]}_{step}"
-            self._own[path] = query.cte(name).prefix_with("MATERIALIZED")
-        return self._own[path]
-
-    def _candidates(self, path: tuple[int, ...]) -> sa.FromClause:
+    def _candidates(self, path: tuple[int, ...]) -> sa.CTE:
         """The events that may lengthen a sequence, each with what was excluded last before it."""
         before, step = path[-2], path[-1]
-        own: sa.FromClause = self._events(path)
-        reached = own
-        for number, marks in self._marks(before, step).items():
+        rows = self.source.of_step(step).subquery(f"of_{step}")
+        excluded = self._marks(before, step)
+        name = f"candidates_{before}_{step}"
+        if not excluded:
+            # what is joined is read where it lies
+            return sa.select(rows).cte(name).prefix_with("NOT MATERIALIZED")
+        reached = self.level(path[:-1])
+        concerned = rows.c.customer.in_(sa.select(reached.c.customer))
+        events = sa.select(rows).where(concerned).cte(f"events_of_{before}_{step}")
+        events = events.prefix_with("MATERIALIZED")
+        own: sa.FromClause = events
+        for number, marks in excluded.items():
             every = marks.subquery("every_mark")
-            concerned = every.c.customer.in_(sa.select(reached.c.customer))
-            own = marked(own, sa.select(every).where(concerned), f"mark_{number}")
-        return own
+            of_those = every.c.customer.in_(sa.select(events.c.customer))
+            own = marked(own, sa.select(every).where(of_those), f"mark_{number}")
+        return sa.select(own).cte(name).prefix_with("MATERIALIZED")
 
     def _marks(self, before: int, step: int) -> dict[str, sa.Select[Any]]:
         """What may not come between two steps, by the name of its column."""
@@ -204,48 +195,6 @@ class Chains:
         if question.order == "strict":
             found["any"] = self.source.anything()
         return found
-
-    def _as_candidate(
-        self, own: sa.FromClause, carried: Sequence[str], marks: Sequence[str]
-    ) -> sa.Select[Any]:
-        c = own.c
-        return sa.select(
-            *(c[name] for name in self.source.parts),
-            c.t,
-            c.tie,
-            c.position,
-            whole(0).label("role"),
-            *(c[name] for name in marks),
-            *(_null(sa.BigInteger()).label(f"was_{name}") for name in carried),
-        )
-
-    def _as_reached(
-        self, reached: sa.FromClause, carried: Sequence[str], marks: Sequence[str]
-    ) -> sa.Select[Any]:
-        c = reached.c
-        return sa.select(
-            *(c[name] for name in self.source.parts),
-            c.t,
-            c.tie,
-            c.position,
-            whole(1).label("role"),
-            *(_null(sa.BigInteger()).label(name) for name in marks),
-            *(c[name].label(f"was_{name}") for name in carried),
-        )
-
-    def _frame(self, rows: sa.FromClause, before: int, step: int) -> dict[str, Any]:
-        """What comes before a row; and where a gap is asked for, at least so long before it."""
-        c = rows.c
-        partition = [c[name] for name in self.source.parts]
-        least = self.source.question.gap(step).least
-        if least is not None:
-            return {"partition_by": partition, "order_by": c.t, "range_": (None, -micros(least))}
-        order = [c.t, c.tie]
-        told_apart = self.source.tie_is_fixed(before) and self.source.tie_is_fixed(step)
-        if not told_apart:
-            # an event is no event before itself: as one to come it stands first
-            order += [c.position, c.role]
-        return {"partition_by": partition, "order_by": order, "rows": BEFORE}
 
     def _allowed(
         self, told: sa.FromClause, before: int, step: int, marks: Sequence[str]
@@ -263,29 +212,38 @@ class Chains:
             parts.append(sa.or_(c[name].is_(None), since >= c[name]))
         return parts
 
-    def _node(self, path: tuple[int, ...], after: int | None) -> Node:
-        """The members of a step, and where they stand as to the next one."""
-        rows = self.level(path)
-        c = rows.c
-        parts = [c[name] for name in self.source.parts]
-        anchors = [sa.func.max(c[name]).label(f"last_{name}") for name in self._anchors(path)]
-        name = "_".join(map(str, (*path[-2:], after or "end")))
-        ends = (
-            sa.select(
+    def _ends(self, path: tuple[int, ...]) -> sa.CTE:
+        """The members of a step: their first and latest sequences to it, and how many there are."""
+        if path not in self._ended:
+            rows = self.level(path)
+            c = rows.c
+            parts = [c[name] for name in self.source.parts]
+            anchors = [sa.func.max(c[name]).label(f"last_{name}") for name in self._anchors(path)]
+            query = sa.select(
                 *parts,
                 sa.func.min(c.t).label("t"),
                 sa.func.min(c.start).label("start"),
                 sa.func.min(c.prev).label("prev"),
                 sa.func.max(c.start).label("last_start"),
                 sa.func.max(c.t).label("last_t"),
+                sa.func.count().label("events"),
                 *anchors,
                 *([sa.func.min(c["at"]).label("first_at")] if len(path) == 1 else []),
-            )
-            .group_by(*parts)
-            .cte(f"ends_{name}")
+            ).group_by(*parts)
+            name = "ends_" + "_".join(map(str, path[-2:]))
+            self._ended[path] = query.cte(name).prefix_with("MATERIALIZED")
+        return self._ended[path]
+
+    def _node(self, path: tuple[int, ...], after: int | None) -> Node:
+        """The members of a step, and where they stand as to the next one."""
+        name = "_".join(map(str, (*path[-2:], after or "end")))
+        judged = self._judged(self._ends(path), path, after, name)
+        rows = by_member(judged, self.source).cte(f"node_{name}")
+        # without either it only names what is there
+        plain = self.source.question.hold is None and (
+            after is None or not self._marks(path[-1], after)
         )
-        judged = self._judged(ends, path, after, name)
-        return Node(by_member(judged, self.source).cte(f"node_{name}").prefix_with("MATERIALIZED"))
+        return Node(rows.prefix_with("NOT MATERIALIZED" if plain else "MATERIALIZED"))
 
     def _judged(
         self, ends: sa.CTE, path: tuple[int, ...], after: int | None, name: str
@@ -352,7 +310,3 @@ class Chains:
             .group_by(*parts)
             .subquery(f"stopped_{name}")
         )
-
-
-def _null(kind: Any) -> ColumnElement[Any]:
-    return sa.cast(sa.null(), kind)

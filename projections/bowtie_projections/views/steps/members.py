@@ -29,8 +29,8 @@ _COUNTED = (
     "entered", "reached_next", "excluded", "pending", "mature", "mature_reached", "ripe",
 )  # fmt: skip
 _TIMES = ("waited", "since_first")
-#: So many steps in one statement, whose columns are limited.
-_STEPS = 100
+#: So many steps are put side by side, a row for a member: joins of more are slow to set up.
+_STEPS = 8
 _STATES = ("pending", "excluded", "mature", "ripe")
 
 
@@ -86,79 +86,74 @@ class StepMembers:
         )
 
     @cached_property
-    def wide(self) -> sa.CTE:
-        """The members, to be asked of several times."""
-        return self._wide().cte("step_members").prefix_with("MATERIALIZED")
-
-    def _wide(self) -> sa.Select[Any]:
-        """One row for a member: its cell, and for each row of the answer where it stands.
-
-        ``t_K``, ``start_K`` and ``prev_K`` are null of a step K that it did not reach; ``next_t_K``
-        and ``next_prev_K`` where it did not go on from there.
-        """
+    def _base(self) -> sa.CTE:
+        """The members: their cell, and where they stand at the first step."""
         base = self.cells.journeys
         keys, joined = self.cells.keys_at(base.c.first_at)
-        columns: list[ColumnElement[Any]] = [base.c[name] for name in self.chains.source.keys]
-        columns += [*keys, base.c.first_at]
+        own = [base.c[name] for name in self.chains.source.keys]
+        at_first = [base.c[name] for name in ("first_at", "t", "start", *_STATES)]
+        return sa.select(*own, *keys, *at_first).select_from(joined).cte("step_members")
+
+    def _wide(self, rows: Sequence[Row], name: str) -> sa.Subquery:
+        """One row for a member: its cell, and for some rows of the answer where it stands.
+
+        ``t_K`` and ``start_K`` are null of a step K that it did not reach; ``next_t_K`` and
+        ``next_prev_K`` where it did not go on from there.
+        """
+        base, found = self._base, self.chains.nodes
+        joined: sa.FromClause = base
+        columns: list[ColumnElement[Any]] = [base.c[key] for key in self.chains.source.keys]
+        columns += [base.c[key] for key in (*self.cells.key_names, "first_at")]
+        columns.append(base.c.ripe.label("ripe_of_all"))
         nodes: dict[tuple[int, ...], sa.FromClause] = {(1,): base}
-        for path, node in self.chains.nodes.items():
-            if path != (1,):
-                same = [node.rows.c[name] == base.c[name] for name in self.chains.source.keys]
-                joined = joined.outerjoin(node.rows, sa.and_(*same))
-                nodes[path] = node.rows
-        for row in self.rows:
-            own = nodes[row.step,].c
-            columns += [own[name].label(f"{name}_{row.step}") for name in ("t", "start", *_STATES)]
+
+        def at(path: tuple[int, ...]) -> Any:
+            nonlocal joined
+            if path not in nodes:
+                nodes[path] = node = found[path].rows
+                same = [node.c[key] == base.c[key] for key in self.chains.source.keys]
+                joined = joined.outerjoin(node, sa.and_(*same))
+            return nodes[path].c
+
+        for row in rows:
+            own = at((row.step,))
+            columns += [own[one].label(f"{one}_{row.step}") for one in ("t", "start", *_STATES)]
             if row.after is not None:
                 way = (row.step, row.after)
-                after = nodes[way if way in nodes else (row.after,)].c
-                columns += [after[name].label(f"next_{name}_{row.step}") for name in ("t", "prev")]
-        return sa.select(*columns).select_from(joined)
+                after = at(way if way in found else (row.after,))
+                columns += [after[one].label(f"next_{one}_{row.step}") for one in ("t", "prev")]
+        return sa.select(*columns).select_from(joined).subquery(name)
 
     def judged(self, row: Row) -> sa.Subquery:
         """The members of a step: their cell, and where they stand as to the next one."""
-        c = self.wide.c
+        wide = self._wide([row], f"members_of_{row.step}")
+        c = wide.c
         names = [*self.chains.source.keys, *self.cells.key_names, "first_at"]
         return (
-            sa.select(*(c[name] for name in names), *_standing(self.wide, row))
+            sa.select(*(c[name] for name in names), *_standing(wide, row))
             .where(c[f"t_{row.step}"].is_not(None))
             .subquery(f"judged_{row.step}")
         )
 
-    def counted(self) -> list[sa.Select[Any]]:
+    def counted(self) -> sa.Select[Any]:
         """By cell: how many are in each state at each step, and the quantiles of their times.
 
-        Columns are called ``entered_K`` and so on; a statement for so many steps as one can hold.
+        A row for so many steps as are put side by side: they begin with ``first``, and the columns
+        of the k-th of them are called ``entered_K`` and so on.
         """
         rows = list(self.rows)
-        return [self._counts(rows[at : at + _STEPS]) for at in range(0, len(rows), _STEPS)]
+        parts = [self._counts(rows[at : at + _STEPS]) for at in range(0, len(rows), _STEPS)]
+        if len(parts) == 1:
+            return parts[0]
+        return sa.select(sa.union_all(*parts).subquery("counted"))
 
     def _counts(self, rows: Sequence[Row]) -> sa.Select[Any]:
-        wide = self._wide().subquery("step_members")
+        wide = self._wide(rows, f"from_step_{rows[0].step}")
         keys = [wide.c[name] for name in self.cells.key_names]
-        counts: list[ColumnElement[Any]] = []
-        for row in rows:
-            own = {one.name: one.element for one in _standing(wide, row)}
-            there, number = wide.c[f"t_{row.step}"].is_not(None), sa.func.count()
-            reached, mature, ripe = (own[name] for name in ("reached", "mature", "ripe"))
-            counts += [
-                sa.func.count(wide.c[f"t_{row.step}"]).label(f"entered_{row.step}"),
-                number.filter(there, ripe).label(f"ripe_{row.step}"),
-            ]
-            if row.before is not None:
-                since = sa.case((sa.and_(there, ripe), own["since_first"]))
-                counts.append(_quantiles(since).label(f"since_first_{row.step}"))
-            if row.after is None:
-                continue
-            waited = sa.case((sa.and_(there, mature, reached), own["waited"]))
-            counts += [
-                number.filter(there, reached).label(f"reached_next_{row.step}"),
-                number.filter(there, own["excluded"]).label(f"excluded_{row.step}"),
-                number.filter(there, own["pending"]).label(f"pending_{row.step}"),
-                number.filter(there, mature).label(f"mature_{row.step}"),
-                number.filter(there, mature, reached).label(f"mature_reached_{row.step}"),
-                _quantiles(waited).label(f"waited_{row.step}"),
-            ]
+        counts: list[ColumnElement[Any]] = [whole(rows[0].step).label("first")]
+        for place in range(min(_STEPS, len(self.rows))):
+            named = _counted(wide, rows[place]) if place < len(rows) else _nothing()
+            counts += [value.label(f"{name}_{place}") for name, value in named.items()]
         return sa.select(*keys, *counts).group_by(*keys)
 
     def groups(self, found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -166,11 +161,10 @@ class StepMembers:
         groups = []
         for cell in found:
             keys = {name: cell[name] for name in self.cells.key_names}
-            for row in self.rows:
-                counts = {name: cell.get(f"{name}_{row.step}", 0) for name in _COUNTED}
+            for place, row in enumerate(self.rows[cell["first"] - 1 :][:_STEPS]):
+                counts = {name: cell[f"{name}_{place}"] for name in (*_COUNTED, *_TIMES)}
                 if counts["entered"]:
-                    days = {name: cell.get(f"{name}_{row.step}") for name in _TIMES}
-                    groups.append({**keys, "step": row.step, **counts, **days})
+                    groups.append({**keys, "step": row.step, **counts})
         return groups
 
     def spread(self) -> sa.Select[Any]:
@@ -185,11 +179,11 @@ class StepMembers:
 
     def _from_first(self, row: Row) -> sa.Subquery:
         """All members, and whether they got to a step."""
-        c = self.wide.c
+        c = self._wide([row], f"got_to_{row.step}").c
         names = [*self.chains.source.keys, *self.cells.key_names]
         return sa.select(
             *(c[name] for name in names),
-            (c.ripe_1 == 1).label("ripe"),
+            (c.ripe_of_all == 1).label("ripe"),
             c[f"t_{row.step}"].is_not(None).label("got_there"),
         ).subquery(f"from_first_{row.step}")
 
@@ -228,7 +222,7 @@ class StepMembers:
 
     def total(self) -> sa.Select[Any]:
         """How many members there are."""
-        return sa.select(sa.func.count()).select_from(self.wide)
+        return sa.select(sa.func.count()).select_from(self._base)
 
 
 def _standing(wide: sa.FromClause, row: Row) -> list[sa.Label[Any]]:
@@ -248,10 +242,37 @@ def _standing(wide: sa.FromClause, row: Row) -> list[sa.Label[Any]]:
         pending.label("pending"),
         excluded.label("excluded"),
         (c[f"mature_{step}"] == 1).label("mature"),
-        (c.ripe_1 == 1).label("ripe"),
+        (c.ripe_of_all == 1).label("ripe"),
         waited.label("waited"),
         (c[f"t_{step}"] - c[f"start_{step}"]).label("since_first"),
     ]
+
+
+def _counted(wide: sa.FromClause, row: Row) -> dict[str, ColumnElement[Any]]:
+    """How many members of a step are in each state, and the quantiles of their times."""
+    own = {one.name: one.element for one in _standing(wide, row)}
+    there, number = wide.c[f"t_{row.step}"].is_not(None), sa.func.count()
+    reached, mature, ripe = (own[name] for name in ("reached", "mature", "ripe"))
+    nothing = sa.cast(sa.null(), sa.BigInteger())
+    waited = sa.case((sa.and_(there, mature, reached), own["waited"]))
+    since = nothing if row.before is None else sa.case((sa.and_(there, ripe), own["since_first"]))
+    return {
+        "entered": sa.func.count(wide.c[f"t_{row.step}"]),
+        "reached_next": number.filter(there, reached),
+        "excluded": number.filter(there, own["excluded"]),
+        "pending": number.filter(there, own["pending"]),
+        "mature": number.filter(there, mature),
+        "mature_reached": number.filter(there, mature, reached),
+        "ripe": number.filter(there, ripe),
+        "waited": _quantiles(waited),
+        "since_first": _quantiles(since),
+    }
+
+
+def _nothing() -> dict[str, ColumnElement[Any]]:
+    """The same of no step, to fill a row."""
+    times = _quantiles(sa.cast(sa.null(), sa.BigInteger()))
+    return {**dict.fromkeys(_COUNTED, whole(0)), **dict.fromkeys(_TIMES, times)}
 
 
 def _quantiles(value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -191,8 +191,7 @@ def _counted(definition: Definition, question: Question, members: StepMembers) -
     if question.count == "conversions":
         counted, sums = attempts(reader, members)
     else:
-        found = [row for one in members.counted() for row in reader.fetch(one).to_pylist()]
-        counted = members.groups(found)
+        counted = members.groups(reader.fetch(members.counted()).to_pylist())
         sums = reader.fetch(members.spread()).to_pylist() if cells.units.clustered else []
     rows = step_rows(counted, sums, question, cells)
     said = Said(question, cells, rows, _unmet(reader, members, rows))
