@@ -46,6 +46,9 @@ COMMANDS = (
     ),
     LazyCommand("value", "value", "Tell what customers were worth, by cohort, and in which tier."),
     LazyCommand(
+        "clv", "clv", "Predict what customers will bring, and say how good the prediction was."
+    ),
+    LazyCommand(
         "rfm", "rfm", "Put customers into segments by recency, frequency and money of their orders."
     ),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),

@@ -19,6 +19,7 @@ from bowtie.stages import Definition
 __all__ = [
     "AttributionAsked",
     "BottleneckAsked",
+    "ClvAsked",
     "CutAsked",
     "DefinitionAsked",
     "DefinitionDiffAsked",
@@ -140,7 +141,6 @@ class StockAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     within: str | timedelta | None
     lost_after: str | timedelta | None
     customers: str | None
-
     every: Period | None
 
 
@@ -326,6 +326,10 @@ class LoopAsked(_OfData, total=False):
     strict_known: bool
     include_truncated: bool
     policy: str | Path | Policy | None
+    target: Literal["high", "low", "unprofitable"]
+    pairs: bool
+    least_gain: float | Decimal | str
+    rank: Literal["lift", "shrunk"]
 
 
 class ProspectsAsked(_OfData, total=False):
@@ -347,10 +351,21 @@ class ProspectsAsked(_OfData, total=False):
     backfill_gap: str | timedelta
     include_truncated: bool
     policy: str | Path | Policy | None
-    target: Literal["high", "low", "unprofitable"]
-    pairs: bool
-    least_gain: float | Decimal | str
-    rank: Literal["lift", "shrunk"]
+
+
+class ClvAsked(_OfData, total=False):
+    """What :meth:`bowtie_projections.Views.clv` takes."""
+
+    of: Literal["orders", "contracts"] | None
+    model: Literal["bg/nbd", "mbg/nbd", "pareto/nbd"]
+    horizon: str | timedelta
+    discount: float | Decimal | str | None
+    holdout: str | timedelta | None
+    term: Literal["month", "quarter", "year"] | None
+    cohort: Literal[Period, "all"]
+    who: bool
+    currency: str | None
+    unit: Unit
 
 
 class RfmAsked(_OfData, total=False):

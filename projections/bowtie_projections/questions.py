@@ -16,6 +16,7 @@ from bowtie_projections.moments import nothing_known
 from bowtie_projections.parameters import (
     AttributionAsked,
     BottleneckAsked,
+    ClvAsked,
     DefinitionAsked,
     DefinitionDiffAsked,
     FlowAsked,
@@ -43,6 +44,7 @@ from bowtie_projections.views.answers import FUNNEL, REPEAT, REVENUE, VELOCITY
 from bowtie_projections.views.attribution import attribution
 from bowtie_projections.views.beside import beside
 from bowtie_projections.views.bottleneck import bottleneck
+from bowtie_projections.views.clv import clv
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.flow_compared import compared_flow
 from bowtie_projections.views.funnel import funnel
@@ -230,6 +232,15 @@ class Questions(ProfileQuestions):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(prospects, asked)
+
+    def clv(self, **asked: Unpack[ClvAsked]) -> Result:
+        """What models expect of customers ahead: purchases, value, and who is still there.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.clv.clv`, and ``as_of``,
+                ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(clv, asked)
 
     def rfm(self, **asked: Unpack[RfmAsked]) -> Result:
         """Customers by how lately, how often and for how much they ordered, and how they move.

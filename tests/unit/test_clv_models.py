@@ -116,7 +116,7 @@ def test_renewing_is_fitted_as_published(kept, published, likelihood, after_12, 
     found = ShiftedBetaGeometric.fitted(np.arange(8.0), lost, open_still)
     assert found.fit.values == pytest.approx(published, abs=5e-4)
     assert found.fit.log_likelihood == pytest.approx(likelihood, abs=1e-3)
-    assert (found.fit.converged, found.fit.agreed) == (True, 4)
+    assert (found.fit.converged, found.fit.at_border, found.fit.agreed) == (True, False, 4)
     assert float(found.surviving(12)) == pytest.approx(after_12, abs=5e-4)
     assert found.lifetime_of_new(0.1) == pytest.approx(worth, abs=5e-5)
 
@@ -186,12 +186,25 @@ def test_holes_of_the_formulas_are_closed(name, place):
     assert np.all(np.isfinite(at.alive(buyers)))
 
 
-def test_where_nothing_tells_of_leaving_the_search_says_it_did_not_converge():
+@pytest.mark.parametrize("name", ["bg/nbd", "mbg/nbd"])
+def test_large_parameters_are_told_by_quadrature_alike(name):
+    """On both sides of where 2F1 is left, and far beyond, where all leave alike."""
+    buyers = Buyers.of([0, 4, 30], [0, 11, 19], [20, 20, 20])
+    below, above = (model_of(name, 0.9, 3.0, 2.0, b) for b in (29.9, 30.1))
+    far = model_of(name, 0.9, 3.0, 400.0, 2400.0)
+    assert above.expected(buyers, 52) == pytest.approx(below.expected(buyers, 52), rel=5e-3)
+    rate, chance = (0.9 + buyers.x) / (3.0 + buyers.age), 400 / 2800
+    most = rate * 52 * far.alive(buyers)
+    assert np.all(far.expected(buyers, 52) < most)
+    assert far.expected(buyers, 1e6) == pytest.approx(far.alive(buyers) / chance, rel=0.05)
+
+
+def test_where_nothing_tells_of_leaving_the_search_says_that_it_ran_to_the_border():
     """All bought on their last day: nobody has left, and no parameter of leaving is best."""
     rng = np.random.default_rng(4)
     age = rng.uniform(20, 60, 300)
     x = rng.poisson(rng.gamma(5, 0.02, 300) * age) + 1
-    assert not BetaGeometric.fitted(Buyers.of(x, age, age)).fit.converged
+    assert BetaGeometric.fitted(Buyers.of(x, age, age)).fit.at_border
 
 
 def test_spend_of_a_heavy_tail_has_no_mean():

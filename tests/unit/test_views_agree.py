@@ -73,6 +73,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("value", {"cohort": "quarter", "by": ["channel", "motion"], "most": 2}),
     ("value", {"time_zero": "lead", "horizon": "90d", "position": 1500, "threshold": 100}),
     ("value", {"value": "contribution", "costs_complete": True, "tz": "Asia/Tokyo"}),
+    ("clv", {"cohort": "quarter", "discount": 0.1}),
+    ("clv", {"who": True, "term": "quarter", "tz": "Asia/Tokyo"}),
     ("rfm", {"since": "2025-01-01"}),
     ("loop", {}),
     ("loop", {"time_zero": "lead", "horizon": "90d", "position": 1500, "threshold": 100}),

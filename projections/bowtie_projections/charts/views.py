@@ -203,6 +203,11 @@ def _value(result: Result) -> Any:
     return framed(drawn, "What a customer was worth, by cohort", result.sentence)
 
 
+def _clv(result: Result) -> Any:
+    drawn = bars(result.rows(), result.columns[0], "predicted_value", title="predicted value")
+    return framed(drawn, "What customers are expected to bring, by cohort", result.sentence)
+
+
 def _rfm(result: Result) -> Any:
     drawn = bars(result.rows(), "segment", "customers", title="customers")
     return framed(drawn, "Who ordered lately, often and much", result.sentence)
@@ -243,6 +248,7 @@ DRAWN: dict[str, Callable[[Result], Any]] = {
     "pipeline": _pipeline,
     "bottleneck": _bottleneck,
     "value": _value,
+    "clv": _clv,
     "rfm": _rfm,
     "loop": _loop,
     "attribution": _attribution,

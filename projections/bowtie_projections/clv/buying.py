@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
-from scipy.special import betaln, gammaln, hyp2f1
+from scipy.special import betaincinv, betaln, gammaln, hyp2f1
 
 from bowtie_projections.clv.fitting import Fit, Floats, maximise
 
@@ -29,6 +29,10 @@ __all__ = ["MODELS", "BetaGeometric", "Buyers", "BuyingModel", "ParetoNBD"]
 
 #: Nearer than this to where a formula has a hole, it is read as the mean of both sides.
 _HOLE = 1e-5
+#: Parameters beyond it are too large for 2F1.
+_LARGE = 60.0
+#: The points that a mean over the chance to leave is taken at.
+_NODES = 80
 #: So many rows tell which start of a search leads to the top.
 _ENOUGH = 4000
 
@@ -207,8 +211,11 @@ def _purchases(posterior: tuple[Floats, Floats, float, Floats], time: float) -> 
 
     Their rate is gamma (shape, by time), their chance to leave beta. It is Fader, Hardie and
     Lee's equation 10 after Euler's transformation of 2F1, which holds for many purchases too.
+    Where a parameter is large, 2F1 is lost to rounding, and the mean is taken by quadrature.
     """
     shape, by, a, b = posterior
+    if max(a, float(np.max(b))) > _LARGE:
+        return _by_quadrature(posterior, time)
     if abs(a - 1) < _HOLE:
         sides = (a - 2 * _HOLE, a + 2 * _HOLE)
         low, high = (_purchases((shape, by, side, b), time) for side in sides)
@@ -216,6 +223,17 @@ def _purchases(posterior: tuple[Floats, Floats, float, Floats], time: float) -> 
     z = time / (by + time)
     series = hyp2f1(a + b - 1 - shape, a - 1, a + b - 1, z)
     return np.asarray((a + b - 1) / (a - 1) * (1 - (1 - z) ** (a - 1) * series))
+
+
+def _by_quadrature(posterior: tuple[Floats, Floats, float, Floats], time: float) -> Floats:
+    """The same: the mean over the chance to leave of what is expected given it."""
+    shape, by, a, b = posterior
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    total = np.zeros(np.broadcast(shape, b).shape)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        leaves = np.maximum(betaincinv(a, b, node), 1e-12)
+        total = total - weight * np.expm1(shape * np.log(by / (by + leaves * time))) / leaves
+    return total
 
 
 @dataclass(frozen=True, slots=True)

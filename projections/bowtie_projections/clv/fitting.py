@@ -14,16 +14,16 @@ __all__ = ["Fit", "Floats", "maximise"]
 Floats = NDArray[np.float64]
 
 #: Parameters are sought up to this logarithm, of either sign.
-_BORDER = 10.0
-#: One that ends beyond this has no estimate: the data say only that it is very small or large.
-_SURE = 8.0
+_BORDER = 8.0
+#: One that ends beyond this has run to the border.
+_SURE = 7.0
 #: Starts that come within so much of the best log-likelihood have found the same maximum.
 _SAME = 0.01
 #: The gradient of the mean log-likelihood by the logarithm of a parameter, at a maximum.
 _FLAT = 1e-4
 #: How near a start is followed to the top, and the best of them to the end.
-_ROUGH: dict[str, Any] = {"jac": "2-point", "options": {"maxiter": 200, "ftol": 1e-10}}
-_FINE: dict[str, Any] = {"jac": "3-point", "options": {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-7}}
+_ROUGH: dict[str, Any] = {"jac": "2-point", "options": {"maxiter": 200, "gtol": 1e-5}}
+_FINE: dict[str, Any] = {"jac": "3-point", "options": {"maxiter": 500, "gtol": 1e-8}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,12 @@ class Fit:
     Args:
         values: the parameters, in the order of the model's names.
         log_likelihood: of all customers together, in the unit of time they were told in.
-        converged: the best start ended at a maximum, with no parameter without bound.
+        converged: the best start ended where nothing near is more likely.
         agreed: how many starts came to that maximum.
         starts: of so many.
         customers: how many it was fitted to.
+        at_border: a parameter ran to the border of what is searched: the data say only that it is
+            very small or very large, and with it not how customers differ.
     """
 
     values: tuple[float, ...]
@@ -45,6 +47,7 @@ class Fit:
     agreed: int
     starts: int
     customers: float
+    at_border: bool = False
 
 
 def maximise(
@@ -67,21 +70,23 @@ def maximise(
     number = float(weights.sum())
 
     def loss(logarithms: Floats) -> float:
+        inside = np.clip(logarithms, -_BORDER, _BORDER)
         with np.errstate(all="ignore"):
-            rows = log_likelihood(*np.exp(logarithms))
-            total = float(rows @ weights) / number
-        return -total if np.isfinite(total) else 1e10
+            total = float(log_likelihood(*np.exp(inside)) @ weights) / number
+        # beyond the border nothing is gained
+        beyond = float(np.sum((logarithms - inside) ** 2))
+        return beyond - total if np.isfinite(total) else 1e10
 
-    def search(first: Floats, exact: Mapping[str, Any]) -> tuple[float, Floats, bool]:
-        bounds = [(-_BORDER, _BORDER)] * len(first)
-        found = minimize(loss, first, method="L-BFGS-B", bounds=bounds, **exact)
-        inside = bool(np.max(np.abs(found.x)) < _SURE)
-        flat = bool(np.max(np.abs(found.jac)) < _FLAT)
-        return float(found.fun), found.x, inside and flat and found.fun < 1e9
+    def search(first: Floats, how: Mapping[str, Any]) -> tuple[float, Floats, bool]:
+        # not L-BFGS-B: of so few parameters, its calls of BLAS cost more than the likelihood
+        found = minimize(loss, first, method="BFGS", **how)
+        flat = bool(np.max(np.abs(found.jac)) < _FLAT and found.fun < 1e9)
+        return float(found.fun), np.clip(found.x, -_BORDER, _BORDER), flat
 
     begun = [np.clip(np.log(np.asarray(one, float)), -_BORDER, _BORDER) for one in starts]
     found = sorted((search(start, _ROUGH) for start in begun), key=lambda one: one[0])
     best = search(found[0][1], _FINE)
     agreed = sum((one[0] - best[0]) * number < _SAME for one in found)
     values = tuple(float(one) for one in np.exp(best[1]))
-    return Fit(values, -best[0] * number, best[2], agreed, len(found), number)
+    border = bool(np.max(np.abs(best[1])) > _SURE)
+    return Fit(values, -best[0] * number, best[2], agreed, len(found), number, border)

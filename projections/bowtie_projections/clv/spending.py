@@ -8,7 +8,7 @@ correlation beside it. Only further purchases are told of, never the first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -51,9 +51,7 @@ class GammaGamma:
         found = maximise(rows, _STARTS, np.ones(len(x)))
         p, q, v = found.values[0], found.values[1], found.values[2] * scale
         total = float(_log_likelihood((p, q, v), x, mean).sum())
-        return cls(
-            Fit((p, q, v), total, found.converged, found.agreed, found.starts, found.customers)
-        )
+        return cls(replace(found, values=(p, q, v), log_likelihood=total))
 
     def named(self) -> dict[str, float]:
         """The parameters by name; ``v`` is in money."""
