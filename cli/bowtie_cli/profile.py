@@ -96,11 +96,13 @@ def publish(session: Session, file: Path | None, output: Output, **asked: Any) -
       bowtie profile publish lookalike.toml
       bowtie profile publish --from-loop --name lookalike --holdout 0.2 --from 2026-07-01
     """
-    from bowtie.profiles import publish_profile
+    from bowtie.profiles import load_profile, publish_profile
     from bowtie_projections.drafting import drafted
 
     content, loop = _content(file, given(asked))
     with _views(session) as views:
+        if file is not None and loop is None:
+            load_profile(file, {}, _texts(views, "policy"))  # says the line of what is wrong
         draft = drafted(views, content, loop=loop)
         head = views.engine.store.head()
         document = publish_profile(views.engine, draft)
