@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections import tables
-from bowtie_projections.expressions import happened, packed_field, packed_min, span
+from bowtie_projections.expressions import known_since, packed_field, packed_min, span
 from bowtie_projections.traits import TOUCH_TRAITS, TraitRule, rule_of
 from bowtie_projections.views.cut import Cut, Reader, counts
 
@@ -228,11 +228,7 @@ def _knowledge(
 ) -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
     """Whether a fact was known by t0; if only by the assumption of the gap; if it is undated."""
     loaded_later = c.recorded_at - c.occurred_at > span(gap)
-    recorded = sa.case(
-        (sa.or_(c.recorded_at.is_(None), loaded_later), happened(c)),
-        else_=sa.func.greatest(c.recorded_at, happened(c)),
-    )
-    known = sa.func.greatest(c.occurred_at, sa.func.coalesce(c.known_from, recorded)) <= t0
+    known = known_since(c, gap) <= t0
     assumed = sa.and_(known, c.known_from.is_(None), loaded_later, c.recorded_at > t0)
     undated = sa.and_(c.recorded_at.is_(None), c.known_from.is_(None))
     return known, sa.func.coalesce(assumed, sa.false()), undated

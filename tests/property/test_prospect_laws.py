@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bowtie.events import ImpactSought, Noted, Touched, TraitsObserved
 from bowtie.stages import STAGES, Definition, evaluate
+from bowtie_projections.known import Observed
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.prospects.looks import LookedAt, looks
@@ -134,12 +135,12 @@ def _expected(definition: Definition, facts: list[Said], end: datetime) -> dict[
         stood = _stood(definition, at, told, end)
         if stood is None:
             continue
-        touches = [fact for fact in told if isinstance(fact.data, Touched)]
-        inbound = [f for f in touches if f.data.direction == "inbound"]  # type: ignore[union-attr]
+        touches = [(fact, fact.data) for fact in told if isinstance(fact.data, Touched)]
+        inbound = [fact for fact, touch in touches if touch.direction == "inbound"]
         noted = [fact for fact in told if isinstance(fact.data, Noted)]
         sought = [fact for fact in told if isinstance(fact.data, ImpactSought)]
         heard = max((f.occurred_at for f in (*inbound, *noted, *sought)), default=None)
-        first = min(touches, key=lambda f: (f.occurred_at, f.position), default=None)
+        first = min(touches, key=lambda f: (f[0].occurred_at, f[0].position), default=None)
         expected[customer, number] = {
             "won": won,
             "stage": stood[0],
@@ -150,7 +151,7 @@ def _expected(definition: Definition, facts: list[Said], end: datetime) -> dict[
             "outbound": len(touches) - len(inbound),
             "noted": len(noted),
             "impacts": len(sought),
-            "channel": first and first.data.channel,  # type: ignore[union-attr]
+            "channel": first and first[1].channel,
             **{
                 name: _newest(own, by_then, name, timeless=name in _timeless(definition))
                 for name in ("plan", "size")
@@ -165,8 +166,8 @@ def _found(tables: FilledTables, definition: Definition, cut: Cut) -> dict[Any, 
     units = Units.of(tables, cut, "customer")
     population = Population.of(units, cut, definition, question.value)
     taken = units.relation(looks(population, question), "looks")
-    looked = units.through(LookedAt(taken, GAP, question.rules))
-    stood = known(looked, cut, definition, question, taken)
+    traits = Observed.of(units.reader, cut, GAP, question.rules)
+    stood = known(units.through(LookedAt(taken, traits)), cut, definition, traits, taken)
 
     def trait(name: str, row: int) -> str | None:
         levels, codes = stood.traits.get(name, ([], None))

@@ -9,13 +9,14 @@ level like any other. A level that nobody there had weighs nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bowtie.stages import STAGES
+from bowtie_projections.traits import TraitRule, rule_of
 from bowtie_projections.views.labels import OTHER, apart
 from bowtie_projections.views.loop.counts import MISSING
 from bowtie_projections.views.prospects.standing import COUNTS, Known
@@ -29,11 +30,12 @@ Ints = NDArray[np.int64]
 RARE = 20
 #: A trait has at most so many levels of its own.
 MOST_LEVELS = 50
-#: A trait of numbers is cut into fifths if it has more different ones.
+#: Numbers are cut into so many parts, each of as many looks, where nobody says into how many.
+FIFTHS = 5
+#: A trait with more different numbers, and nothing else, is numeric though nobody says so.
 FEW_NUMBERS = 10
 _DAYS = (1.0, 7.0, 30.0, 90.0, 180.0, 365.0)
 _NUMBERS = (1.0, 2.0, 3.0, 6.0, 11.0)
-_FIFTHS = (0.2, 0.4, 0.6, 0.8)
 _FOR = {"lead_for": "a lead for", "in_stage": "in the stage for", "quiet_for": "quiet for"}
 
 
@@ -47,12 +49,14 @@ class Feature:
         codes: the place of each look's level; -1 where it is not known.
         numbers: the same as numbers, where they are; NaN where it is not known. They are cut into
             levels when they are learnt from.
+        bins: into how many.
     """
 
     name: str
     levels: Sequence[str] = ()
     codes: Ints | None = None
     numbers: Floats | None = None
+    bins: int = FIFTHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,13 @@ class Levels:
     codes: Ints
 
 
-def features(known: Known) -> list[Feature]:
-    """Everything a score may use: where a lead stands, what was done, and its traits."""
+def features(known: Known, rules: Mapping[str, TraitRule]) -> list[Feature]:
+    """Everything a score may use: where a lead stands, what was done, and its traits.
+
+    Args:
+        known: what was known of all looks.
+        rules: what the traits file says; a trait may be numeric, and cut as it says.
+    """
     import pyarrow as pa
 
     found = [Feature("stage", STAGES, known.place)]
@@ -82,17 +91,21 @@ def features(known: Known) -> list[Feature]:
     if len(known.currencies) == 1:
         amounts = known.amount.cast(pa.float64()).to_numpy(zero_copy_only=False)
         found.append(Feature(f"open amount in {known.currencies[0]}", numbers=amounts))
-    found += [_trait(name, *trait) for name, trait in known.traits.items()]
+    found += [_trait(name, *of, rule_of(name, rules)) for name, of in known.traits.items()]
     return found
 
 
-def _trait(name: str, levels: list[str], codes: Ints) -> Feature:
+def _trait(name: str, levels: list[str], codes: Ints, rule: TraitRule) -> Feature:
     numbers = [_number(level) for level in levels]
     told = [one for one in numbers if one is not None]
-    if len(told) < len(numbers) or len(set(told)) <= FEW_NUMBERS:
+    looks_numeric = len(told) == len(numbers) and len(set(told)) > FEW_NUMBERS
+    if not (looks_numeric or rule.is_numeric):
         return Feature(name, [apart(level, (OTHER, MISSING)) for level in levels], codes)
-    values = np.array([*told, math.nan])
-    return Feature(name, numbers=values[codes])
+    # what is no number is not known
+    values = np.array([math.nan if one is None else one for one in (*numbers, None)])[codes]
+    if isinstance(rule.bins, tuple):
+        return _cut(name, values, rule.bins, _of_amounts)
+    return Feature(name, numbers=values, bins=rule.bins or FIFTHS)
 
 
 def _number(text: str) -> float | None:
@@ -111,7 +124,7 @@ def learnt_levels(feature: Feature, learnt_from: Ints) -> Levels:
         learnt_from: the rows of those to learn from.
     """
     if feature.numbers is not None:
-        borders = np.unique(_quantiles(feature.numbers[learnt_from])).tolist()
+        borders = _quantiles(feature.numbers[learnt_from], feature.bins)
         feature = _cut(feature.name, feature.numbers, borders, _of_amounts)
     assert feature.codes is not None  # noqa: S101 - for the type checker
     size = len(feature.levels)
@@ -134,11 +147,13 @@ def learnt_levels(feature: Feature, learnt_from: Ints) -> Levels:
     return Levels(feature.name, names, goes[feature.codes + 1])
 
 
-def _quantiles(numbers: Floats) -> Floats:
+def _quantiles(numbers: Floats, bins: int) -> list[float]:
+    """Where numbers are cut into so many parts; fewer, where many are the same."""
     known = numbers[~np.isnan(numbers)]
     if not known.size:
-        return known
-    found: Floats = np.quantile(known, _FIFTHS, method="inverted_cdf")
+        return []
+    shares = np.arange(1, bins) / bins
+    found: list[float] = np.unique(np.quantile(known, shares, method="inverted_cdf")).tolist()
     return found
 
 

@@ -12,7 +12,6 @@ same statements as everywhere, and none of them can see what came later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections.expressions import END, hashed_share, known_since, micros_between, span
+from bowtie_projections.known import Observed, called
 from bowtie_projections.shadowing import Kept, of_customers, replaced, whose
-from bowtie_projections.traits import TraitRule
+from bowtie_projections.traits import rule_of
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.prospects.question import Question
 
@@ -161,16 +161,16 @@ class LookedAt(Kept):
 
     Args:
         taken: the looks, as a relation that stands alone.
-        gap: a fact recorded so much later than it happened is history loaded later.
-        rules: what the traits file says; a timeless trait is known before it is told.
+        traits: what the gap is after which a fact counts as history loaded later, and which traits
+            are timeless: those are known before they are told.
     """
 
-    def __init__(
-        self, taken: sa.FromClause, gap: timedelta, rules: Mapping[str, TraitRule]
-    ) -> None:
+    def __init__(self, taken: sa.FromClause, traits: Observed) -> None:
         super().__init__(taken)
-        self._gap = gap
-        self._timeless = [name for name, rule in rules.items() if rule.timeless]
+        self._gap = traits.gap
+        self._timeless = [
+            name for name in traits.names if rule_of(called(name), traits.rules).timeless
+        ]
 
     def rows(self, table: sa.Table, rows: sa.FromClause) -> sa.Select[Any]:
         """The rows of a table, once for each look that knows of them."""

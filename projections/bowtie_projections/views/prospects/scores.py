@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from bowtie.errors import Refused
 from bowtie.stages import Definition
 from bowtie_projections.extras import need
+from bowtie_projections.known import Observed
+from bowtie_projections.traits import TOUCH_TRAITS, rule_of
 from bowtie_projections.value import money, money_by_365
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
@@ -79,6 +81,7 @@ class Scores:
         expected: the value to expect: the mean of those won, of high value and not, by chance.
         learnt: from what, and how good it was.
         worth: what value is.
+        refused: the traits that are off.
     """
 
     units: Units
@@ -94,6 +97,7 @@ class Scores:
     expected: list[Decimal] | None = None
     learnt: Learnt = field(default_factory=Learnt)
     worth: Worth = field(default_factory=Worth)
+    refused: tuple[str, ...] = ()
 
     @property
     def customers(self) -> list[str]:
@@ -132,9 +136,11 @@ def scores(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str,
         return found
     population = Population.of(units, cut, definition, question.value)
     found.leads = Leads.of(units.reader, population, question)
+    traits = Observed.of(units.reader, cut, question.value.gap, question.rules)
+    touched = (one for one in TOUCH_TRAITS if rule_of(one, question.rules).refusal is not None)
+    found.refused = (*touched, *traits.refused)
     taken = units.relation(looks(population, question), "looks")
-    looked = units.through(LookedAt(taken, question.value.gap, question.rules))
-    found.known = known(looked, cut, definition, question, taken)
+    found.known = known(units.through(LookedAt(taken, traits)), cut, definition, traits, taken)
     found.worth, worths = _worths(units.reader, population, question)
     # the problems are small: threads would wait for each other longer than they work
     with threadpool_limits(1):
@@ -151,7 +157,7 @@ def _score(found: Scores, stood: Known, worths: pa.Table) -> None:
     # who was won in time is worth nothing yet only if the tables say so: such looks tell nothing
     ripe &= ~stood.won | (place >= 0)
     high = np.append(worths.column("high").to_numpy() == 1, False)[place]
-    found.learnt = learn(features(stood), stood, high & stood.won, ripe)
+    found.learnt = learn(features(stood, found.question.rules), stood, high & stood.won, ripe)
     rows = np.flatnonzero(stood.now)
     win, card = found.learnt.win.model, found.learnt.high
     if win is None:

@@ -15,12 +15,12 @@ from bowtie_projections import tables
 from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import first_touch
 from bowtie_projections.expressions import known_since, micros_between, packed_field, packed_max
-from bowtie_projections.traits import TOUCH_TRAITS
+from bowtie_projections.known import Observed, called
+from bowtie_projections.traits import TOUCH_TRAITS, rule_of
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
 from bowtie_projections.views.opportunities import open_ones
-from bowtie_projections.views.prospects.question import Question
 from bowtie_projections.views.stock.places import furthest, since
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Known:
 
 
 def known(
-    reader: Reader, cut: Cut, definition: Definition, question: Question, taken: sa.FromClause
+    reader: Reader, cut: Cut, definition: Definition, traits: Observed, taken: sa.FromClause
 ) -> Known:
     """What was known of each look at an open prospect.
 
@@ -93,11 +93,11 @@ def known(
         reader: the read tables, under the keys of looks.
         cut: the facts that count.
         definition: what entering a stage means.
-        question: what was asked.
+        traits: those that may be asked.
         taken: the looks, as in :func:`~bowtie_projections.views.prospects.looks.looks`.
     """
-    rows = reader.fetch(_stood(reader, cut, definition, question, taken))
-    told = reader.fetch(_traits(cut, question, taken))
+    rows = reader.fetch(_stood(reader, cut, definition, taken))
+    told = reader.fetch(_traits(cut, traits, taken))
     row_of = _rows_of(_whole(rows, "look"), _whole(told, "look"))
     days = {
         name: _float(rows, name) / _DAY_MICROS for name in ("lead_for", "in_stage", "quiet_for")
@@ -119,10 +119,10 @@ def known(
 
 
 def _stood(
-    reader: Reader, cut: Cut, definition: Definition, question: Question, taken: sa.FromClause
+    reader: Reader, cut: Cut, definition: Definition, taken: sa.FromClause
 ) -> sa.Select[Any]:
     """The looks at open prospects, with all that is known of them but their traits."""
-    stands = _open_ones(journeys_at(reader, cut, definition, Needs()), question, taken)
+    stands = _open_ones(journeys_at(reader, cut, definition, Needs()), definition.lead, taken)
     beside = [
         _touches(cut), _told(cut, "noted", "noted"), _told(cut, "impact_sought", "impacts"),
         _amounts(cut), _targeted(cut),
@@ -159,7 +159,7 @@ def _stood(
 _EPOCH: ColumnElement[Any] = sa.literal_column("TIMESTAMP '1970-01-01'", sa.DateTime())
 
 
-def _open_ones(journeys: sa.FromClause, question: Question, taken: sa.FromClause) -> sa.Subquery:
+def _open_ones(journeys: sa.FromClause, lead: str, taken: sa.FromClause) -> sa.Subquery:
     """Who was a lead, never won and not lost, with the stage they stood in."""
     c, latest = journeys.c, sa.func.max
     # an end that is agreed may still lie ahead
@@ -167,7 +167,7 @@ def _open_ones(journeys: sa.FromClause, question: Question, taken: sa.FromClause
     rows = (
         sa.select(
             c.customer,
-            sa.func.min(c[f"{question.lead}_at"]).label("lead_at"),
+            sa.func.min(c[f"{lead}_at"]).label("lead_at"),
             sa.func.count(c.commitment_at).label("wins"),
             latest(furthest(journeys)).filter(is_open).label("place"),
             latest(since(journeys)).filter(is_open).label("since"),
@@ -236,34 +236,34 @@ def _targeted(cut: Cut) -> sa.Subquery:
     return sa.select(rows.c.customer, targeted).subquery("targeted_then")
 
 
-def _traits(cut: Cut, question: Question, taken: sa.FromClause) -> sa.Select[Any]:
+def _traits(cut: Cut, traits: Observed, taken: sa.FromClause) -> sa.Select[Any]:
     """Each trait that was known of a look: ``look``, ``name``, ``value``.
 
     What was told last holds. A timeless trait of which nothing was told by then is what was told
     later.
     """
     k, table = taken.c, tables.facts["traits_observed"]
-    c, rules = table.c, question.rules
-    by_then = sa.case((known_since(c, question.value.gap) <= k.known_by, 1), else_=0)
+    c = table.c
+    by_then = sa.case((known_since(c, traits.gap) <= k.known_by, 1), else_=0)
     last = packed_max(by_then, c.occurred_at, c.position, c.value).label("last")
-    refused = [name for name, rule in rules.items() if rule.refusal is not None]
-    told = sa.select(k.look, c.name, last).select_from(taken.join(table, c.customer == k.key))
-    told = told.where(counts(table, cut), *([c.name.not_in(refused)] if refused else []))
-    rows = told.group_by(k.look, c.name).subquery("told_then")
-    value = packed_field(rows.c.last, 3, sa.String())
-    # one that is called like a field of the first touch keeps its name, with a prefix
-    name = sa.case((rows.c.name.in_(TOUCH_TRAITS), "trait." + rows.c.name), else_=rows.c.name)
-    parts = [sa.select(rows.c.look, name.label("name"), value.label("value"))]
-    touch = first_touch(Facts(cut)).subquery("touch_then")
+    told = (
+        sa.select(k.look, c.name, last)
+        .select_from(taken.join(table, c.customer == k.key))
+        .where(counts(table, cut), c.name.in_(traits.names))
+        .group_by(k.look, c.name)
+        .subquery("told_then")
+    )
+    value = packed_field(told.c.last, 3, sa.String()).label("value")
+    parts = [sa.select(told.c.look, told.c.name, sa.false().label("of_touch"), value)]
+    touch = first_touch(Facts(cut)).cte("touch_then").prefix_with("MATERIALIZED")
     for field in TOUCH_TRAITS:
-        if field not in refused:
+        if rule_of(field, traits.rules).refusal is None:
             own = sa.literal_column(f"'{field}'", sa.String())
             joined = taken.join(touch, touch.c.customer == k.key)
-            parts.append(
-                sa.select(k.look, own, touch.c[f"first_touch_{field}"]).select_from(joined)
-            )
+            found = sa.select(k.look, own, sa.true(), touch.c[f"first_touch_{field}"])
+            parts.append(found.select_from(joined))
     t = sa.union_all(*parts).subquery("traits_then").c
-    return sa.select(t.look, t.name, t.value).where(t.value.is_not(None))
+    return sa.select(t.look, t.name, t.of_touch, t.value).where(t.value.is_not(None))
 
 
 def _rows_of(looks: Ints, told: Ints) -> Ints:
@@ -278,19 +278,26 @@ def _by_name(told: pa.Table, at: Ints, size: int) -> dict[str, tuple[list[str], 
     found: dict[str, tuple[list[str], Ints]] = {}
     names = told.column("name").combine_chunks().dictionary_encode()
     which = np.asarray(names.indices.to_numpy(), np.int64)
-    for place, name in sorted(enumerate(names.dictionary.to_pylist()), key=lambda one: str(one[1])):
-        chosen = (which == place) & (at >= 0)
-        if not chosen.any():
-            continue
-        values = told.column("value").filter(chosen).combine_chunks().dictionary_encode()
-        levels = [str(level) for level in values.dictionary.to_pylist()]
-        order = sorted(range(len(levels)), key=levels.__getitem__)
-        rank = np.empty(len(levels), np.int64)
-        rank[order] = np.arange(len(levels))
-        codes: Ints = np.full(size, -1, np.int64)
-        codes[at[chosen]] = rank[values.indices.to_numpy()]
-        found[str(name)] = ([levels[one] for one in order], codes)
-    return found
+    of_touch = told.column("of_touch").to_numpy()
+    for place, name in enumerate(names.dictionary.to_pylist()):
+        for is_touch in (True, False):
+            chosen = (which == place) & (of_touch == is_touch) & (at >= 0)
+            if chosen.any():
+                own = str(name) if is_touch else called(str(name))
+                found[own] = _coded(told.column("value").filter(chosen), at[chosen], size)
+    return dict(sorted(found.items()))
+
+
+def _coded(values: pa.ChunkedArray[Any], at: Ints, size: int) -> tuple[list[str], Ints]:
+    """The levels among some values, and by row the place of its level; -1 where there is none."""
+    encoded = values.combine_chunks().dictionary_encode()
+    levels = [str(level) for level in encoded.dictionary.to_pylist()]
+    order = sorted(range(len(levels)), key=levels.__getitem__)
+    rank = np.empty(len(levels), np.int64)
+    rank[order] = np.arange(len(levels))
+    codes: Ints = np.full(size, -1, np.int64)
+    codes[at] = rank[encoded.indices.to_numpy()]
+    return [levels[one] for one in order], codes
 
 
 def _whole(rows: pa.Table, name: str) -> Ints:

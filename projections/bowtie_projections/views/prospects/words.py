@@ -8,7 +8,7 @@ import numpy as np
 
 from bowtie.durations import format_duration
 from bowtie.wording import are
-from bowtie_projections.traits import TOUCH_TRAITS
+from bowtie_projections.traits import TOUCH_TRAITS, rule_of
 from bowtie_projections.views.loop.numbers import amount
 from bowtie_projections.views.prospects.scores import Scores
 
@@ -115,9 +115,8 @@ def _on_value(found: Scores) -> Iterator[str]:
 def _on_traits(found: Scores) -> Iterator[str]:
     rules, stood = found.question.rules, found.known
     assert stood is not None  # noqa: S101 - there are facts
-    refused = [name for name, rule in rules.items() if rule.refusal is not None]
-    if refused:
-        yield f"{', '.join(refused)}: off, as the traits file says."
+    for name in found.refused:
+        yield f"{name}: off, {rule_of(name, rules).refusal}."
     undeclared = [name for name in stood.traits if name not in rules and name not in TOUCH_TRAITS]
     if undeclared:
         yield (
