@@ -154,7 +154,7 @@ def test_contracts_ahead_are_added_up_day_by_day(memory, seed, discount):
     cut = Cut(memory.position, TODAY)
     answer = clv(memory, cut, SHOP, who=True, horizon="70d", discount=discount, holdout="60d")
     model = ShiftedBetaGeometric(fit_of(answer.part("models").rows(), "sbg"))
-    term, today = 365.25 / 12, TODAY.date()
+    term, today = 365 / 12, TODAY.date()
     said: dict[str, dict[type, Any]] = {fact.customer: {} for fact in log}
     for fact in log:
         said[fact.customer][type(fact.data)] = fact.data

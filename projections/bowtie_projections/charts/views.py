@@ -195,6 +195,12 @@ def _bottleneck(result: Result) -> Any:
 
 def _value(result: Result) -> Any:
     keys = _keys(result, "cohort")
+    if "predicted_mean" in result.columns:
+        drawn = lines(
+            result.rows(), "cohort", "predicted_mean", color="label" if keys else None, format="~s",
+            title="mean predicted value",
+        )  # fmt: skip
+        return framed(drawn, "What a customer is expected to bring, by cohort", result.sentence)
     rows = labelled([row for row in result if (row["mature"] or 0) >= _FEWEST], keys)
     drawn = lines(
         rows, "cohort", "value_mean", color="label" if keys else None, format="~s",

@@ -20,7 +20,7 @@ _SURE = 7.0
 #: Starts that come within so much of the best log-likelihood have found the same maximum.
 _SAME = 0.01
 #: The gradient of the mean log-likelihood by the logarithm of a parameter, at a maximum.
-_FLAT = 1e-4
+_FLAT = 1e-3
 #: How near a start is followed to the top, and the best of them to the end.
 _ROUGH: dict[str, Any] = {"jac": "2-point", "options": {"maxiter": 200, "gtol": 1e-5}}
 _FINE: dict[str, Any] = {"jac": "3-point", "options": {"maxiter": 500, "gtol": 1e-8}}

@@ -21,8 +21,8 @@ __all__ = ["ALL", "TERMS", "Question", "ask"]
 
 #: All cohorts together.
 ALL = "all"
-#: The terms of contracts, in days.
-TERMS = {"month": 365.25 / 12, "quarter": 365.25 / 4, "year": 365.25}
+#: The terms of contracts, in days; a year accrues over 365 of them.
+TERMS = {"month": 365 / 12, "quarter": 365 / 4, "year": 365.0}
 _DAY = timedelta(days=1)
 
 

@@ -18,8 +18,8 @@ from bowtie_projections.views.cohorts import cohort_label
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT
 from bowtie_projections.views.shares import of_cell
-from bowtie_projections.views.value.view import ALL, COLUMNS, TIERS, worths_of
-from bowtie_projections.views.value.worth import Bounds, Worths
+from bowtie_projections.views.value.view import COLUMNS, TIERS, worths_of
+from bowtie_projections.views.value.worth import ALL, Bounds, Worths
 
 __all__ = ["evidence", "roster", "tiers"]
 

@@ -19,7 +19,7 @@ from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.value import money
 from bowtie_projections.views.breakdown import dimensions
-from bowtie_projections.views.cohorts import PERIODS, cohort_label
+from bowtie_projections.views.cohorts import PERIODS
 from bowtie_projections.views.cut import NEVER, Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask as ask_cells
@@ -29,18 +29,17 @@ from bowtie_projections.views.loop.numbers import amount, percent
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.question import Question, ask
 from bowtie_projections.views.loop.words import refuse_currencies
-from bowtie_projections.views.shares import cell_order, standing, typed_table
+from bowtie_projections.views.shares import standing, typed_table
 from bowtie_projections.views.units import Units
+from bowtie_projections.views.value.predicted import predicted_value
 from bowtie_projections.views.value.tiers import Tier
-from bowtie_projections.views.value.worth import QUANTILES, TOPS, Worths, arrived
+from bowtie_projections.views.value.worth import ALL, QUANTILES, TOPS, Worths, arrived
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["COLUMNS", "TIERS", "asked_of", "value", "worths_of"]
 
-#: All cohorts together.
-ALL = "all"
 COLUMNS = (
     "cohort", "customers", "mature", "paying", "high", "value", "value_mean", "value_median",
     "value_p90", "top10_share", "top20_share", "realised", "age_days",
@@ -103,7 +102,8 @@ def value(
         data_through: up to when it is complete, if not up to the moment asked of.
         include_truncated: count customers who may be older than the data.
         tz: the zone of days and cohorts.
-        policy: a value policy, whose horizon, value, high and tiers then hold.
+        policy: a value policy, whose horizon, value, high and tiers then hold. One of predicted
+            value is answered by :func:`~bowtie_projections.views.value.predicted.predicted_value`.
         personal_names: traits that are sealed.
 
     Returns:
@@ -122,6 +122,11 @@ def value(
         name: given for name, given in locals().items()
         if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
+    if policy is not None and policy.basis == "predicted":
+        # the customers and their cells are those that a policy of realised value tells
+        beside = asked | {"policy": replace(policy, basis="realised")}
+        worths = worths_of(reader, cut, definition, beside)
+        return predicted_value(definition, policy, asked, worths)
     worths = worths_of(reader, cut, definition, asked)
     answer = _Answer(worths, definition, str(asked["cohort"]), asked["by"])
     return answer.nobody() if worths.members.cut.moment is None else answer.somebody()
@@ -205,7 +210,7 @@ class _Answer:
         if self.question.value == "contribution" and not self.question.costs_complete:
             self._check_costs(list(cells.values()))
         self.older = int(reader.fetch(self.members.totals()).to_pylist()[0]["older"])
-        arrivals.sort(key=self._order)
+        arrivals.sort(key=self.worths.order)
         rows = [self._row(one, cells.get(self._key(one))) for one in arrivals]
         by_tier = {(self._key(row), row["tier"]): row for row in spread if row["tier"] is not None}
         tiers = [
@@ -219,21 +224,9 @@ class _Answer:
     def _key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(row[name] for name in self.members.key_names)
 
-    def _order(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
-        members = self.members
-        cell = [members.named(one, row[one.column]) for one in members.dimensions]
-        return (cell_order(cell), *([row[COHORT]] if members.question.cohort else []))
-
-    def _named(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        members, cohort = self.members, self.members.question.cohort
-        return {
-            **{one.column: members.named(one, row[one.column]) for one in members.dimensions},
-            COHORT: ALL if cohort is None else cohort_label(row[COHORT], cohort),
-        }
-
     def _row(self, arrivals: Mapping[str, Any], worth: Mapping[str, Any] | None) -> dict[str, Any]:
         number = arrivals["customers"]
-        row: dict[str, Any] = self._named(arrivals) | dict.fromkeys(COLUMNS[2:])
+        row: dict[str, Any] = self.worths.named(arrivals) | dict.fromkeys(COLUMNS[2:])
         row |= {
             "customers": number,
             "mature": 0 if worth is None else worth["customers"],
@@ -257,7 +250,7 @@ class _Answer:
     ) -> dict[str, Any]:
         tier, number = self.tiers[place], 0 if found is None else found["customers"]
         worth = Decimal(0) if found is None else found["worth"]
-        return self._named(cell) | {
+        return self.worths.named(cell) | {
             "tier": tier.name,
             "condition": tier.words(self.fit["currency_low"]),
             "customers": number,
@@ -280,7 +273,7 @@ class _Answer:
         for cell in cells:
             size, costed = cell["customers"], cell["costed"]
             if costed < _COVERED * size:
-                named = ", ".join(str(one) for one in self._named(cell).values())
+                named = ", ".join(str(one) for one in self.worths.named(cell).values())
                 raise Refused(
                     "contribution needs a cost of onboarding or serving on record for 95% of the"
                     f" mature of each row; {named} has one for {costed:,} of {size:,}"

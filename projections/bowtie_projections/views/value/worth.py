@@ -16,15 +16,19 @@ from bowtie.errors import Refused
 from bowtie.stages import STAGES
 from bowtie_projections.expressions import micros_between
 from bowtie_projections.value import MONEY, Horizon, money_by_365, values
-from bowtie_projections.views.funnel.members import Members
+from bowtie_projections.views.cohorts import cohort_label
+from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.journey_source import Needs
 from bowtie_projections.views.loop.money import check_currencies, threshold_of
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.tally import fitted
+from bowtie_projections.views.shares import cell_order
 from bowtie_projections.views.value.tiers import Tier, tiers_of
 
-__all__ = ["QUANTILES", "TOPS", "Bounds", "Worths", "arrived"]
+__all__ = ["ALL", "QUANTILES", "TOPS", "Bounds", "Worths", "arrived"]
 
+#: All cohorts together.
+ALL = "all"
 #: Quantiles of value, in tenths.
 QUANTILES = {"median": 5, "p90": 9}
 #: Of the top so many parts of a hundred the share of value is told.
@@ -110,6 +114,20 @@ class Worths:
         except Refused as error:
             unfitted = str(error)
         return Bounds(fit, threshold, unfitted, tiers_of(population.question, threshold))
+
+    def order(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The place of a cell's row among those of the answer."""
+        members = self.members
+        cell = [members.named(one, row[one.column]) for one in members.dimensions]
+        return (cell_order(cell), *([row[COHORT]] if members.question.cohort else []))
+
+    def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The cell of a row, as an answer names it."""
+        members, cohort = self.members, self.members.question.cohort
+        return {
+            **{one.column: members.named(one, row[one.column]) for one in members.dimensions},
+            COHORT: ALL if cohort is None else cohort_label(row[COHORT], cohort),
+        }
 
     @cached_property
     def people(self) -> sa.CTE:
