@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import UsageError
@@ -210,6 +211,11 @@ def _listed(
     days = [float(micros) / DAY for micros in micros_of]
     place = found.column_names.index("micros")
     found = found.set_column(place, "days", pa.array(days, pa.float64()))
+    # one kind in each database, though nothing be open
+    sums: list[Any] = found.column("amount").to_pylist()
+    amounts = [None if one is None else Decimal(one) for one in sums]
+    place = found.column_names.index("amount")
+    found = found.set_column(place, "amount", pa.array(amounts, pa.decimal128(38, 6)))
     for one in everybody.dimensions:
         values = [everybody.named(one, value) for value in found.column(one.column).to_pylist()]
         column = pa.array(values, pa.string())
