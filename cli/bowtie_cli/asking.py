@@ -181,7 +181,11 @@ cut_options = _stack(
         multiple=True,
         help="Only customers with plan=pro, size>=50, channel=web, stage=selection; repeat it.",
     ),
-    click.option("--segment-as-of", metavar="T", help="When they are judged, if not --as-of."),
+    click.option(
+        "--segment-as-of",
+        metavar="T|entry",
+        help="When they are judged, if not --as-of; entry: each when they entered.",
+    ),
     click.option("--as-of", metavar="T", help="The world as it was then."),
     click.option("--known-at", metavar="T", help="What this store had been told by then."),
     click.option(

@@ -23,7 +23,7 @@ from bowtie.times import moment, zone
 from bowtie_projections.answering import explained
 from bowtie_projections.diff import check_asked, diffed_view
 from bowtie_projections.moments import last_moments
-from bowtie_projections.narrowing import Asking, Narrowing
+from bowtie_projections.narrowing import Asking, Narrowing, judged_at
 from bowtie_projections.questions import Questions
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut
@@ -124,7 +124,7 @@ class _Questions(Questions):
             segment_where(tests, ())
         if tests or segment is not None:
             judged = parameters.pop("segment_as_of", None)
-            if judged is not None:
+            if judged is not None and not judged_at(view, judged, parameters, self.definition):
                 moment(judged, end_of_day=True, tz=zone(parameters.get("tz") or "UTC"))
         reader, cut = _Unread(), Cut(0, until["as_of"])
         question = Asking(reader, cut, self.definition, ())

@@ -15,7 +15,7 @@ from bowtie.errors import DefinitionError, UsageError
 from bowtie.policies import Policy, load_policy
 from bowtie.segments import Segment, load_segment, segment_where
 from bowtie.segments.segment import Came, Has, Neither, Test, leaves
-from bowtie.stages import Comparison, Definition
+from bowtie.stages import STAGES, Comparison, Definition
 from bowtie.times import iso, moment, zone
 from bowtie_projections import tables
 from bowtie_projections.published import published
@@ -25,9 +25,15 @@ from bowtie_projections.segments import Judging
 from bowtie_projections.views.breakdown import SEGMENT, TOUCH, check_traits
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut, Reader, counts, utc
+from bowtie_projections.views.given import one_of
 from bowtie_projections.views.units import plural
 
-__all__ = ["NARROWED", "Asking", "Narrowing"]
+__all__ = ["NARROWED", "Asking", "Narrowing", "judged_at"]
+
+#: Each customer is judged as of their own entry.
+ENTRY = "entry"
+#: Views of entries into stages, of which one may be told; and those of who committed.
+_OF_STAGES, _OF_COMMITMENTS = ("funnel", "velocity"), ("retention", "value")
 
 #: The parameters of every view that narrow it, or say how it reads touches.
 NARROWED = ("segment", "where", "segment_as_of", "touch")
@@ -139,13 +145,24 @@ class Narrowing:
             found = named[str(source)] = asking.segment(source)
             return found
 
-        as_of = own.get("segment_as_of")
+        as_of, entry = own.get("segment_as_of"), None
         if as_of is not None:
             if not segments and not _names_segments(others):
-                raise UsageError("segment_as_of says when a segment is judged: name one with segment=")
-            here = zone(asked.get("tz") or "UTC")
-            as_of = moment(as_of, end_of_day=True, tz=here)
-        scope = Scope(asking.definition, both(segments), as_of, _rule(view, own), find)
+                raise UsageError(
+                    "segment_as_of says when a segment is judged: name one with segment="
+                )
+            entry = judged_at(view, as_of, others, asking.definition)
+            if entry is None:
+                here = zone(asked.get("tz") or "UTC")
+                as_of = moment(as_of, end_of_day=True, tz=here)
+        scope = Scope(
+            asking.definition,
+            both(segments),
+            None if entry else as_of,
+            entry,
+            _rule(view, own),
+            find,
+        )
         return cls(view, scope, own, others, named)
 
     def reading(self, reader: Reader) -> Reader:
@@ -190,7 +207,7 @@ class Narrowing:
 
     def _looks_ahead(self, tests: Sequence[Test]) -> bool:
         """Whether a segment may be of customers whose entries came before the facts it is of."""
-        if self.view.__name__ in _OF_A_MOMENT:
+        if self.view.__name__ in _OF_A_MOMENT or self.scope.entry is not None:
             return False
         if all(isinstance(leaf, Came) for test in tests for leaf in leaves(test)):
             return False  # a first touch is the beginning
@@ -198,6 +215,45 @@ class Narrowing:
         if self.scope.as_of is None or start is None:
             return True
         return period(start, self.parameters.get("tz") or "UTC")[0] < utc(self.scope.as_of)
+
+
+def judged_at(
+    view: Callable[..., Result], as_of: Any, asked: Mapping[str, Any], definition: Definition
+) -> str | None:
+    """The stage at whose entry each customer is judged; none where all are as of one moment.
+
+    Args:
+        view: the view that is asked.
+        as_of: ``entry``, or a moment.
+        asked: the view's own parameters.
+        definition: what makes a lead.
+
+    Raises:
+        UsageError: the view looks at no one entry of each customer.
+    """
+    if as_of != ENTRY:
+        return None
+    name = view.__name__
+    if asked.get("cycles") or asked.get("unit") == "cycle" or asked.get("skipped") == "impute":
+        raise UsageError(
+            f"segment_as_of={ENTRY} judges each customer once, at the entry of the first cycle:"
+            " ask without cycles, and with skipped stages absent"
+        )
+    if name in _OF_STAGES:
+        stage = asked.get("cohort_stage")
+        if stage is None:
+            raise UsageError(
+                f"segment_as_of={ENTRY} judges each customer at one entry, and {name} looks at"
+                " those of all stages: say of which, as in cohort_stage=selection"
+            )
+        return one_of("cohort_stage", stage, STAGES)
+    if name in _OF_COMMITMENTS:
+        return definition.lead if asked.get("time_zero") == "lead" else "commitment"
+    known = ", ".join((*_OF_STAGES, *_OF_COMMITMENTS))
+    raise UsageError(
+        f"{name} looks at no one entry of each customer: write a day for segment_as_of; {ENTRY}"
+        f" goes with {known}"
+    )
 
 
 def _ad_hoc(where: Any, asking: Asking) -> Segment:
@@ -239,6 +295,8 @@ def _sentence(segment: Segment, outside: Outside) -> str:
     left = outside.everybody - outside.inside
     units = "customers" if outside.unit == "cycle" else plural(outside.unit)
     when = "" if outside.moment is None else f", as of {outside.moment:%Y-%m-%d}"
+    if outside.entry is not None:
+        when = f", as of each one's entry into {outside.entry}"
     return (
         f"Only those in the segment {segment.label}{when}: {outside.inside:,} of"
         f" {outside.everybody:,} {units}; {left:,} {'is' if left == 1 else 'are'} outside."
@@ -252,6 +310,7 @@ def _meta(segment: Segment, outside: Outside) -> dict[str, Any]:
         "test": str(segment.test),
         "sha256": segment.sha256 or None,
         "as_of": None if at is None else iso(at.replace(tzinfo=UTC)),
+        "entry": outside.entry,
         "inside": outside.inside,
         "outside": outside.everybody - outside.inside,
     }

@@ -73,7 +73,7 @@ class NarrowedAsked(TypedDict, total=False):
 
     ``segment`` is the name of one that was published, a file, TOML text or a dictionary; ``where``
     tests such as ``plan=pro``; ``segment_as_of`` when both are judged, if not as of the question's
-    own moment; ``touch`` goes with breakdowns by ``channel`` and the like.
+    own moment, or ``entry``: each customer when they entered the stage of cohorts; ``touch`` goes with breakdowns by ``channel`` and the like.
     """
 
     segment: str | Path | Mapping[str, Any] | Segment | None

@@ -18,9 +18,9 @@ from bowtie.errors import UsageError
 from bowtie.segments.segment import All, Segment
 from bowtie.stages import Definition
 from bowtie_projections.segments import Judging, everybody
-from bowtie_projections.shadowing import Kept, Layer
+from bowtie_projections.shadowing import Kept, Layer, Until, standing_alone
 from bowtie_projections.views.cut import Cut, Reader
-from bowtie_projections.views.journey_source import settled
+from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +43,7 @@ class Outside:
         everybody: how many there are.
         moment: as of when it was judged.
         judging: what judged them.
+        entry: the stage at whose entry each was judged; then there is no one moment.
     """
 
     unit: str
@@ -50,6 +51,7 @@ class Outside:
     everybody: int
     moment: datetime | None
     judging: Judging
+    entry: str | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class Scope:
         definition: what entering a stage means.
         segment: only its customers; None for all.
         as_of: when it is judged, if not as of the question's own moment.
+        entry: a stage: each is judged as of their first cycle's entry of it instead.
         touch: one of :data:`TOUCH_RULES`.
         find: the segment of a name, for breakdowns.
         outside: how many are in it; known once the view has asked for its units.
@@ -68,11 +71,13 @@ class Scope:
     definition: Definition
     segment: Segment | None = None
     as_of: datetime | None = None
+    entry: str | None = None
     touch: str = "first"
     find: Callable[[str], Segment] | None = None
     outside: Outside | None = None
     _reader: Reader | None = field(default=None, repr=False)
     _layers: Sequence[Layer] = field(default=(), repr=False)
+    _through: Callable[[Layer], Reader] | None = field(default=None, repr=False)
     _found: dict[tuple[str, Cut], sa.FromClause] = field(default_factory=dict, repr=False)
 
     def segment_named(self, name: str) -> Segment:
@@ -85,9 +90,11 @@ class Scope:
             raise UsageError(f"segment:{name}: this question knows no segments")
         return self.find(name)
 
-    def bind(self, reader: Reader, layers: Sequence[Layer]) -> None:
-        """Judge customers as these units are."""
-        self._reader, self._layers = reader, tuple(layers)
+    def bind(
+        self, reader: Reader, layers: Sequence[Layer], through: Callable[[Layer], Reader]
+    ) -> None:
+        """Judge customers as these units are; ``through`` reads their facts by one layer more."""
+        self._reader, self._layers, self._through = reader, tuple(layers), through
         self._found.clear()
 
     def kept(self, unit: str, cut: Cut) -> Layer | None:
@@ -121,7 +128,28 @@ class Scope:
             raise UsageError("a segment is judged by units, and this view asks for none")
         if self.as_of is not None:
             cut = replace(cut, as_of=self.as_of, complete=False)
-        return Judging(self._reader, self._layers, settled(self._reader, cut), self.definition)
+        cut = settled(self._reader, cut)
+        if self.entry is None:
+            return Judging(self._reader, self._layers, cut, self.definition)
+        entries = self._entries(cut, self.entry)
+        until = Until(entries)
+        layers = [*self._layers, until]
+        assert self._through is not None  # noqa: S101 - for the type checker
+        return Judging(self._through(until), layers, cut, self.definition, entries)
+
+    def _entries(self, cut: Cut, stage: str) -> sa.FromClause:
+        """When each customer entered a stage in the first cycle."""
+        assert self._reader is not None  # noqa: S101 - for the type checker
+        key = (f"entries of {stage}", cut)
+        if key not in self._found:
+            c = journeys_at(self._reader, cut, self.definition, Needs()).c
+            at = c[f"{stage}_at"]
+            first = sa.select(c.customer, at.label("entered_at"))
+            first = first.where(c.cycle == 1, at.is_not(None))
+            kept = self._reader.keep(first, "entries")
+            alone = standing_alone(first, self._layers, "entries_rows")
+            self._found[key] = alone.part("entries") if kept is None else kept
+        return self._found[key]
 
     def _counted(self, unit: str, cut: Cut, judging: Judging, rows: Any) -> Outside:
         assert self._reader is not None  # noqa: S101 - for the type checker
@@ -131,7 +159,9 @@ class Scope:
             sa.func.count().label("everybody"), sa.func.count(rows.c.customer).label("inside")
         ).select_from(joined)
         found = self._reader.fetch(numbers).to_pylist()[0]
-        return Outside(unit, found["inside"], found["everybody"], judging.cut.moment, judging)
+        return Outside(
+            unit, found["inside"], found["everybody"], judging.cut.moment, judging, self.entry
+        )
 
 
 class Scoped:

@@ -60,19 +60,25 @@ class Judging:
         layers: what makes these keys of the tables' own.
         cut: the facts that count; settled.
         definition: what entering a stage means.
+        entries: ``customer`` and ``entered_at``: each is judged as of that moment, and the reader
+            and the layers give their facts up to it; None where all are judged as of the cut.
     """
 
     reader: Reader
     layers: Sequence[Layer]
     cut: Cut
     definition: Definition
+    entries: sa.FromClause | None = None
 
     def members(self, test: Test) -> sa.Select[Any]:
         """Who meets a test: a statement with the column ``customer``, once each.
 
         Raises:
-            Refused: amounts of several currencies would have to be compared.
+            Refused: amounts of several currencies would have to be compared; or the test is one
+                that can't be judged as of entries.
         """
+        if self.entries is not None:
+            _check_at_entries(test)
         self._check_currencies(test)
         known = everybody(self.cut).subquery("everybody")
         return sa.select(known.c.customer).where(self._holds(test, known.c.customer))
@@ -107,10 +113,21 @@ class Judging:
             case Worth():
                 return key.in_(self._worth(test))
 
-    def _since(self, last: timedelta | None, at: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether a moment lies within so long before that of the cut."""
+    def _moment(self, customer: ColumnElement[Any]) -> ColumnElement[Any]:
+        """As of when a customer is judged."""
+        if self.entries is None:
+            return sa.literal(self.cut.moment, sa.DateTime())
+        e = self.entries.alias("entry").c
+        return sa.select(e.entered_at).where(e.customer == customer).scalar_subquery()
+
+    def _since(
+        self, last: timedelta | None, at: ColumnElement[Any], customer: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
+        """Whether a moment lies within so long before that as of which a customer is judged."""
         if last is None or self.cut.moment is None:
             return sa.true()
+        if self.entries is not None:
+            return at > self._moment(customer) - span(last)
         return at > sa.literal(_earlier(self.cut.moment, last), sa.DateTime())
 
     def _having(self, comparison: Comparison) -> sa.Select[Any]:
@@ -124,7 +141,7 @@ class Judging:
         told = [counts(table, self.cut), c.name == comparison.key]
         if self.cut.moment is not None:
             known = sa.func.coalesce(c.known_from, happened(c))
-            told.append(known <= sa.literal(self.cut.moment, sa.DateTime()))
+            told.append(known <= self._moment(c.customer))
         newest = packed_max(c.occurred_at, c.position, c.value).label("newest")
         said = sa.select(c.customer, newest).where(*told).group_by(c.customer).subquery("said")
         value = packed_field(said.c.newest, 2, sa.String())
@@ -144,7 +161,9 @@ class Judging:
         c = self._journeys.c
         if test.how == "entered":
             entries = (c[f"{stage}_at"] for stage in test.stages)
-            asked = (sa.and_(at.is_not(None), self._since(test.last, at)) for at in entries)
+            asked = (
+                sa.and_(at.is_not(None), self._since(test.last, at, c.customer)) for at in entries
+            )
             return sa.select(c.customer).where(sa.or_(*asked))
         furthest = sa.case(
             *(
@@ -163,7 +182,7 @@ class Judging:
             rows, keys = self._in_cycles(test, rows), ["customer", "cycle"]
         if condition.each is not None:
             keys.append("each")
-        asked = [self._since(test.last, rows.c["at"])]
+        asked = [self._since(test.last, rows.c["at"], rows.c.customer)]
         asked += [rows.c.each.is_not(None)] if condition.each is not None else []
         if condition.nth == 1:
             return sa.select(rows.c.customer).where(*asked)
@@ -247,6 +266,21 @@ class Judging:
                     ' fact instead, such as event = "contract_signed" with where = { currency ='
                     ' "EUR", amount = { ge = "100" } }'
                 )
+
+
+def _check_at_entries(test: Test) -> None:
+    """Refuse what isn't known of one moment for each customer.
+
+    Cycles, stages and revenue are of all customers as of one moment: that a contract ran out, and
+    so where a cycle ends, is told by the days that have passed since.
+    """
+    for one in leaves(test):
+        if isinstance(one, Stands | Worth) or (isinstance(one, Did) and one.condition.refers_to):
+            raise Refused(
+                f"{one} can't be judged as of each one's entry: stages and revenue are told of all"
+                " customers as of one moment. Ask with segment_as_of=DATE, or by traits, the first"
+                " touch and events"
+            )
 
 
 _OPERATORS: dict[str, Any] = {

@@ -21,8 +21,8 @@ from bowtie_projections.expressions import stored
 from bowtie_projections.written import written_rows
 
 __all__ = [
-    "Kept", "Layer", "Links", "of_customers", "replaced", "rows_of", "shadowed", "standing_alone",
-    "whose",
+    "Kept", "Layer", "Links", "Until", "of_customers", "replaced", "rows_of", "shadowed",
+    "standing_alone", "whose",
 ]  # fmt: skip
 
 Asking = TypeVar("Asking", bound=sa.Select[Any])
@@ -91,6 +91,21 @@ class Kept:
         del table
         inside = whose(rows).in_(sa.select(self.customers.c.customer))
         return sa.select(rows).where(sa.or_(sa.not_(of_customers(rows)), inside))
+
+
+class Until(Kept):
+    """The facts of customers up to a moment of each one's own; of who has none, nothing.
+
+    Args:
+        moments: ``customer`` (once each) and ``entered_at``; it stands alone.
+    """
+
+    def rows(self, table: sa.Table, rows: sa.FromClause) -> sa.Select[Any]:
+        """The rows of a table that had happened by then."""
+        del table
+        c = self.customers.c
+        by_then = sa.and_(c.customer == whose(rows), rows.c.occurred_at <= c.entered_at)
+        return sa.select(*rows.c).select_from(rows.join(self.customers, by_then))
 
 
 class standing_alone(sa.TableClause):  # noqa: N801 - read as a function

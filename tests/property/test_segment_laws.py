@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bowtie.errors import Refused
 from bowtie.segments.reading import segment_of
-from bowtie.stages import Definition
+from bowtie.stages import STAGES, Definition, evaluate
 from bowtie_projections.scope import Scope, Scoped
 from bowtie_projections.segments import Judging
 from bowtie_projections.value import money
@@ -100,6 +100,64 @@ def test_who_is_in_it_is_who_the_facts_say(
     now = then or newest.replace(tzinfo=UTC)
     assert Counter(keys) == Counter(_inside(content, right, now, definition))
     assert outside.inside == len(keys)
+
+
+@given(
+    facts=related(),
+    definition=st.sampled_from(DEFINITIONS),
+    then=st.none() | moments,
+    unit=st.sampled_from(UNITS[:-1]),
+    content=contents,
+    stage=st.sampled_from(STAGES[:2]),
+)
+def test_who_is_in_it_as_of_an_entry_is_who_their_facts_said_then(
+    *,
+    memory: FilledTables,
+    facts: list[Said],
+    definition: Definition,
+    then: datetime | None,
+    unit: str,
+    content: dict[str, Any],
+    stage: str,
+) -> None:
+    """Each by what had happened, and was known, by a moment of their own."""
+    facts = _known_late(facts)
+    memory.load(facts, definition)
+    scope = Scope(definition, segment_of(content), entry=stage)
+    try:
+        Units.of(Scoped(memory, scope), Cut(memory.position, then), unit)
+    except Refused:
+        return
+
+    outside = scope.outside
+    assert outside is not None
+    judging = outside.judging
+    found = judging.reader.fetch(judging.members(segment_of(content).test)).column(0).to_pylist()
+    right = of_units(unit, facts, memory.position, then)
+    now = then or (outside.moment or NEVER).replace(tzinfo=UTC)
+    assert Counter(found) == Counter(_at_entries(content, right, now, definition, stage))
+    assert outside.inside == len(found)
+
+
+def _at_entries(
+    content: dict[str, Any],
+    facts: list[Said],
+    now: datetime,
+    definition: Definition,
+    stage: str,
+) -> set[str]:
+    """Who belonged to a segment when they entered a stage first."""
+    found = set()
+    for customer in {fact.customer for fact in facts}:
+        own = [fact for fact in facts if fact.customer == customer and fact.occurred_at <= now]
+        first = next(iter(evaluate(definition, own, now)), None)
+        entries = {} if first is None else {str(name): at for name, at in first.entries.items()}
+        entered = entries.get(stage)
+        if entered is not None:
+            known = [fact for fact in own if fact.occurred_at <= entered]
+            if belongs(content, known, entered, definition):
+                found.add(customer)
+    return found
 
 
 @pytest.mark.slow

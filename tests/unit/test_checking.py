@@ -23,6 +23,13 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("funnel", {"where": ["plan"]}, "write a test such as"),
     ("funnel", {"segment_as_of": "2025-01-01"}, "name one with segment="),
     ("funnel", {"where": ["channel=web"], "segment_as_of": "then"}, "'then' is no time"),
+    ("funnel", {"where": ["channel=web"], "segment_as_of": "entry"}, "cohort_stage=selection"),
+    (
+        "funnel",
+        {"where": ["channel=web"], "segment_as_of": "entry", "cycles": True},
+        "ask without cycles",
+    ),
+    ("stock", {"where": ["channel=web"], "segment_as_of": "entry"}, "goes with funnel, velocity"),
     ("funnel", {"touch": "second"}, "touch is 'second'"),
     ("funnel", {"colour": "red"}, "funnel has no parameter 'colour'"),
     ("flow", {"from_": "2025-13"}, "'2025-13' is no period"),

@@ -47,6 +47,15 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("touchpoints", {"of": "campaign", "no_stages": True, "from_": "2025"}),
     ("pipeline", {"by": ["channel", "motion"], "top": 1}),
     ("pipeline", {"opportunities": "all", "as_of": "2025-06-30"}),
+    (
+        "funnel",
+        {
+            "where": ["channel=search", "company_size!=1-9"],
+            "segment_as_of": "entry",
+            "cohort_stage": "selection",
+        },
+    ),
+    ("retention", {"where": "channel=search", "segment_as_of": "entry", "cohort": "year"}),
     ("flow", {}),
     ("flow", {"period": "week", "by": ["channel", "industry"], "top": 1, "from_": "2025-Q4"}),
     ("flow", {"cycles": True, "position": 1500, "lost_after": "60d", "tz": "Asia/Tokyo"}),

@@ -148,7 +148,7 @@ class Units:
         scope = scope_of(reader)
         if scope is None:
             return cls(name, everybody, accounts)
-        scope.bind(everybody, layers)
+        scope.bind(everybody, layers, lambda one: _Layered(reader, [*layers, one], own_keys=False))
         kept = scope.kept(name, cut)
         if kept is None:
             return cls(name, everybody, accounts)
