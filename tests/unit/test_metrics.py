@@ -253,7 +253,7 @@ def test_the_right_half_is_of_recurring_revenue_and_what_was_kept_of_it(memory):
     (worth,) = value(memory, cut, definition).rows()
     assert new["VM9"]["value"] == old["VM9"]["value"] == float(worth["realised"])
     said = metrics(memory, cut, definition).notes
-    assert any(f"of the year to that of {on(370):%Y-%m}" in note for note in said)
+    assert any(f"of the year to the end of {on(370):%Y-%m}" in note for note in said)
 
 
 def test_onboarding_retention_counts_who_left_before_first_impact(memory):

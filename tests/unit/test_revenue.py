@@ -215,6 +215,17 @@ def test_up_and_down_within_a_month_is_nothing_net_and_both_by_the_day(memory):
     assert (daily["grr"], daily["nrr"]) == (1.0, 1.0)
 
 
+def test_who_only_came_and_went_within_a_period_is_said_and_not_lost_sight_of(memory):
+    facts = log(("a", "2024-02-05", signed("2024-02-05")), ("a", "2024-02-15", ended()))
+    memory.load(facts, B2B)
+    answer = revenue(memory, Cut(2, day("2024-03-31T12:00")), B2B)
+    assert by_period(answer.rows()) == {"2024-02": {}, "2024-03": {}}
+    assert any("1 time somebody came and went" in note for note in answer.notes)
+    memory.load([*facts, Said("a", signed("2024-03-05", 70, "c2"), day("2024-03-05"), 3)], B2B)
+    again = revenue(memory, Cut(3, day("2024-03-31T12:00")), B2B).rows()
+    assert by_period(again)["2024-03"] == {"reactivated": 70}
+
+
 def test_net_movements_of_months_are_no_quarter_s_but_daily_ones_add_up(memory):
     facts = log(
         ("a", "2024-01-01", signed("2024-01-01")),
@@ -328,6 +339,7 @@ def test_currencies_are_told_apart_and_never_added(memory):
         ("2024-01", "USD"): 7, ("2024-02", "USD"): 16,
     }  # fmt: skip
     assert any("EUR and USD are never added" in note for note in answer.notes)
+    assert answer.sentence.startswith("1 customer pays in EUR and 2 customers pay in USD for")
     only = revenue(memory, Cut(3, day("2024-02-29T12:00")), B2B, currency="USD").rows()
     assert [int(row["end"]) for row in only] == [7, 16]
     with pytest.raises(UsageError, match="contracts are in: EUR, USD"):

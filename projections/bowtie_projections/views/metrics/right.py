@@ -88,11 +88,12 @@ class Right:
         if isinstance(self._months, str):
             return []
         rows = [row for months in self._months.values() for row in months]
+        last = max(row["period"] for row in rows)
         over = max((row["period"] for row in rows if row["complete"]), default=None)
-        said = f"Recurring revenue is that of the end of {max(row['period'] for row in rows)}"
+        said = f"Recurring revenue is that of the end of {last}{'' if over == last else ', so far'}"
         if over is not None:
-            said += f"; what was kept of it, and its expansion, are of the year to that of {over}"
-        return [f"{said}: all customers', whenever they committed."]
+            said += f"; retention and expansion are of the year to the end of {over}"
+        return [f"{said}: of all customers, whenever they committed."]
 
     def _own(self, *names: str) -> dict[str, Any]:
         return {name: self.asked[name] for name in names}

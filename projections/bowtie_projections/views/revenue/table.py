@@ -90,9 +90,8 @@ class _Sum:
     number: int = 0
 
     def add(self, amount: Decimal, number: int) -> None:
-        with localcontext(prec=60):
-            self.amount += amount
-            self.number += number
+        self.amount += amount
+        self.number += number
 
 
 @dataclass(slots=True)
@@ -100,13 +99,9 @@ class _Line:
     """One cell and currency: by what is told and its period, the sums."""
 
     told: defaultdict[tuple[str, int], _Sum] = field(default_factory=lambda: defaultdict(_Sum))
-    first: int | None = None
 
     def add(self, row: Mapping[str, Any]) -> None:
-        what, at = row["what"], row["at"]
-        self.told[what, at].add(row["amount"], row["number"])
-        if what == "new":
-            self.first = at if self.first is None else min(self.first, at)
+        self.told[row["what"], row["at"]].add(row["amount"], row["number"])
 
     def of(self, what: str, at: int) -> _Sum:
         return self.told.get((what, at), _Sum())
@@ -129,24 +124,20 @@ class Bridge:
         self._prefix = "daily " if daily else ""
         self._lines: dict[_Cell, _Line] = defaultdict(_Line)
         members = levels.members
-        self.announced = 0
-        for row in counted:
-            if row["what"] == ANNOUNCED:
-                self.announced = row["number"]
-                continue
-            cell = tuple(members.named(one, row[one.column]) for one in members.dimensions)
-            self._lines[*cell, row["currency"]].add(row)
-        self.brief = sum(
-            found.number
-            for line in self._lines.values()
-            for (what, _), found in line.told.items()
-            if what == BRIEF
-        )
+        self.announced = self.brief = 0
         self.changes: list[dict[str, Any]] = []
-        self.rows = [row for cell in self._in_order() for row in self._line(cell)]
+        # the digits of the widest column, and some
+        with localcontext(prec=60):
+            for row in counted:
+                if row["what"] == ANNOUNCED:
+                    self.announced = row["number"]
+                    continue
+                cell = tuple(members.named(one, row[one.column]) for one in members.dimensions)
+                self._lines[*cell, row["currency"]].add(row)
+            self.rows = [row for cell in self._in_order() for row in self._line(cell)]
 
     def _in_order(self) -> list[_Cell]:
-        """By cell and currency: those that ever had any revenue at the end of a period."""
+        """By cell and currency."""
         return sorted(self._lines, key=lambda cell: (cell_order(cell[:-1]), cell[-1]))
 
     def _line(self, cell: _Cell) -> Iterator[dict[str, Any]]:
@@ -175,6 +166,7 @@ class Bridge:
                 row |= _customers(level, moves, end)
                 row |= self._rates(at, level, net, then, held)
                 yield row
+                self.brief += line.of(BRIEF, at).number
                 of_row = {name: row[name] for name in (*named, "period")}
                 self.changes += self._changed(line, at, level.amount, of_row)
             level = end
@@ -196,8 +188,7 @@ class Bridge:
         if self._monthly:
             start, moved = in_months(start, moved)
             grace = _monthly(grace)
-        with localcontext(prec=60):
-            end = start + sum(moved, _ZERO)
+        end = start + sum(moved, _ZERO)
         return dict(zip(AMOUNTS, (start, *moved, end), strict=True)) | {"in_grace": grace}
 
     def _changed(
@@ -237,16 +228,14 @@ class Bridge:
         complete = self.complete(at)
         found["complete"] = complete
         if complete and level.amount > 0:
-            with localcontext(prec=60):
-                kept = level.amount + net["contraction"].amount + net["churned"].amount
-                found["grr"] = float(kept / level.amount)
-                found["nrr"] = float((kept + net["expansion"].amount) / level.amount)
+            kept = level.amount + net["contraction"].amount + net["churned"].amount
+            found["grr"] = float(kept / level.amount)
+            found["nrr"] = float((kept + net["expansion"].amount) / level.amount)
             found["lost_share"] = net["churned"].number / level.number
         if complete and then.amount > 0 and self._covers_a_year(at):
             found["start_12m"] = _monthly(then.amount) if self._monthly else then.amount
-            with localcontext(prec=60):
-                found["grr_12m"] = float(held["kept"].amount / then.amount)
-                found["nrr_12m"] = float(held["still"].amount / then.amount)
+            found["grr_12m"] = float(held["kept"].amount / then.amount)
+            found["nrr_12m"] = float(held["still"].amount / then.amount)
         return found
 
     def _covers_a_year(self, at: int) -> bool:
@@ -287,7 +276,7 @@ class Bridge:
 
 
 #: With one of these a cell's revenue begins.
-_BEGINS = ("new", "reactivated", "daily new")
+_BEGINS = ("new", BRIEF)
 
 
 def _change(moves: Mapping[str, _Sum]) -> int:

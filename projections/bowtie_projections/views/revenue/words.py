@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from bowtie.wording import are, counted
 from bowtie_projections.views.revenue.levels import Levels
 from bowtie_projections.views.revenue.table import Bridge
+from bowtie_projections.views.units import Units
 
 __all__ = ["notes", "sentence"]
 
@@ -19,11 +24,24 @@ def sentence(levels: Levels, bridge: Bridge, per: str) -> str:
     periods = sorted({row["period"] for row in bridge.rows})
     when = periods[0] if len(periods) == 1 else f"{periods[0]} to {periods[-1]}"
     last = [row for row in bridge.rows if row["period"] == periods[-1]]
-    paying = sum(row["customers_end"] for row in last)
+    over = all(row["complete"] for row in last)
+    until = f"at the end of {periods[-1]}" if over else f"on {levels.today:%Y-%m-%d}"
     return (
-        f"{units.count(paying)} {'pays' if paying == 1 else 'pay'} for a contract at the end of"
-        f" {periods[-1]}; recurring revenue a {per} ({_CALLED[per]}) of paid contracts, {when} by"
-        f" {levels.every}; usage, orders and invoices are not in it."
+        f"{_paying(last, units)} for a contract {until}; recurring revenue a {per}"
+        f" ({_CALLED[per]}) of paid contracts, {when} by {levels.every}; usage, orders and invoices"
+        " are not in it."
+    )
+
+
+def _paying(rows: Sequence[Mapping[str, Any]], units: Units) -> str:
+    """How many pay; by currency, where there are several: who pays in two is one of each."""
+    found: dict[str, int] = defaultdict(int)
+    for row in rows:
+        found[row["currency"]] += row["customers_end"]
+    return " and ".join(
+        f"{units.count(number)} {'pays' if number == 1 else 'pay'}"
+        + (f" in {currency}" if len(found) > 1 else "")
+        for currency, number in sorted(found.items())
     )
 
 
