@@ -197,8 +197,8 @@ def test_losses_that_may_still_be_told_have_no_difference(tables):
 
 def test_a_value_that_is_gone_is_still_compared(memory):
     """Who was there on one side alone is nobody on the other; the same values stand apart."""
-    facts, at = [], {"ads": 5, "gone": 5, "new": 35}
-    for channel, day in at.items():
+    facts: list[tuple[str, Event, datetime]] = []
+    for channel, day in {"ads": 5, "gone": 5, "new": 35}.items():
         for number in range(2 if channel == "ads" else 1):
             touch = Touched(channel=channel, direction="inbound")
             facts.append(
@@ -237,8 +237,8 @@ def test_days_of_those_who_still_wait_are_lifelines(memory):
     asked = {"cohort": "all", "within": "45d", "estimate": True, "as_of": now}
     row = of(asked_of(memory, velocity, **asked), step="awareness_to_education")
     watched = [(now - START) / DAY - n for n in range(90)]
-    seen = [days is not None and days <= left for days, left in zip(waited, watched, strict=True)]
-    ages = [d if yes else w for d, w, yes in zip(waited, watched, seen, strict=True)]
+    ages = [w if d is None else min(d, w) for d, w in zip(waited, watched, strict=True)]
+    seen = [age == days for age, days in zip(ages, waited, strict=True)]
     fitter = KaplanMeierFitter().fit(ages, seen)
     assert row["days_to_half"] == pytest.approx(fitter.median_survival_time_)
     share = 1 - fitter.predict(45)

@@ -174,8 +174,7 @@ def test_the_same_values_stand_apart_at_each_moment(memory):
         touch = Touched(channel=channel, direction="inbound")
         facts.append(Said(f"{channel}{number}", touch, day(1 if number < 1 else 40), 0))
     memory.load(numbered(facts), B2B)
-    asked = {"by": ["channel"], "top": 1}
-    result = stock(memory, Cut(memory.position), B2B, every="month", **asked)
+    result = stock(memory, Cut(memory.position), B2B, every="month", by=["channel"], top=1)
     assert of_months(result, "channel", "period", "customers") == [
         ("mail", "2024-02", 3),
         ("other", "2024-01", 3),
