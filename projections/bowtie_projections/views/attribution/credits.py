@@ -19,8 +19,8 @@ from bowtie_projections.views.attribution.markov import (
     State,
     removal_effects,
 )
-from bowtie_projections.views.attribution.paths import KEYS, MEASURES
-from bowtie_projections.views.attribution.rules import RULES, Touch
+from bowtie_projections.views.attribution.paths import MEASURES
+from bowtie_projections.views.attribution.rules import READS, RULES, Touch
 from bowtie_projections.views.loop.sources import NO_SOURCE
 
 __all__ = [
@@ -72,7 +72,7 @@ def rule_credits(model: str, rows: Iterable[Mapping[str, Any]]) -> Credits:
     for row in rows:
         if row["source"] is None:
             continue
-        touch = Touch(*(row[name] for name in KEYS))
+        touch = Touch(**{name: row[name] for name in READS[model]})
         if touch not in shares:
             shares[touch] = rule(touch)
         months = found[row["source"]]

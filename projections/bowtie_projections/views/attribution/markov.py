@@ -18,8 +18,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import csr_array, eye_array
-from scipy.sparse.linalg import splu
 
 __all__ = ["CONVERSION", "NULL", "START", "State", "removal_effects"]
 
@@ -58,6 +56,8 @@ class _Chain:
         self.states = sorted(totals)
         number = {state: index for index, state in enumerate(self.states)}
         self._start = number[(START,) * len(self.states[0])] if self.states else 0
+        from scipy.sparse import csr_array
+
         rows, columns, shares = [], [], []
         self._converts = np.zeros(len(self.states))
         for (before, after), times in steps.items():
@@ -73,6 +73,9 @@ class _Chain:
 
     def conversion(self, removed: frozenset[str]) -> float:
         """The probability that a path ends in a commitment if some sources lead to nothing."""
+        from scipy.sparse import eye_array
+        from scipy.sparse.linalg import splu
+
         if not self.states:
             return 0.0
         stays = np.array([state[-1] not in removed for state in self.states], dtype=float)

@@ -7,6 +7,7 @@ window ago: until then a commitment could still be credited to it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -135,86 +136,59 @@ class Paths:
         t, c = touches.c, ends.c
         return sa.and_(t.customer == c.customer, t.at <= c.t0, t.at >= c.t0 - span(self.window))
 
-    def _placed(self, wins: sa.CTE) -> sa.Subquery:
-        """The touches of each path of a commitment, numbered, with what they are to it."""
-        touches = self._touches()
+    def _placed(self, parts: Collection[str]) -> sa.Subquery:
+        """The touches of each path of a commitment, with what they are to it.
+
+        A commitment without a touch has one row, without a source.
+
+        Args:
+            parts: what is asked of: some of ``place``, ``touches``, ``lead``, ``opportunity`` and
+                ``fresh``. Each sorts the touches once more.
+        """
+        wins, touches = self.wins, self._touches()
         t, w = touches.c, wins.c
-        whole: dict[str, Any] = {"partition_by": t.customer}
+        whole: dict[str, Any] = {"partition_by": w.customer}
         order = (t.at, t.position)
+        fresh = sa.func.row_number().over(partition_by=(w.customer, t.source), order_by=order)
         # the milestone's touch is the last one before it
-        before = {
-            name: sa.func.count(sa.case((t.at <= w[f"{name}_at"], _ONE))).over(**whole)
-            for name in ("lead", "opportunity")
+        found: dict[str, ColumnElement[Any]] = {
+            "place": sa.func.row_number().over(**whole, order_by=order),
+            "touches": sa.func.count().over(**whole),
+            "lead": sa.func.count(sa.case((t.at <= w.lead_at, _ONE))).over(**whole),
+            "opportunity": sa.func.count(sa.case((t.at <= w.opportunity_at, _ONE))).over(**whole),
+            "fresh": _flag(fresh == 1),
         }
-        fresh = sa.func.row_number().over(partition_by=(t.customer, t.source), order_by=order)
+        asked = [found[name].label(name) for name in found if name in parts]
         return (
-            sa.select(
-                *w,
-                t.source,
-                t.at,
-                sa.func.row_number().over(**whole, order_by=order).label("place"),
-                sa.func.count().over(**whole).label("touches"),
-                before["lead"].label("lead"),
-                before["opportunity"].label("opportunity"),
-                sa.case((fresh == 1, 1), else_=0).label("is_fresh"),
-            )
-            .select_from(wins.join(touches, self._inside(wins, touches)))
+            sa.select(*w, t.source, t.at, *asked)
+            .select_from(wins.outerjoin(touches, self._inside(wins, touches)))
             .subquery("placed")
         )
 
-    def _flagged(self, wins: sa.CTE) -> sa.Subquery:
-        """The touches with all that a rule may look at."""
-        placed = self._placed(wins)
-        p = placed.c
-        lead, opportunity = p.lead > 0, p.opportunity > 0
-        apart_lead = sa.and_(lead, p.lead != 1)
-        apart_opportunity = sa.and_(opportunity, p.opportunity != 1, p.opportunity != p.lead)
-        last_too = sa.and_(p.touches != 1, p.touches != p.lead, p.touches != p.opportunity)
-        milestones_u = 1 + _flag(apart_lead)
-        milestones_w = milestones_u + _flag(apart_opportunity)
-        sources = sa.func.sum(p.is_fresh).over(partition_by=p.customer)
-        return sa.select(
-            p.source,
-            p.month,
-            p.touches,
-            _flag(p.place == 1).label("is_first"),
-            _flag(p.place == p.touches).label("is_last"),
-            _flag(p.place == p.lead).label("is_lead"),
-            _flag(p.place == p.opportunity).label("is_opportunity"),
-            _flag(lead).label("has_lead"),
-            _flag(opportunity).label("has_opportunity"),
-            milestones_u.label("milestones_u"),
-            milestones_w.label("milestones_w"),
-            (milestones_w + _flag(last_too)).label("milestones_z"),
-            p.is_fresh,
-            sa.cast(sources, sa.BigInteger()).label("sources"),
-            *(p[name] for name in MEASURES),
-        ).subquery("flagged")
+    def _flagged(self, keys: Collection[str]) -> sa.Subquery:
+        """The touches with what the rules look at."""
+        placed = self._placed({part for key in keys for part in _PARTS[key]})
+        told = {name: flag(placed.c).label(name) for name, flag in _FLAGS.items() if name in keys}
+        own = [placed.c[name] for name in ("source", "month", *MEASURES)]
+        return sa.select(*own, *told.values()).subquery("flagged")
 
     # -- statements ----------------------------------------------------------------------------
 
-    def counted(self) -> sa.Select[Any]:
-        """The measures of commitments by source, month and all that a rule may look at.
+    def counted(self, keys: Collection[str]) -> sa.Select[Any]:
+        """The measures of commitments by source, month and what the rules look at.
 
         A commitment without a touch has no source, and counts once.
+
+        Args:
+            keys: some of :data:`KEYS`.
         """
-        wins = self.wins
-        f = self._flagged(wins).c
-        keys = [f.source, f.month, *(f[name] for name in KEYS)]
-        credited = sa.select(*keys, *_sums(f)).group_by(*keys)
-        placed = self._placed(wins)
-        w = wins.c
-        untouched = w.customer.not_in(sa.select(placed.c.customer))
-        nothing = [sa.cast(sa.null(), sa.String()).label("source"), w.month]
-        none = [sa.cast(sa.null(), sa.BigInteger()).label(name) for name in KEYS]
-        alone = sa.select(*nothing, *none, *_sums(w)).where(untouched).group_by(w.month)
-        return sa.select(sa.union_all(credited, alone).subquery("counted"))
+        f = self._flagged(keys).c
+        own = [f.source, f.month, *(f[name] for name in KEYS if name in keys)]
+        return sa.select(*own, *_sums(f)).group_by(*own)
 
     def decayed(self) -> sa.Select[Any]:
         """The shares of the model of decay, summed over each source and month."""
-        wins = self.wins
-        placed = self._placed(wins)
-        p = placed.c
+        p = self._placed(()).c
         age: ColumnElement[Any] = sa.cast(micros_between(p.at, p.t0), sa.Double())
         half: ColumnElement[Any] = sa.literal_column(
             str(self.half_life // _MICROSECOND), sa.Double()
@@ -224,9 +198,13 @@ class Paths:
         weight: ColumnElement[Any] = sa.func.pow(
             sa.literal_column("0.5", sa.Double()), (age - least) / half
         )
-        weighed = sa.select(
-            p.customer, p.source, p.month, weight.label("weight"), *(p[name] for name in MEASURES)
-        ).subquery("weighed")
+        weighed = (
+            sa.select(
+                p.customer, p.source, p.month, weight.label("weight"), *(p[n] for n in MEASURES)
+            )
+            .where(p.source.is_not(None))
+            .subquery("weighed")
+        )
         q = weighed.c
         share = q.weight / sa.func.sum(q.weight).over(partition_by=q.customer)
         shared = sa.select(q.source, q.month, share.label("share"), *(q[n] for n in MEASURES))
@@ -250,32 +228,46 @@ class Paths:
         Columns ``before_N`` to ``before_1`` (null before the first touch), ``source``, ``is_last``
         (0, 1), ``won`` (0, 1) and ``times``.
         """
-        both = sa.union_all(
-            _walked(self._won_steps(), order, won=1), _walked(self._unwon_steps(), order, won=0)
-        )
-        return sa.select(both.subquery("walked"))
+        steps = self._steps().c
+        line: dict[str, Any] = {
+            "partition_by": steps.customer,
+            "order_by": (steps.at, steps.position),
+        }
+        before = [
+            sa.func.lag(steps.source, number).over(**line).label(f"before_{number}")
+            for number in range(order, 0, -1)
+        ]
+        last = sa.func.lead(steps.position).over(**line).is_(None)
+        told = sa.select(*before, steps.source, _flag(last).label("is_last"), steps.won)
+        walked = told.subquery("walked")
+        return sa.select(*walked.c, sa.func.count().label("times")).group_by(*walked.c)
 
-    def _won_steps(self) -> sa.Subquery:
-        """The touches before commitments."""
-        ends, touches = self._ends, self._touches()
+    def _steps(self) -> sa.Subquery:
+        """The touches of all paths, of one customer one path."""
+        ends, touches = self._path_ends(), self._touches()
         t = touches.c
         joined = ends.join(touches, self._inside(ends, touches))
-        return sa.select(t.customer, t.source, t.at, t.position).select_from(joined).subquery("won")
-
-    def _unwon_steps(self) -> sa.Subquery:
-        """The touches of those who did not commit and are old enough."""
-        population, touches = self.population, self._touches()
-        t = touches.c
-        last = sa.func.max(t.at).over(partition_by=t.customer)
-        aged = (
-            sa.select(*t, last.label("last"))
-            .where(t.customer.not_in(sa.select(self._arrived.c.customer)))
-            .subquery("aged")
+        return (
+            sa.select(t.customer, t.source, t.at, t.position, ends.c.won)
+            .select_from(joined)
+            .subquery("steps")
         )
-        a = aged.c
-        over = a.last + span(self.window) < sa.literal(population.end)
-        kept = sa.and_(over, a.at >= a.last - span(self.window))
-        return sa.select(a.customer, a.source, a.at, a.position).where(kept).subquery("unwon")
+
+    def _path_ends(self) -> sa.Subquery:
+        """Where paths end: at the commitment, or the last touch of who is old enough without."""
+        population, t = self.population, self._touches().c
+        won, committed = self._ends.c, self._arrived
+        last = (sa.select(t.customer, sa.func.max(t.at).label("at")).group_by(t.customer)).subquery(
+            "last"
+        )
+        over = last.c.at + span(self.window) < sa.literal(population.end)
+        unwon = (
+            sa.select(last.c.customer, last.c.at.label("t0"), sa.literal_column("0", sa.Integer()))
+            .select_from(last.outerjoin(committed, committed.c.customer == last.c.customer))
+            .where(committed.c.customer.is_(None), over)
+        )
+        both = sa.select(won.customer, won.t0, _ONE.label("won")).union_all(unwon)
+        return both.subquery("path_ends")
 
     def young(self) -> sa.Select[Any]:
         """How many of those who did not commit are touched so lately that they may."""
@@ -292,20 +284,6 @@ class Paths:
         return sa.select(sa.func.count()).select_from(last).where(still)
 
 
-def _walked(steps: sa.Subquery, order: int, *, won: int) -> sa.Select[Any]:
-    """The steps of paths with what came before, counted."""
-    s = steps.c
-    line: dict[str, Any] = {"partition_by": s.customer, "order_by": (s.at, s.position)}
-    before = [
-        sa.func.lag(s.source, number).over(**line).label(f"before_{number}")
-        for number in range(order, 0, -1)
-    ]
-    last = sa.func.lead(s.position).over(**line).is_(None)
-    told = sa.select(*before, s.source, _flag(last).label("is_last")).subquery(f"told_{won}")
-    kind = sa.literal_column(str(won), sa.Integer()).label("won")
-    return sa.select(*told.c, kind, sa.func.count().label("times")).group_by(*told.c)
-
-
 def _flag(condition: ColumnElement[bool]) -> ColumnElement[Any]:
     return sa.case((condition, 1), else_=0)
 
@@ -316,3 +294,54 @@ def _sums(c: Any) -> list[ColumnElement[Any]]:
         sa.cast(sa.func.sum(c[name]), kinds.get(name, sa.BigInteger())).label(name)
         for name in MEASURES
     ]
+
+
+def _apart(p: Any) -> ColumnElement[Any]:
+    """Whether the lead's touch is not the first one."""
+    return _flag(sa.and_(p.lead > 0, p.lead != 1))
+
+
+def _both_apart(p: Any) -> ColumnElement[Any]:
+    opportunity = sa.and_(p.opportunity > 0, p.opportunity != 1, p.opportunity != p.lead)
+    return 1 + _apart(p) + _flag(opportunity)
+
+
+def _all_apart(p: Any) -> ColumnElement[Any]:
+    last = sa.and_(p.touches != 1, p.touches != p.lead, p.touches != p.opportunity)
+    return _both_apart(p) + _flag(last)
+
+
+def _sources(p: Any) -> ColumnElement[Any]:
+    return sa.cast(sa.func.sum(p.fresh).over(partition_by=p.customer), sa.BigInteger())
+
+
+#: Each of :data:`KEYS`, from the touches as they are placed.
+_FLAGS: dict[str, Callable[[Any], ColumnElement[Any]]] = {
+    "touches": lambda p: p.touches,
+    "is_first": lambda p: _flag(p.place == 1),
+    "is_last": lambda p: _flag(p.place == p.touches),
+    "is_lead": lambda p: _flag(p.place == p.lead),
+    "is_opportunity": lambda p: _flag(p.place == p.opportunity),
+    "has_lead": lambda p: _flag(p.lead > 0),
+    "has_opportunity": lambda p: _flag(p.opportunity > 0),
+    "milestones_u": lambda p: 1 + _apart(p),
+    "milestones_w": _both_apart,
+    "milestones_z": _all_apart,
+    "is_fresh": lambda p: p.fresh,
+    "sources": _sources,
+}
+#: What has to be known of the touches for each.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "touches": ("touches",),
+    "is_first": ("place",),
+    "is_last": ("place", "touches"),
+    "is_lead": ("place", "lead"),
+    "is_opportunity": ("place", "opportunity"),
+    "has_lead": ("lead",),
+    "has_opportunity": ("opportunity",),
+    "milestones_u": ("lead",),
+    "milestones_w": ("lead", "opportunity"),
+    "milestones_z": ("lead", "opportunity", "touches"),
+    "is_fresh": ("fresh",),
+    "sources": ("fresh",),
+}

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-__all__ = ["RULES", "Touch"]
+__all__ = ["READS", "RULES", "Touch"]
 
 
 class Touch(NamedTuple):
@@ -100,4 +100,20 @@ RULES: dict[str, Rule] = {
     "j": _milestones(_weights(first="0.2", last="0.6"), _ends),
     "inverse_j": _milestones(_weights(first="0.6", last="0.2"), _ends),
     "shapley": lambda touch: Fraction(touch.is_fresh, touch.sources),
+}
+_HALVES = ("touches", "is_first", "is_last")
+_LEAD = ("touches", "is_first", "is_lead", "has_lead")
+_OPPORTUNITY = (*_LEAD, "is_opportunity", "has_opportunity")
+#: What each rule looks at: nothing else of a touch need be known.
+READS: dict[str, tuple[str, ...]] = {
+    "first": ("is_first",),
+    "last": ("is_last",),
+    "linear": ("touches",),
+    "position": _HALVES,
+    "position_lead": (*_LEAD, "milestones_u"),
+    "w": (*_OPPORTUNITY, "milestones_w"),
+    "full_path": (*_OPPORTUNITY, "is_last", "milestones_z"),
+    "j": _HALVES,
+    "inverse_j": _HALVES,
+    "shapley": ("is_fresh", "sources"),
 }

@@ -16,15 +16,17 @@ from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.value import money
 from bowtie_projections.views.attribution.credits import (
+    Credit,
     Credits,
     decay_credits,
     markov_credits,
     rule_credits,
+    totals,
     untouched,
 )
 from bowtie_projections.views.attribution.paths import Paths
 from bowtie_projections.views.attribution.rows import Spend, attribution_table, model_rows
-from bowtie_projections.views.attribution.rules import RULES
+from bowtie_projections.views.attribution.rules import READS, RULES
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.given import one_of, span
 from bowtie_projections.views.journey_source import settled_through
@@ -196,21 +198,26 @@ class _Answer:
             population, wanted.by, wanted.window, wanted.half_life,
             _DIRECTIONS[wanted.direction], self.definition.lead,
         )  # fmt: skip
-        counted = reader.fetch(paths.counted()).to_pylist()
-        alone, spend = untouched(counted), self._spend(population, fit["currency_low"])
+        # linear tells the whole, and the months of models that know none
+        models = {"linear", *wanted.models} & RULES.keys()
+        counted = reader.fetch(paths.counted({one for m in models for one in READS[m]})).to_pylist()
+        linear, alone = rule_credits("linear", counted), untouched(counted)
+        spend = self._spend(population, fit["currency_low"])
         rows = [
             row
-            for model, credit in self._credits(paths, counted).items()
+            for model, credit in self._credits(paths, counted, linear).items()
             for row in model_rows(model, credit, alone, spend)
         ]
         table = attribution_table(rows, wanted.by)
         young = self._young(paths)
-        return self._result(table, self._sentence(counted), self._notes(young, fit), fit)
+        sentence = self._sentence(totals(linear), totals(alone))
+        return self._result(table, sentence, self._notes(young, fit), fit)
 
-    def _credits(self, paths: Paths, counted: list[dict[str, Any]]) -> dict[str, Credits]:
+    def _credits(
+        self, paths: Paths, counted: list[dict[str, Any]], linear: Credits
+    ) -> dict[str, Credits]:
         reader, wanted = self.units.reader, self.wanted
         found: dict[str, Credits] = {}
-        linear = rule_credits("linear", counted)
         for model in wanted.models:
             if model in RULES:
                 found[model] = rule_credits(model, counted)
@@ -247,10 +254,9 @@ class _Answer:
             return None
         return int(self.units.reader.fetch(paths.young()).column(0)[0].as_py())
 
-    def _sentence(self, counted: Sequence[Mapping[str, Any]]) -> str:
-        wins = _wins(row for row in counted if row["source"] is None or row["is_first"])
-        without = _wins(row for row in counted if row["source"] is None)
-        mature = sum(row["mature"] for row in counted if row["source"] is None or row["is_first"])
+    def _sentence(self, touched: Credit, alone: Credit) -> str:
+        wins, mature = int(touched.wins + alone.wins), int(touched.mature + alone.mature)
+        without = int(alone.wins)
         window = format_duration(self.wanted.window)
         horizon = format_duration(self.question.horizon)
         return (
@@ -293,7 +299,3 @@ class _Answer:
                 "currency": fit.get("currency_low"),
             },
         )
-
-
-def _wins(rows: Any) -> int:
-    return sum(row["wins"] for row in rows)
