@@ -32,7 +32,7 @@ def test_a_year_beside_another(ask):
     )
     whole = done.json
     assert whole["parameters"]["compare"] == "year"
-    assert whole["compared_with"]["from"] == "2024-01"
+    assert whole["compared_with"]["from"] == "2024"
     assert whole["compared_with"]["as_of"] == whole["as_of"]
     first = whole["rows"][0]
     gap = first["conversion"] - first["conversion_before"]
