@@ -1,4 +1,4 @@
-"""What can be asked of target profiles: a method for each view of them."""
+"""What can be asked of prospects and of target profiles: a method for each view of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Unpack
 from bowtie.profiles import Profile
 from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
-from bowtie_projections.parameters import CutAsked, Moment
+from bowtie_projections.parameters import CutAsked, Moment, ProspectsAsked
 from bowtie_projections.results import Result
 from bowtie_projections.views.profile import (
     profile_evaluation,
@@ -16,6 +16,7 @@ from bowtie_projections.views.profile import (
     profile_outlook,
     profile_prospects,
 )
+from bowtie_projections.views.prospects import prospects
 
 __all__ = ["ProfileAsked", "ProfileQuestions", "ProfileTriedAsked"]
 
@@ -36,7 +37,16 @@ class ProfileTriedAsked(ProfileAsked, total=False):
 
 
 class ProfileQuestions(Answering):
-    """The views of target profiles."""
+    """The views of prospects: their score, and the target profiles that choose them."""
+
+    def prospects(self, **asked: Unpack[ProspectsAsked]) -> Result:
+        """Who of the open prospects is likely to be won, and to be of high value then.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.prospects.prospects`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(prospects, asked)
 
     def profile_prospects(
         self, profile: str | Path | Profile, **asked: Unpack[ProfileAsked]

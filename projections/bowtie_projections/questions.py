@@ -25,7 +25,6 @@ from bowtie_projections.parameters import (
     MetricsAsked,
     PathsAsked,
     PipelineAsked,
-    ProspectsAsked,
     RepeatAsked,
     RetentionAsked,
     RevenueAsked,
@@ -52,7 +51,6 @@ from bowtie_projections.views.loop import loop
 from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
-from bowtie_projections.views.prospects import prospects
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.revenue import revenue
@@ -223,15 +221,6 @@ class Questions(ProfileQuestions):
                 ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(value, asked, personal=True)
-
-    def prospects(self, **asked: Unpack[ProspectsAsked]) -> Result:
-        """Who of the open prospects is likely to be won, and to be of high value then.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.prospects.prospects`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(prospects, asked)
 
     def clv(self, **asked: Unpack[ClvAsked]) -> Result:
         """What models expect of customers ahead: purchases, value, and who is still there.

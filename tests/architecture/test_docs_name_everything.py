@@ -83,6 +83,7 @@ def test_every_view_has_a_page():
     for view in (
         *("funnel", "flow", "velocity", "retention", "repeat", "stock", "loop", "status"),
         *("diff", "metrics", "paths", "touchpoints", "pipeline", "value", "clv", "rfm", "revenue"),
+        "prospects",
     ):
         assert hasattr(Views, view)
         assert (DOCS / "views" / f"{view}.md").is_file(), f"docs/views/{view}.md is missing"

@@ -32,6 +32,8 @@ ASKED: dict[str, Callable[[Views], Result]] = {
     "clv": lambda views: views.clv(cohort="year"),
     "rfm": lambda views: views.rfm(),
     "loop": lambda views: views.loop(),
+    "prospects": lambda views: views.prospects(within="60d", looks=5),
+    "prospects.deciles": lambda views: views.prospects(within="60d", looks=5).part("deciles"),
     "attribution": lambda views: views.attribution(models=["first", "last"]),
 }
 

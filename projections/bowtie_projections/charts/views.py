@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bowtie.errors import Refused
 from bowtie.stages import STAGES
 from bowtie_projections.charts.bowtie import bowtie
 from bowtie_projections.charts.forms import bars, grid, labelled, lines, points
@@ -230,6 +231,31 @@ def _loop(result: Result) -> Any:
     return framed(drawn, "Traits of customers of high value", result.sentence)
 
 
+def _prospects(result: Result) -> Any:
+    """Tested scores in tenths, against what came: do they tell apart, and do they hold."""
+    tenths = result.rows() if "decile" in result.columns[:2] else result.part("deciles").rows()
+    if not tenths:
+        raise Refused("no score could be tested, so there is nothing to draw: see the sentence")
+    score = tenths[-1]["score"]
+    tenths = [row for row in tenths if row["score"] == score]
+    overall = sum(row["observed"] for row in tenths) / sum(row["looks"] for row in tenths)
+    came = ("observed_rate", "observed_rate_low", "observed_rate_high")
+    rows = [
+        {"decile": f"{row['decile']:2}", "what": what, "share": share, "low": low, "high": high}
+        for row in tenths
+        for what, share, low, high in (
+            ("came", *(row[name] for name in came)),
+            ("foretold", row["predicted_rate"], None, None),
+            ("of all", overall, None, None),
+        )
+    ]
+    drawn = lines(
+        rows, "decile", "share", color="what", low="low", high="high",
+        title=f"share: {score}",
+    )  # fmt: skip
+    return framed(drawn, "Newer leads by tenths of their score, the best first", result.sentence)
+
+
 def _attribution(result: Result) -> Any:
     """The share of each source under each model: a row whose cells differ is one they argue of."""
     rows = labelled(result.rows(), result.columns[:1])
@@ -257,5 +283,7 @@ DRAWN: dict[str, Callable[[Result], Any]] = {
     "clv": _clv,
     "rfm": _rfm,
     "loop": _loop,
+    "prospects": _prospects,
+    "prospects.deciles": _prospects,
     "attribution": _attribution,
 }

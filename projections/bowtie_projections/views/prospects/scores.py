@@ -125,10 +125,10 @@ def scores(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str,
         UsageError: a value that can't be asked, or scikit-learn is not installed.
         Refused: several currencies, or costs that are missing for too many.
     """
+    question = ask(definition, asked)
     need("sklearn", "models")
     from threadpoolctl import threadpool_limits
 
-    question = ask(definition, asked)
     cut = settled_through(reader, cut, question.value.data_through)
     units = Units.of(reader, cut, question.value.unit, question.value.look_back)
     found = Scores(units, cut, definition, question)
