@@ -32,6 +32,7 @@ __all__ = ["value"]
 @click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
 @touch_option
 @click.option("--most", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
+@click.option("--since", metavar="DAY", help="Who moved from which tier to which since then.")
 @click.option("--from", "from_", metavar="PERIOD", help="Time zero from then: 2026, 2026-Q1.")
 @click.option("--to", metavar="PERIOD", help="Time zero through the end of this period.")
 @whole_unit_options

@@ -379,6 +379,7 @@ class RfmAsked(_OfData, total=False):
 class ValueAsked(_InPeriod, _OfData, total=False):
     """What :meth:`bowtie_projections.Views.value` takes."""
 
+    since: Moment | None
     unit: Unit
     by: str | Sequence[str]
     cohort: Literal[Period, "all"]

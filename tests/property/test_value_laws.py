@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from datetime import timedelta
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from statistics import quantiles
 
@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bowtie.errors import UsageError
 from bowtie.events import OrderPlaced, StageEntered
 from bowtie.stages import load_definition
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.value import value
 from tests.property.test_loop_counts import HORIZON, START, a_log, traits_of, worth_of
-from tests.read_tables import counted
+from tests.read_tables import Said, counted
 
 B2B = load_definition("b2b")
 SIGN = {"order": 1, "return": -1}
@@ -129,7 +130,58 @@ def test_value_is_that_of_reading_the_facts(memory, rng, customers, threshold, c
         if row["customers"]
     }
     assert told == {key: (len(own), sum(own)) for key, own in tiers.items()}
+    # every mature customer is in exactly one, whatever the customers are broken down by
+    parted: dict[str, int] = Counter()
+    for row in answer.part("tiers"):
+        parted[row["tier"]] += row["customers"]
+    assert sum(parted.values()) == len(judged)
+    assert +Counter(parted) == Counter(tier_of(one, judged) for one in judged)
     assert ("may be older" in answer.sentence) == bool(older)
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 20), st.integers(60, 390))
+def test_movement_is_from_each_days_own_tiers(memory, rng, customers, ago):
+    """Everybody judged then or now is in exactly one pair of tiers."""
+    log = a_log(rng, customers)
+    memory.load(log, B2B)
+    as_of = START + timedelta(days=400)
+    day = (as_of - timedelta(days=ago)).date()
+    answer = value(memory, Cut(memory.position, as_of), B2B, horizon=HORIZON, since=day)
+    sides = []
+    for moment in (datetime.combine(day, time.max, UTC), as_of):
+        oldest = min((f.occurred_at for f in counted(log, memory.position)), default=START)
+        people, _ = people_of(log, memory.position, moment, min(oldest, START))
+        keys = keys_of(log, memory.position, moment)
+        worths = {key: one[4] for key, one in zip(keys, people, strict=True) if one[3]}
+        sides.append({key: tier_of(own, list(worths.values())) for key, own in worths.items()})
+    then, now = sides
+    none = "(not judged yet)"
+    expected = Counter((then.get(key, none), now.get(key, none)) for key in then | now)
+    moved = answer.part("movement").rows()
+    assert {(row["from"], row["to"]): row["customers"] for row in moved} == expected
+    starts: defaultdict[str, float] = defaultdict(float)
+    for row in moved:
+        starts[row["from"]] += row["share_of_from"]
+    assert all(share == pytest.approx(1) for share in starts.values())
+
+
+def keys_of(log, position, as_of):
+    """Who has a time zero, in the order of :func:`people_of`."""
+    own: dict[str, bool] = {}
+    for fact in counted(log, position):
+        if fact.occurred_at <= as_of:
+            entered = isinstance(fact.data, StageEntered)
+            own[fact.customer] = own.get(fact.customer, False) or entered
+    return [key for key, entered in own.items() if entered]
+
+
+def test_an_earlier_day_is_earlier(memory):
+    memory.load([], B2B)
+    answer = value(memory, Cut(0), B2B, since="2024")
+    assert not len(answer.part("movement"))
+    memory.load([Said("a", StageEntered(stage="commitment"), START, 1)], B2B)
+    with pytest.raises(UsageError, match="earlier day"):
+        value(memory, Cut(1), B2B, since="2024")
 
 
 def test_an_empty_log_has_nobody(memory):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.durations import format_duration
-from bowtie.errors import UsageError
 from bowtie.stages import Definition
 from bowtie.times import iso
 from bowtie_projections import tables
@@ -21,8 +20,9 @@ from bowtie_projections.results import Result
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut, Reader, counts
-from bowtie_projections.views.journey_source import settled, settled_through
+from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.words import refuse_currencies
+from bowtie_projections.views.moves import earlier_cut, moves
 from bowtie_projections.views.purchases import purchases
 from bowtie_projections.views.shares import standing, typed_table
 from bowtie_projections.views.units import UNITS, Units, check_look_back, check_unit
@@ -101,7 +101,7 @@ def rfm(
             f"The data begins {data_from}: who ordered before it is scored too low in orders and"
             " value."
         )
-    moved = [] if earlier is None or cut.moment is None else answer.movement(earlier)
+    moved = {} if earlier is None or cut.moment is None else answer.movement(earlier)
     return Result(
         "rfm",
         _table(rows),
@@ -109,7 +109,7 @@ def rfm(
         notes=notes,
         sql=units.reader.statements,
         meta=standing(definition, parameters, cut, units) | {"currency": used},
-        parts={} if since is None else {"movement": _moved(moved)},
+        parts={} if since is None else {"movement": moves(moved, SEGMENTS, NEW)},
     )
 
 
@@ -122,7 +122,7 @@ def ordered(reader: Reader, cut: Cut, asked: Mapping[str, Any]) -> tuple[Ordered
     span = check_look_back(asked["look_back"])
     found = Ordered(Units.of(reader, cut, check_unit(asked["unit"], UNITS[:-1]), span), cut, tz)
     since = asked["since"]
-    return found, None if since is None else found.before(period(since, tz)[1] - _MICROSECOND)
+    return found, None if since is None else earlier_cut(found.units.reader, cut, since, tz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +132,6 @@ class Ordered:
     units: Units
     cut: Cut
     tz: str
-
-    def before(self, moment: Any) -> Cut:
-        """The cut at an earlier moment.
-
-        Raises:
-            UsageError: it is not earlier.
-        """
-        if self.cut.moment is not None and moment >= self.cut.moment:
-            raise UsageError(
-                f"since is not before the moment asked as of, {self.cut.moment:%Y-%m-%d}: write an"
-                " earlier day"
-            )
-        return settled(self.units.reader, replace(self.cut, as_of=moment, complete=False))
 
     def currency(self, wanted: str | None) -> str | None:
         """The one of all orders.
@@ -210,7 +197,7 @@ class Ordered:
         value = sum(row["value"] for row in found.values())
         return [_row(name, found.get(place), number, value) for place, name in enumerate(SEGMENTS)]
 
-    def movement(self, earlier: Cut) -> list[dict[str, Any]]:
+    def movement(self, earlier: Cut) -> dict[tuple[int | None, int | None], int]:
         """How many went from each segment to each."""
         then, now = self.scored(earlier, "then"), self.scored(self.cut, "now")
         pair = [then.c.segment.label("before"), now.c.segment.label("after")]
@@ -221,19 +208,7 @@ class Ordered:
             .group_by(*pair)
         )
         found = self.units.reader.fetch(counted).to_pylist()
-        starts: dict[int | None, int] = {}
-        for row in found:
-            starts[row["before"]] = starts.get(row["before"], 0) + row["customers"]
-        found.sort(key=lambda row: (_last(row["before"]), _last(row["after"])))
-        return [
-            {
-                "from": _name(row["before"]),
-                "to": _name(row["after"]),
-                "customers": row["customers"],
-                "share_of_from": row["customers"] / starts[row["before"]],
-            }
-            for row in found
-        ]
+        return {(row["before"], row["after"]): row["customers"] for row in found}
 
     def sentence(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Who is counted."""
@@ -303,18 +278,3 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     kinds: dict[str, Any] = dict.fromkeys(_KINDS, pa.float64())
     kinds |= {"segment": pa.string(), "customers": pa.int64(), "value": pa.decimal128(38, 6)}
     return typed_table(rows, kinds, {})
-
-
-def _moved(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    kinds = {"from": pa.string(), "to": pa.string(), "customers": pa.int64()}
-    return typed_table(rows, kinds | {"share_of_from": pa.float64()}, {})
-
-
-def _name(segment: int | None) -> str:
-    return NEW if segment is None else SEGMENTS[segment]
-
-
-def _last(segment: int | None) -> int:
-    return len(SEGMENTS) if segment is None else segment

@@ -29,8 +29,10 @@ from bowtie_projections.views.loop.numbers import amount, percent
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.question import Question, ask
 from bowtie_projections.views.loop.words import refuse_currencies
+from bowtie_projections.views.moves import earlier_cut
 from bowtie_projections.views.shares import standing, typed_table
 from bowtie_projections.views.units import Units
+from bowtie_projections.views.value.movement import movement
 from bowtie_projections.views.value.predicted import predicted_value
 from bowtie_projections.views.value.tiers import Tier
 from bowtie_projections.views.value.worth import ALL, QUANTILES, TOPS, Worths, arrived
@@ -75,6 +77,7 @@ def value(
     include_truncated: bool = False,
     tz: str = "UTC",
     policy: Policy | None = None,
+    since: Any = None,
     personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """What customers were worth over a fixed time from their time zero on.
@@ -104,6 +107,7 @@ def value(
         tz: the zone of days and cohorts.
         policy: a value policy, whose horizon, value, high and tiers then hold. One of predicted
             value is answered by :func:`~bowtie_projections.views.value.predicted.predicted_value`.
+        since: an earlier day: the part ``movement`` says who of the mature was in which tier then.
         personal_names: traits that are sealed.
 
     Returns:
@@ -124,17 +128,23 @@ def value(
     }  # fmt: skip
     if policy is not None and policy.basis == "predicted":
         # the customers and their cells are those that a policy of realised value tells
+        if since is not None:
+            raise UsageError("since tells who moved between tiers of what came: leave it out here")
         beside = asked | {"policy": replace(policy, basis="realised")}
         worths = worths_of(reader, cut, definition, beside)
         return predicted_value(definition, policy, asked, worths)
     worths = worths_of(reader, cut, definition, asked)
     answer = _Answer(worths, definition, str(asked["cohort"]), asked["by"])
+    if since is not None:
+        earlier = earlier_cut(reader, worths.members.cut, since, tz)
+        answer.moved = movement(worths_of(reader, earlier, definition, asked), worths)
+        answer.since = str(since)
     return answer.nobody() if worths.members.cut.moment is None else answer.somebody()
 
 
 def asked_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked of the loop's population, by the parameters of :func:`value`."""
-    beside = {"by", "cohort", "from_", "to", "most", "personal_names"}
+    beside = {"by", "cohort", "from_", "to", "most", "since", "personal_names"}
     return {name: given for name, given in asked.items() if name not in beside} | {
         "backfill_gap": "7d",
         "strict_known": False,
@@ -181,6 +191,8 @@ class _Answer:
     unfitted: str = ""
     tiers: Sequence[Tier] = ()
     older: int = 0
+    moved: pa.Table | None = None
+    since: str | None = None
 
     @property
     def members(self) -> Members:
@@ -343,6 +355,7 @@ class _Answer:
         written = self.members.question.written
         asked |= {name: written[name] for name in ("by", "from", "to")}
         asked |= {"cohort": self.cohort, "most": self.members.question.top}
+        asked["since"] = self.since
         meta = standing(self.definition, asked, self.members.cut, self.members.units)
         meta |= {"threshold": self.threshold, "currency": self.fit.get("currency_low")}
         return Result(
@@ -352,7 +365,8 @@ class _Answer:
             notes=self._notes(),
             sql=self.members.units.reader.statements,
             meta=meta,
-            parts={"tiers": self._table(tiers, TIERS)},
+            parts={"tiers": self._table(tiers, TIERS)}
+            | ({} if self.moved is None else {"movement": self.moved}),
         )
 
     def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pa.Table:
