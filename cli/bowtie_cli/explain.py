@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import EXPLAINED_BY
+from bowtie_cli.attribution import attribution
 from bowtie_cli.bottleneck import bottleneck
 from bowtie_cli.failures import Failure
 from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
 from bowtie_cli.loop import loop
+from bowtie_cli.paths import paths
 from bowtie_cli.pipeline import pipeline
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
@@ -133,9 +135,11 @@ _VIEWS = {
     repeat: "--cell cohort=2026-01 --column customers",
     touchpoints: "--cell touchpoint=booth --cell stage=selection --column touches",
     pipeline: "--cell stage=selection --cell currency=EUR --column opportunities",
+    paths: "--cell step=0 --cell source='(start)' --cell target=awareness --column customers",
     bottleneck: "--cell stage=selection --cell lever=conversion --column mature",
     value: "--cohort quarter --cell cohort=2025-Q1 --column high",
     rfm: "--cell segment=champions --column customers",
+    attribution: "--cell channel=webinar --cell model=linear --column wins",
     loop: "--part sources --cell source=referral --column high",
     status: "--part sources --cell source=crm --column out_of_sequence",
 }

@@ -132,7 +132,8 @@ class Evidence:
         A member without any has one row, of nulls. ``place`` is that of the trace.
         """
         members = self._members()
-        found = sa.union_all(*self._found(members)).subquery("found")
+        # once for all: PostgreSQL, where it takes few members for one, finds them for each anew
+        found = _once(sa.select(sa.union_all(*self._found(members)).subquery()), "evidence_found")
         m, f = members.c, found.c
         same = sa.and_(f.customer == m.customer, f.cycle.is_not_distinct_from(m.cycle))
         return (

@@ -9,6 +9,8 @@ from bowtie_projections.evidence import Evidence
 from bowtie_projections.results import Result
 from bowtie_projections.roster import Roster
 from bowtie_projections.views import cohort_evidence, cohort_rosters, rfm_evidence, status_evidence
+from bowtie_projections.views.attribution import attribution
+from bowtie_projections.views.attribution.evidence import evidence as attribution_evidence
 from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.bottleneck.evidence import evidence as bottleneck_evidence
 from bowtie_projections.views.flow import flow
@@ -17,6 +19,8 @@ from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
 from bowtie_projections.views.funnel.roster import roster as funnel_roster
 from bowtie_projections.views.loop import evidence as loop_evidence
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.paths import evidence as paths_evidence
+from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evidence
 from bowtie_projections.views.pipeline.roster import roster as pipeline_roster
@@ -72,6 +76,11 @@ EVIDENCE: dict[str, Explained] = {
     ),
     "repeat": Explained(repeat, cohort_evidence.repeat, roster=cohort_rosters.repeat),
     "revenue": Explained(revenue, revenue_evidence),
+    "paths": Explained(
+        paths,
+        paths_evidence.evidence,
+        {"moves": paths_evidence.moves, "sequences": paths_evidence.sequences},
+    ),
     "bottleneck": Explained(bottleneck, bottleneck_evidence),
     "touchpoints": Explained(touchpoints, touchpoints_evidence),
     "pipeline": Explained(pipeline, pipeline_evidence, roster=pipeline_roster),
@@ -87,6 +96,7 @@ EVIDENCE: dict[str, Explained] = {
         {"movement": rfm_evidence.movement},
         roster=rfm_evidence.roster,
     ),
+    "attribution": Explained(attribution, attribution_evidence),
     "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
     "status": Explained(
         status,

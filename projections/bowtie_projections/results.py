@@ -120,7 +120,16 @@ class Result:
             row = self.rows()[row]
         kinds = self._table.schema
         cell = {name: row[name] for name in self.columns if str(kinds.field(name).type) == "string"}
+        # whole numbers name a row too, such as an age: as many as tell it from the others
+        for name in self.columns:
+            if self._are_several(cell) and str(kinds.field(name).type) == "int64":
+                cell[name] = row[name]
         return self.explained_by(cell=cell, column=column, data=data)
+
+    def _are_several(self, cell: Mapping[str, Any]) -> bool:
+        """Whether more than one row has these values."""
+        same = [row for row in self.rows() if all(row[name] == cell[name] for name in cell)]
+        return len(same) > 1
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows as dictionaries of Decimal, datetime (UTC), float, int, str and None."""

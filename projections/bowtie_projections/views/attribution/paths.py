@@ -7,7 +7,7 @@ window ago: until then a commitment could still be credited to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from bowtie_projections import tables
 from bowtie_projections.expressions import micros_between, span
 from bowtie_projections.localtime import local_month
 from bowtie_projections.value import MONEY
+from bowtie_projections.views.attribution.rules import Touch
 from bowtie_projections.views.cut import counts
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.tally import judged
@@ -160,7 +161,7 @@ class Paths:
         }
         asked = [found[name].label(name) for name in found if name in parts]
         return (
-            sa.select(*w, t.source, t.at, *asked)
+            sa.select(*w, t.source, t.at, t.position, *asked)
             .select_from(wins.outerjoin(touches, self._inside(wins, touches)))
             .subquery("placed")
         )
@@ -169,12 +170,14 @@ class Paths:
         """The touches with what the rules look at."""
         placed = self._placed({part for key in keys for part in _PARTS[key]})
         told = {name: flag(placed.c).label(name) for name, flag in _FLAGS.items() if name in keys}
-        own = [placed.c[name] for name in ("source", "month", *MEASURES)]
+        own = [
+            placed.c[name] for name in ("customer", "position", "t0", "source", "month", *MEASURES)
+        ]
         return sa.select(*own, *told.values()).subquery("flagged")
 
     # -- statements ----------------------------------------------------------------------------
 
-    def counted(self, keys: Collection[str]) -> sa.Select[Any]:
+    def counted(self, keys: Collection[str] = KEYS) -> sa.Select[Any]:
         """The measures of commitments by source, month and what the rules look at.
 
         A commitment without a touch has no source, and counts once.
@@ -186,8 +189,30 @@ class Paths:
         own = [f.source, f.month, *(f[name] for name in KEYS if name in keys)]
         return sa.select(*own, *_sums(f)).group_by(*own)
 
-    def decayed(self) -> sa.Select[Any]:
-        """The shares of the model of decay, summed over each source and month."""
+    def untouched(self) -> ColumnElement[bool]:
+        """Which :attr:`wins` no touch stands before."""
+        p = self._placed(()).c
+        return self.wins.c.customer.in_(sa.select(p.customer).where(p.source.is_(None)))
+
+    def by_rule(self, shares: Mapping[Touch, float]) -> sa.Select[Any]:
+        """Each touch with its ``share`` of its commitment under a rule.
+
+        Args:
+            shares: by all that the rule looks at; touches of other kinds are left out.
+        """
+        flagged = self._flagged(KEYS)
+        columns = [sa.column(name, sa.BigInteger()) for name in KEYS]
+        rows = sa.values(
+            *columns, sa.column("share", sa.Double()), name="shares", literal_binds=True
+        ).data([(*touch, share) for touch, share in shares.items()])
+        told = sa.select(rows).subquery("shares_of_touches")
+        f = flagged.c
+        same = sa.and_(*(told.c[name] == f[name] for name in KEYS))
+        own = [f[name] for name in ("customer", "position", "t0", "source", "month", *MEASURES)]
+        return sa.select(*own, told.c.share).select_from(flagged.join(told, same))
+
+    def by_decay(self) -> sa.Select[Any]:
+        """Each touch with its ``share`` of its commitment in the model of decay."""
         p = self._placed(()).c
         age: ColumnElement[Any] = sa.cast(micros_between(p.at, p.t0), sa.Double())
         half: ColumnElement[Any] = sa.literal_column(
@@ -198,17 +223,19 @@ class Paths:
         weight: ColumnElement[Any] = sa.func.pow(
             sa.literal_column("0.5", sa.Double()), (age - least) / half
         )
+        names = ("customer", "position", "t0", "source", "month", *MEASURES)
         weighed = (
-            sa.select(
-                p.customer, p.source, p.month, weight.label("weight"), *(p[n] for n in MEASURES)
-            )
+            sa.select(*(p[name] for name in names), weight.label("weight"))
             .where(p.source.is_not(None))
             .subquery("weighed")
         )
         q = weighed.c
         share = q.weight / sa.func.sum(q.weight).over(partition_by=q.customer)
-        shared = sa.select(q.source, q.month, share.label("share"), *(q[n] for n in MEASURES))
-        s = shared.subquery("shared").c
+        return sa.select(*(q[name] for name in names), share.label("share"))
+
+    def decayed(self) -> sa.Select[Any]:
+        """The shares of the model of decay, summed over each source and month."""
+        s = self.by_decay().subquery("shared").c
         return (
             sa.select(
                 s.source,

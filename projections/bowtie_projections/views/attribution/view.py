@@ -41,7 +41,7 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MODELS", "attribution"]
+__all__ = ["MODELS", "Answer", "asked_of", "attribution"]
 
 #: All models, in the order of an answer.
 MODELS = (
@@ -118,20 +118,25 @@ def attribution(
         Refused: amounts are in several currencies, or there is nothing to fit a threshold on.
     """
     asked = {
-        "unit": unit, "look_back": look_back, "horizon": horizon, "top": top,
-        "threshold": threshold, "value": value, "currency": currency, "data_from": data_from,
-        "data_through": data_through, "include_truncated": include_truncated, "tz": tz,
-        "time_zero": "commitment", "costs_complete": True, "backfill_gap": "7d",
-        "strict_known": False, "policy": policy,
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    question = ask(definition, asked)
-    wanted = _Wanted.of(
-        models=models, by=by, window=window, half_life=half_life, order=order, direction=direction
-    )
+    answer = asked_of(reader, cut, definition, asked)
+    return answer.nobody() if answer.cut.moment is None else answer.somebody()
+
+
+def asked_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]) -> Answer:
+    """What is asked and where, by all parameters of :func:`attribution`."""
+    own = ("models", "by", "window", "half_life", "order", "direction")
+    of_loop = {name: given for name, given in asked.items() if name not in own} | {
+        "time_zero": "commitment", "costs_complete": True, "backfill_gap": "7d",
+        "strict_known": False,
+    }  # fmt: skip
+    question = ask(definition, of_loop)
+    wanted = _Wanted.of(**{name: asked[name] for name in own})
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
-    answer = _Answer(units, cut, definition, question, wanted)
-    return answer.nobody() if cut.moment is None else answer.somebody()
+    return Answer(units, cut, definition, question, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,7 @@ class _Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
     """One question, and where it is asked."""
 
     units: Units
@@ -190,14 +195,10 @@ class _Answer:
 
     def somebody(self) -> Result:
         """The answer of all who committed."""
-        reader, wanted = self.units.reader, self.wanted
-        population = Population.of(self.units, self.cut, self.definition, self.question)
+        reader, paths = self.units.reader, self.paths()
+        population = paths.population
         fit = reader.fetch(fitted(population)).to_pylist()[0]
         self._check_currencies(population, fit)
-        paths = Paths(
-            population, wanted.by, wanted.window, wanted.half_life,
-            _DIRECTIONS[wanted.direction], self.definition.lead,
-        )  # fmt: skip
         # linear tells the whole, and the months of models that know none
         models = {"linear", *wanted.models} & RULES.keys()
         counted = reader.fetch(paths.counted({one for m in models for one in READS[m]})).to_pylist()
@@ -208,10 +209,19 @@ class _Answer:
             for model, credit in self._credits(paths, counted, linear).items()
             for row in model_rows(model, credit, alone, spend)
         ]
-        table = attribution_table(rows, wanted.by)
+        table = attribution_table(rows, self.wanted.by)
         young = self._young(paths)
         sentence = self._sentence(totals(linear), totals(alone))
         return self._result(table, sentence, self._notes(young, fit), fit)
+
+    def paths(self) -> Paths:
+        """The touches before each commitment; there are facts."""
+        wanted = self.wanted
+        return Paths(
+            Population.of(self.units, self.cut, self.definition, self.question),
+            wanted.by, wanted.window, wanted.half_life, _DIRECTIONS[wanted.direction],
+            self.definition.lead,
+        )  # fmt: skip
 
     def _credits(
         self, paths: Paths, counted: list[dict[str, Any]], linear: Credits

@@ -26,9 +26,10 @@ _DAY = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """One path, from the first node told to what stands after the last."""
+    """One path, from the first node told to what stands after the last; and what it is in SQL."""
 
     nodes: tuple[str, ...]
+    key: tuple[int, bool, bool]
     customers: int
     committed: int
     micros: float | None
@@ -72,6 +73,20 @@ class Told:
     def ending(self, node: str) -> int:
         """How many paths end so."""
         return sum(path.customers for path in self.paths if path.nodes[-1] == node)
+
+    def passing(self, step: int, source: str, target: str) -> list[_Path]:
+        """The paths that go from one node to another at a step."""
+        return [
+            path
+            for path in self.paths
+            if 0 <= step - self._first_step(path) < len(path.nodes) - 1
+            and path.nodes[step - self._first_step(path) :][:2] == (source, target)
+        ]
+
+    def called(self, sequence: str, top: int) -> list[_Path]:
+        """The path of a row of :meth:`sequences`, or all the rest."""
+        rest = self.paths[top:] if sequence == OTHER else []
+        return [path for path in self.paths[:top] if " > ".join(path.nodes) == sequence] or rest
 
     def steps(self) -> list[_Row]:
         """From each node at each step to the next: the links of a flow diagram."""
@@ -153,7 +168,8 @@ class Told:
             whole = self._with_ends(nodes, row)
             # one node takes no time
             micros = row["micros"][0] if len(nodes) > 1 else None
-            yield _Path(whole, row["number"], row["part"], micros)
+            key = row["path"], row["more"], row["lost"]
+            yield _Path(whole, key, row["number"], row["part"], micros)
 
     def _with_ends(self, nodes: list[str], row: Mapping[str, Any]) -> tuple[str, ...]:
         if self._walks.backward:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from bowtie_projections.views.units import Units, plural
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["paths"]
+__all__ = ["paths", "taken_by", "walks_of"]
 
 #: What nodes can be, beside the stages: the fields of touches.
 _FIELDS = {
@@ -102,26 +102,40 @@ def paths(
         UnknownName: a breakdown that is not there.
         Refused: a breakdown that only later stages can carry, or that is sealed.
     """
-    field, with_stages = _nodes(of)
-    given: dict[str, Any] = {"unit": unit, "look_back": look_back, "cycles": cycles, "from_": from_}
-    given |= {"to": to, "lost_after": lost_after, "top": top, "tz": tz, "by": by}
-    given |= {"data_from": data_from, "data_through": data_through}
-    question = ask(given)
+    asked = {
+        name: given for name, given in locals().items()
+        if name not in {"reader", "cut", "definition"}
+    }  # fmt: skip
+    units, walks = walks_of(reader, cut, definition, asked)
+    written = {"of": of if isinstance(of, str) else [*of], "steps": steps, "starts": starts}
+    return _result(units, definition, walks, written | {"ends": ends, "collapse": collapse})
+
+
+def walks_of(
+    reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]
+) -> tuple[Units, Walks]:
+    """Whose paths are looked at, and which, by all parameters of :func:`paths`."""
+    field, with_stages = _nodes(asked["of"])
+    taken = (
+        "unit", "look_back", "cycles", "from_", "to", "lost_after", "top", "tz", "by", "data_from",
+        "data_through",
+    )  # fmt: skip
+    question = ask({name: asked[name] for name in taken})
+    steps, starts, ends = asked["steps"], asked["starts"], asked["ends"]
     _check(steps, starts, ends)
     found = dimensions(
-        reader, cut, question.by, cohort_stage=ends or starts, personal_names=personal_names
-    )
+        reader, cut, question.by,
+        cohort_stage=ends or starts, personal_names=asked["personal_names"],
+    )  # fmt: skip
     cut = settled_through(reader, cut, question.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     needs = Needs(activity=question.lost_after is not None)
     journeys = journeys_at(units.reader, cut, definition, needs, question.lost_after)
-    asked = {"of": of if isinstance(of, str) else [*of], "steps": steps, "starts": starts}
-    asked |= {"ends": ends, "collapse": collapse}
-    nobody = Names((), with_stages)
     walks = Walks(
-        journeys, cut, question, field, with_stages, starts, ends, steps, collapse, nobody, found
-    )
-    return _result(units, definition, _named(units.reader, walks), asked)
+        journeys, cut, question, field, with_stages, starts, ends, steps, bool(asked["collapse"]),
+        Names((), with_stages), found,
+    )  # fmt: skip
+    return units, _named(units.reader, walks)
 
 
 def _nodes(of: str | Sequence[str]) -> tuple[str | None, bool]:
@@ -210,11 +224,13 @@ def _table(
         return pa.float64() if name in _RATES else pa.int64()
 
     kinds = dict.fromkeys(walks.keys, pa.string()) | {name: kind(name) for name in columns}
-    counted = plural(units.name)
-    # one name in all parts: that of any is taken
-    taken = {*_STEPS, *_MOVES, *_SEQUENCES, counted}
-    titles = {one.column: one.title(taken) for one in walks.dimensions}
-    return typed_table(rows, kinds, titles | {"customers": counted})
+    titles = {one.column: one.title(taken_by(units)) for one in walks.dimensions}
+    return typed_table(rows, kinds, titles | {"customers": plural(units.name)})
+
+
+def taken_by(units: Units) -> set[str]:
+    """The columns that a breakdown can't be called like; one name in all parts."""
+    return {*_STEPS, *_MOVES, *_SEQUENCES, plural(units.name)}
 
 
 def _sentence(cells: Sequence[Told], walks: Walks, units: Units) -> str:

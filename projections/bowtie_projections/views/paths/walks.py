@@ -43,6 +43,7 @@ class Walks:
         names: the numbers of the nodes.
         dimensions: the breakdowns, as known when a path begins; where its end is named, then.
         kept: for each breakdown that has too many values, those that stay apart.
+        tells: whether the facts of nodes are told too.
     """
 
     journeys: sa.FromClause
@@ -57,6 +58,7 @@ class Walks:
     names: Names
     dimensions: Sequence[Dimension] = ()
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tells: bool = False
 
     @property
     def keys(self) -> list[str]:
@@ -76,7 +78,7 @@ class Walks:
         the microseconds from its first to its last node told. ``step``: from a node at a place to
         the next. ``move``: from a node to the next, at any place. All by cell.
         """
-        walked = self._in_cells().cte("walked").prefix_with("MATERIALIZED")
+        walked = self.in_cells().cte("walked").prefix_with("MATERIALIZED")
         return sa.select(
             sa.union_all(self._paths(walked), self._steps(walked), self._moves(walked)).subquery(
                 "found"
@@ -199,7 +201,7 @@ class Walks:
             .where(*parts)
         )
 
-    def _in_cells(self) -> sa.Select[Any]:
+    def in_cells(self) -> sa.Select[Any]:
         """The nodes of all paths, each with the values of its path's cell."""
         if not self.dimensions:
             return self._walked()
@@ -262,11 +264,18 @@ class Walks:
             place.label("place"),
             sa.func.lead(c.code).over(**onward).label("next_code"),
             sa.func.lead(c["at"]).over(**onward).label("next_at"),
+            *self._ties(c, onward),
             bound(c["at"]).over(partition_by=who).label("moment"),
         ).subquery("numbered")
         bounded = self.starts is not None or self.ends is not None
         parts = [] if bounded else self._in_period(walked.c.moment)
         return sa.select(*walked.c).where(sa.true(), *parts)
+
+    def _ties(self, c: Any, onward: dict[str, Any]) -> list[ColumnElement[Any]]:
+        """What a node is by: the position of its touch; asked for only where it is told."""
+        if not self.tells:
+            return []
+        return [c.tie, sa.func.lead(c.tie).over(**onward).label("next_tie")]
 
     def _who(self, c: Any) -> list[ColumnElement[Any]]:
         return [c.customer, c.cycle] if self.question.cycles else [c.customer]
@@ -278,12 +287,15 @@ class Walks:
         kept = [column for column in rows.c if column.name != "before"]
         return sa.select(*kept).where(rows.c.before.is_distinct_from(rows.c.code)).subquery("apart")
 
-    def _paths(self, walked: sa.CTE) -> sa.Select[Any]:
+    def each(self, walked: sa.CTE) -> sa.Subquery:
+        """Every path: whose, which, what stands after it, and whether it ever committed."""
         c = walked.c
         told = c.place <= self.steps
         digits = sa.func.sum(c.code * self.names.power(c.place, self.steps))
         each = (
             sa.select(
+                c.customer,
+                sa.func.min(c.cycle).label("cycle"),
                 sa.cast(digits, sa.BigInteger()).label("path"),
                 (sa.func.max(c.place) > self.steps).label("more"),
                 c.lost,
@@ -300,9 +312,11 @@ class Walks:
         e = each.c
         # what comes after the last node told, where something does, isn't told apart
         lost = sa.and_(e.lost, sa.not_(e.more)) if self.ends is None else sa.false()
-        keys = [e[name] for name in self.keys]
-        paths = sa.select(e.path, e.more, lost.label("lost"), e.committed, e.micros, *keys)
-        p = paths.subquery("paths").c
+        own = (one for one in e if one.name != "lost")
+        return sa.select(*own, lost.label("lost")).subquery("paths")
+
+    def _paths(self, walked: sa.CTE) -> sa.Select[Any]:
+        p = self.each(walked).c
         keys = [p[name] for name in self.keys]
         return _row(
             "path",

@@ -1,0 +1,130 @@
+"""Each count and amount of paths, attribution, value and rfm, explained in both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bowtie.errors import UsageError
+from bowtie.events import ContractSigned, Disqualified, Noted, OrderPlaced, Touched
+from bowtie.stages import load_definition
+from bowtie_projections.explained import EVIDENCE
+from bowtie_projections.explaining import explanation
+from bowtie_projections.views.cut import Cut
+from tests.read_tables import FilledTables, Said
+
+B2B = load_definition("b2b")
+START = datetime(2024, 1, 10, tzinfo=UTC)
+NOW = START + timedelta(days=120)
+
+
+def touch(channel: str) -> Touched:
+    return Touched(channel=channel, direction="inbound")
+
+
+@pytest.fixture(scope="module")
+def tables(make_tables) -> FilledTables:
+    memory = make_tables()
+    facts: list[Said] = []
+
+    def said(customer, data, day):
+        facts.append(Said(customer, data, START + timedelta(days=day), len(facts) + 1))
+
+    for number, customer in enumerate("abcdef"):
+        said(customer, touch(["ads", "mail", "web"][number % 3]), number)
+        said(customer, Noted(name="lead_created"), number + 10)
+        said(customer, touch("mail"), number + 12)
+        said(customer, Noted(name="demo_requested"), number + 15)
+        if number == 5:
+            said(customer, Disqualified(), 40)
+            continue
+        said(customer, touch("web"), number + 18)
+        signed = ContractSigned(
+            contract="k", kind="paid", amount=str(10 + number), per="month", currency="EUR",
+            starts_on=(START + timedelta(days=number + 20)).date(),
+        )  # fmt: skip
+        said(customer, signed, number + 20)
+        for day in range(0, 30, 10 + number):
+            order = OrderPlaced(order=f"o{day}", kind="order", amount=Decimal(7), currency="EUR")
+            said(customer, order, number + 25 + day)
+    said("g", OrderPlaced(order="o", kind="order", amount=Decimal(9), currency="EUR"), 50)
+    said("h", Noted(name="lead_created"), 5)
+    memory.load(facts, B2B)
+    return memory
+
+
+WALKED = {"of": ["stages", "channels"]}
+CREDITED = {"models": ["first", "linear", "w", "time_decay", "shapley"], "horizon": "60d"}
+WORTH = {"horizon": "30d", "by": ["channel"], "cohort": "month"}
+ASKED: list[tuple[str, str | None, dict[str, Any], tuple[str, ...], tuple[str, ...]]] = [
+    ("paths", None, WALKED, ("step", "source", "target"), ("customers",)),
+    ("paths", None, {"ends": "commitment"}, ("step", "source", "target"), ("customers",)),
+    ("paths", "moves", WALKED, ("source", "target"), ("customers", "moves")),
+    (
+        "paths", "sequences", WALKED | {"top": 2, "by": ["channel"], "cycles": True},
+        ("channel", "sequence"), ("customers", "committed", "open"),
+    ),
+    ("attribution", None, CREDITED, ("channel", "model"), ("wins", "mature", "value", "high")),
+    (
+        "value", None, WORTH, ("channel", "cohort"),
+        ("customers", "mature", "paying", "high", "value", "realised"),
+    ),
+    ("value", "tiers", WORTH, ("channel", "cohort", "tier"), ("customers", "value")),
+    ("rfm", None, {}, ("segment",), ("customers", "value")),
+    ("rfm", "movement", {"since": "2024-02-20"}, ("from", "to"), ("customers",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("view", "part", "asked", "keys", "columns"), ASKED, ids=str)
+def test_every_figure_has_its_members(tables, view, part, asked, keys, columns):  # noqa: PLR0917
+    cut = Cut(tables.position, NOW)
+    answer = EVIDENCE[view].view(tables, cut, B2B, **asked)
+    rows = (answer if part is None else answer.part(part)).rows()
+    explained = 0
+    for row in rows[:: max(1, len(rows) // 5)]:
+        cell = {name: row[name] for name in keys}
+        for column in columns:
+            if row[column] is None:
+                continue
+            found = explanation(
+                tables, cut, B2B, view=view, part=part, cell=cell, column=column, **asked
+            )
+            assert found.meta["value"] == row[column]
+            assert bool(found.rows()) == bool(row[column])
+            explained += bool(row[column])
+    assert explained
+
+
+def told(tables, view, cell, column, part=None, **asked):
+    cut = Cut(tables.position, NOW)
+    question = {"cell": cell, "column": column, "part": part, **asked}
+    rows = explanation(tables, cut, B2B, view=view, **question).rows()
+    return {(row["customer"], row["role"], row["type"]) for row in rows}
+
+
+def test_the_facts_are_those_that_put_them_there(tables):
+    into = {"step": 2, "source": "awareness", "target": "education"}
+    found = told(tables, "paths", into, "customers", of=["stages", "channels"])
+    assert ("a", "entered awareness", "touched") in found
+    assert ("a", "entered education", "noted") in found
+    first = told(tables, "attribution", {"channel": "ads", "model": "first"}, "wins")
+    assert first == {
+        (customer, role, type_name)
+        for customer in "ad"
+        for role, type_name in (
+            ("entered commitment", "contract_signed"),
+            ("touch: channel ads", "touched"),
+        )
+    }
+    lost = {"sequence": "(start) > awareness > education > selection > (lost)"}
+    assert ("f", "disqualified", "disqualified") in told(
+        tables, "paths", lost, "customers", "sequences"
+    )
+
+
+def test_what_is_of_all_paths_together_has_no_members(tables):
+    with pytest.raises(UsageError, match="of all paths together"):
+        told(tables, "attribution", {"channel": "ads", "model": "markov"}, "wins")
