@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asking import STAGES, Asked, counting, cut_of
+from by_hand_revenue import MOVED, moved
 
 _FLOW = """
 WITH {cut}, j AS (SELECT *, CASE WHEN lost_seen_at <= as_of THEN lost_at END AS lost
@@ -34,10 +35,8 @@ SELECT step, year(moment) || '-Q' || quarter(moment) AS cohort, count(*) AS ente
     FILTER (moment + horizon <= as_of AND end_at BETWEEN moment AND moment + horizon) AS days
 FROM step, cut WHERE moment IS NOT NULL GROUP BY ALL ORDER BY ALL"""
 
-_CONTRACTS = """
-WITH {cut},
-own AS (SELECT customer, commitment_at AS moment FROM journeys
-  WHERE cycle = 1 AND commitment_at IS NOT NULL),
+#: The spans of days over which each contract cost the same.
+_SPANS = """
 line AS (
   SELECT customer, contract, position, occurred_at, starts_on AS from_on, ends_on, 1 AS term,
     auto_renews, amount * CASE per WHEN 'month' THEN 12 WHEN 'quarter' THEN 4 ELSE 1 END AS annual
@@ -58,9 +57,14 @@ ended AS (SELECT customer, contract, min(effective_on) AS last_on FROM contract_
 span AS (SELECT customer, from_on, annual, coalesce(least(next_on - 1, last_on,
     CASE WHEN renews IS TRUE OR (number = last AND (last_on IS NOT NULL
       OR term_ends >= as_of::DATE - 30)) THEN NULL ELSE term_ends END), as_of::DATE) AS to_on
-  FROM closed LEFT JOIN ended USING (customer, contract), cut
-  WHERE number > 0 AND customer IN (SELECT customer FROM own)),
-paying AS (SELECT * FROM span WHERE annual > 0 AND to_on >= from_on),
+  FROM closed LEFT JOIN ended USING (customer, contract), cut WHERE number > 0),
+paying AS (SELECT * FROM span WHERE annual > 0 AND to_on >= from_on),"""
+
+_CONTRACTS = f"""
+WITH {{cut}},
+own AS (SELECT customer, commitment_at AS moment FROM journeys
+  WHERE cycle = 1 AND commitment_at IS NOT NULL),
+{_SPANS}
 people AS (SELECT row_number() OVER () AS id, customer, any_value(moment) AS moment,
     min(from_on) AS day, arg_min(annual, from_on) AS base,
     least(datesub('month', min(from_on), any_value(as_of)::DATE), 24) AS last_age
@@ -68,8 +72,8 @@ people AS (SELECT row_number() OVER () AS id, customer, any_value(moment) AS mom
   HAVING min(from_on) <= any_value(as_of)::DATE),
 aged AS (SELECT id, sum(annual) AS annual, age FROM (
     SELECT id, annual, unnest(range(
-      CASE WHEN from_on <= day THEN 0 ELSE {before} + 1 END,
-      least({through}, last_age) + 1)) AS age
+      CASE WHEN from_on <= day THEN 0 ELSE {{before}} + 1 END,
+      least({{through}}, last_age) + 1)) AS age
     FROM people JOIN paying USING (customer)) GROUP BY id, age)
 SELECT year(moment) || '-Q' || quarter(moment) AS cohort, age, count(*) AS active,
   sum(annual) / 12 AS mrr,
@@ -185,6 +189,7 @@ def questions(position: int) -> list[Asked]:
             usage,
             _picked("cohort", "age", "active", only=_was),
         ),
+        Asked("revenue", {"per": "year"}, _SPANS.join(MOVED).format(**given), moved),
     ]
 
 
