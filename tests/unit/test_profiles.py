@@ -303,7 +303,7 @@ def test_not_yet_is_not_never(judged):
     assert {row["reason"] for row in young} == {"not yet, from 2024-02-09"}
     assert [row["mature"] for row in young][:2] == [0, 0]
     assert judged.profile_evaluation("lookalike", as_of="2024-01-09").rows()[0]["reason"] == (
-        "nobody was assigned"
+        "nobody was assigned yet"
     )
     before = targeted(judged.engine)[0].position - 1
     assert judged.profile_evaluation("lookalike", position=before).rows()[0]["assigned"] == 0

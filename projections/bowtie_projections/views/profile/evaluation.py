@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.statistics import wilson
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.loop.numbers import percent
-from bowtie_projections.views.profile.outlook import outlook, trend_table
+from bowtie_projections.views.profile.outlook import Came, outlook, trend_table
 from bowtie_projections.views.profile.question import Asked, profile_at
 from bowtie_projections.views.profile.trial import ARMS, Arm, Trial, trial_of
 from bowtie_projections.views.shares import typed_table
@@ -85,7 +85,7 @@ def profile_evaluation(
     return Result(
         "profile_evaluation",
         _table(_rows(trial, reason)),
-        sentence=_sentence(trial, reason),
+        sentence=f"{_sentence(trial, reason)} {_of_the_trend(quarters)}",
         notes=list(_notes(trial, reason)),
         sql=asked.reader.statements,
         meta=asked.meta()
@@ -99,7 +99,8 @@ def not_yet(trial: Trial) -> str | None:
     """Why the arms are not told apart, where they are not."""
     asked = trial.asked
     if not trial.assigned:
-        return "nobody was assigned"
+        over = asked.cut.moment is not None and asked.moment >= asked.ends
+        return "nobody was assigned" if over else "nobody was assigned yet"
     if asked.cut.moment is None or asked.moment < trial.ready:
         return f"not yet, from {trial.ready:%Y-%m-%d}"
     empty = [name for name in ARMS if not trial.arms[name].mature]
@@ -180,6 +181,11 @@ def _sentence(trial: Trial, reason: str | None) -> str:
         f"{who} {trial.mature:,} {are(trial.mature)} judged, each over the {over} from their"
         f" assignment, whatever became of them{left}."
     )
+
+
+def _of_the_trend(quarters: Mapping[Any, Came]) -> str:
+    number = sum(one.prospects for one in quarters.values())
+    return f"The trend is of {number:,} prospects who came, assigned or not."
 
 
 def _notes(trial: Trial, reason: str | None) -> Iterator[str]:

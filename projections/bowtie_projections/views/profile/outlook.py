@@ -27,7 +27,7 @@ from bowtie_projections.value import MONEY, money
 from bowtie_projections.views.cohorts import cohort_label, cohort_start
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.loop.words import refuse_currencies
-from bowtie_projections.views.profile.people import SETTLED, came, with_worth
+from bowtie_projections.views.profile.people import SETTLED, came, open_prospects, with_worth
 from bowtie_projections.views.profile.question import Asked, profile_at
 from bowtie_projections.views.profile.scoring import scored
 from bowtie_projections.views.shares import typed_table
@@ -166,7 +166,8 @@ def detectable(asked: Asked, quarters: Mapping[Any, Came]) -> dict[str, Any]:
 
     Returns:
         As it stands in the document: ``prospects`` expected while the profile runs (those of the
-        past year that would have fitted, by the day), ``targeted`` and ``holdout``;
+        past year that would have fitted, by the day; and those who stand open now, where it is for
+        them), ``targeted`` and ``holdout``;
         ``base_conversion``, ``value_mean`` and ``value_deviation`` of past ones; ``conversion`` and
         ``value``, the smallest differences; ``alpha``, ``power`` and the ``formula``; and a
         ``reason`` where there are none.
@@ -187,8 +188,9 @@ def detectable(asked: Asked, quarters: Mapping[Any, Came]) -> dict[str, Any]:
     recent = Came()
     for one in lately:
         recent = recent.plus(one)
+    stands_open = profile.prospects == "open"
     days = max(1, (recent.last - recent.first) // _DAY + 1)
-    expected = recent.fitting * running / days
+    expected = recent.fitting * running / days + (_standing_open(asked) if stands_open else 0)
     held = expected * float(profile.holdout)
     said |= {
         "prospects": round(expected),
@@ -217,6 +219,12 @@ def detectable(asked: Asked, quarters: Mapping[Any, Came]) -> dict[str, Any]:
         "conversion": _rounded(detectable_share(base, *arms), 6),
         "value": _rounded(value, 2),
     }
+
+
+def _standing_open(asked: Asked) -> int:
+    """How many stand open that fit."""
+    fitting = sa.select(sa.func.sum(scored(asked, open_prospects(asked)).c.fits))
+    return int(asked.reader.fetch(fitting).column(0)[0].as_py() or 0)
 
 
 _FORMULA = (
@@ -284,7 +292,7 @@ def _expected(found: Mapping[str, Any]) -> list[str]:
     if found["prospects"] is None:
         return [f"No smallest difference can be told: {found['reason']}."]
     numbers = (
-        f"By those of the past year the profile may expect {found['prospects']:,} prospects while"
+        f"By those of the past the profile may expect {found['prospects']:,} prospects while"
         f" it runs: {found['targeted']:,} targeted, {found['holdout']:,} held out."
     )
     if found["reason"] is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,8 +142,8 @@ class Asked:
 
     @property
     def seed(self) -> int:
-        """What intervals are drawn from: of the profile's text, so that they are its own."""
-        return int(self.profile.sha256[:15], 16)
+        """What intervals are drawn from: of the profile's label, for all the same."""
+        return int(hashlib.sha256(self.profile.label.encode()).hexdigest()[:15], 16)
 
     def assigned(self) -> sa.Select[Any]:
         """Everybody whom any version of the profile has assigned: the column ``customer``.
