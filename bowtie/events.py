@@ -484,11 +484,15 @@ class RiskSignalled(Event):
 
 
 class Referred(_Costed):
-    """The customer brought another; ``referrer`` is who did it: its own key, or a person's."""
+    """The customer brought another, ``referred`` is its key; ``referrer`` is who did it.
+
+    The referrer is the customer's own key, or a person's.
+    """
 
     referrer: Text
     reward: Money | None = None
     currency: Currency | None = None
+    referred: Text | None = None
 
 
 class PartnerInvolved(Event):

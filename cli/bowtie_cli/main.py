@@ -51,6 +51,14 @@ COMMANDS = (
     LazyCommand(
         "rfm", "rfm", "Put customers into segments by recency, frequency and money of their orders."
     ),
+    LazyCommand(
+        "referrals", "referrals", "Tell the customers and the value that each customer brought."
+    ),
+    LazyCommand(
+        "partners",
+        "partners",
+        "Tell the customers and the value that partners brought, or had a part in.",
+    ),
     LazyCommand("loop", "loop", "Find the traits and sources of customers of high value."),
     LazyCommand(
         "prospects",

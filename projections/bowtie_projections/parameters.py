@@ -29,9 +29,11 @@ __all__ = [
     "MetricsAsked",
     "Moment",
     "NarrowedAsked",
+    "PartnersAsked",
     "PathsAsked",
     "PipelineAsked",
     "ProspectsAsked",
+    "ReferralsAsked",
     "RepeatAsked",
     "RetentionAsked",
     "RevenueAsked",
@@ -374,6 +376,26 @@ class RfmAsked(_OfData, total=False):
     since: Moment | None
     unit: Unit
     currency: str | None
+
+
+class _Brought(_OfData, total=False):
+    most: int
+    horizon: str | timedelta
+    value: Literal["revenue", "contribution"]
+    currency: str | None
+    costs_complete: bool
+    include_truncated: bool
+    policy: str | Path | Policy | None
+
+
+class ReferralsAsked(_Brought, total=False):
+    """What :meth:`bowtie_projections.Views.referrals` takes."""
+
+
+class PartnersAsked(_Brought, total=False):
+    """What :meth:`bowtie_projections.Views.partners` takes."""
+
+    unit: Unit
 
 
 class ValueAsked(_InPeriod, _OfData, total=False):

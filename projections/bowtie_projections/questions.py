@@ -23,8 +23,10 @@ from bowtie_projections.parameters import (
     FunnelAsked,
     LoopAsked,
     MetricsAsked,
+    PartnersAsked,
     PathsAsked,
     PipelineAsked,
+    ReferralsAsked,
     RepeatAsked,
     RetentionAsked,
     RevenueAsked,
@@ -51,6 +53,7 @@ from bowtie_projections.views.loop import loop
 from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
+from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.revenue import revenue
@@ -230,6 +233,24 @@ class Questions(ProfileQuestions):
                 ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(clv, asked)
+
+    def referrals(self, **asked: Unpack[ReferralsAsked]) -> Result:
+        """The customers and the value that each customer brought, through chains too.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.referrals.referrals`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(referrals, asked)
+
+    def partners(self, **asked: Unpack[PartnersAsked]) -> Result:
+        """The customers and the value that partners brought, or had a part in.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.referrals.partners`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(partners, asked)
 
     def rfm(self, **asked: Unpack[RfmAsked]) -> Result:
         """Customers by how lately, how often and for how much they ordered, and how they move.

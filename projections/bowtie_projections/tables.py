@@ -31,7 +31,7 @@ from bowtie.fields import Stage
 #: Version of the tables' shape. Another major version can't be read; a newer minor one of the same
 #: major version has more columns or tables, so an older client reads it but never writes it.
 SCHEMA_VERSION = 1
-SCHEMA_MINOR = 1
+SCHEMA_MINOR = 2
 
 #: The seven stages in order, as the columns of ``journeys`` name them.
 STAGES: tuple[str, ...] = get_args(Stage)

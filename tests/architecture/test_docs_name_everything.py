@@ -82,7 +82,19 @@ def test_every_view_has_a_page():
 
     for view in (
         *("funnel", "flow", "velocity", "retention", "repeat", "stock", "loop", "status"),
-        *("diff", "metrics", "paths", "touchpoints", "pipeline", "value", "clv", "rfm", "revenue"),
+        *(
+            "diff",
+            "metrics",
+            "paths",
+            "touchpoints",
+            "pipeline",
+            "value",
+            "clv",
+            "rfm",
+            "referrals",
+            "partners",
+            "revenue",
+        ),
         "prospects",
     ):
         assert hasattr(Views, view)

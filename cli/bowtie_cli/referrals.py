@@ -1,0 +1,39 @@
+"""``bowtie referrals``: tell the customers and the value that each customer brought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bowtie_cli.asking import ask, cut_options
+from bowtie_cli.groups import Command
+from bowtie_cli.output import Output, output_options_with_parts
+from bowtie_cli.session import Session, pass_session
+
+__all__ = ["referrals"]
+
+
+@click.command(cls=Command)
+@click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon and value.")
+@click.option("--horizon", metavar="TIME", help="Over which value counts (365d).")
+@click.option(
+    "--value",
+    type=click.Choice(["revenue", "contribution"]),
+    help="Revenue, or less the costs of onboarding and serving.",
+)
+@click.option("--most", type=click.IntRange(1), metavar="N", help="Show the first N (20).")
+@click.option("--currency", metavar="CODE", help="Refuse all others.")
+@click.option("--include-truncated", is_flag=True, help="Customers older than the data too.")
+@cut_options
+@output_options_with_parts
+@pass_session
+def referrals(session: Session, output: Output, **asked: Any) -> None:
+    r"""Tell the customers and the value that each customer brought.
+
+    \b
+    Example:
+      bowtie referrals --horizon 180d
+      bowtie referrals --part depth
+    """
+    output.show(ask(session, "referrals", asked))
