@@ -99,10 +99,7 @@ def decay_credits(rows: Iterable[Mapping[str, Any]], whole: Credits) -> Credits:
         rows: by source and month.
         whole: the same commitments under any exact model.
     """
-    sums: dict[int, Credit] = defaultdict(Credit)
-    for months in whole.values():
-        for month, credit in months.items():
-            sums[month] = sums[month].plus(credit)
+    sums = _by_month(whole)
     rough: dict[int, dict[str, Credit]] = defaultdict(dict)
     for row in rows:
         rough[row["month"]][row["source"]] = Credit.of(row)
@@ -121,7 +118,9 @@ def decay_credits(rows: Iterable[Mapping[str, Any]], whole: Credits) -> Credits:
 def markov_credits(rows: Iterable[Mapping[str, Any]], order: int, linear: Credits) -> Credits:
     """Shared out by removal effects, from the rows of :meth:`.Paths.transitions`.
 
-    A chain knows no months: a source's credit falls on them as that of ``linear`` does.
+    A chain knows no months: a source's credit falls on them as that of ``linear`` does, or that of
+    all sources where it has none: paths may go on to a commitment from a source that so far was
+    only on those without one.
     """
     steps = _steps(rows, order)
     if not steps:
@@ -129,8 +128,9 @@ def markov_credits(rows: Iterable[Mapping[str, Any]], order: int, linear: Credit
     _, effects = removal_effects(steps)
     whole = totals(linear)
     total = sum((Fraction(effect) for effect in effects.values()), Fraction(0))
-    found = _none()
-    for source, months in linear.items():
+    found, of_all = _none(), _by_month(linear)
+    for source in sorted({*linear, *effects}):
+        months = linear.get(source, of_all)
         own = _summed(months)
         share = Fraction(effects.get(source, 0.0)) / total if total else Fraction(0)
         for month, credit in months.items():
@@ -168,6 +168,15 @@ def _completed(found: Credits, whole: Credit) -> Credits:
 def totals(credits: Credits) -> Credit:
     """The credit of all sources and months."""
     return _summed({n: _summed(months) for n, months in enumerate(credits.values())})
+
+
+def _by_month(credits: Credits) -> dict[int, Credit]:
+    """The credit of all sources, by month."""
+    found: dict[int, Credit] = defaultdict(Credit)
+    for months in credits.values():
+        for month, credit in months.items():
+            found[month] = found[month].plus(credit)
+    return found
 
 
 def _summed(months: Mapping[int, Credit]) -> Credit:
