@@ -17,6 +17,7 @@ from statsmodels.stats.proportion import proportion_confint
 from bowtie_projections.statistics import (
     benjamini_hochberg,
     benjamini_hochberg_within,
+    bootstrap_difference,
     lift,
     odds_ratio,
     replication_power,
@@ -277,10 +278,72 @@ def test_fifty_levels_of_fifty_traits_in_forty_strata_are_quick():
     rng = np.random.default_rng(5)
     n = rng.multinomial(20_000, rng.dirichlet(np.ones(2000))).reshape(50, 40)
     high = rng.binomial(n, 0.2)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(50):
         omnibus(high, n)
     for row, of in zip(high, n, strict=True):
         Strata(row, of, high.sum(axis=0), n.sum(axis=0)).p()
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_homogeneity_agrees_with_statsmodels(seed):
+    rng = np.random.default_rng(seed)
+    n, m = rng.integers(40, 100, (2, 6))
+    high, high_out = rng.binomial(n, 0.3), rng.binomial(m, 0.2)
+    tables = [
+        np.array([[a, of - a], [c, out - c]])
+        for a, of, c, out in zip(high, n, high_out, m, strict=True)
+    ]
+    expected = StratifiedTable(tables).test_equal_odds(adjust=True).pvalue
+
+    assert Strata(high, n, high + high_out, n + m).homogeneity == pytest.approx(expected, rel=1e-9)
+
+
+def test_homogeneity_of_the_same_odds_everywhere_and_of_too_few():
+    even = Strata([20, 40], [40, 80], [40, 80], [80, 160])
+    assert even.homogeneity == pytest.approx(1)
+    assert np.isnan(Strata([20], [40], [40], [80]).homogeneity)
+    assert np.isnan(Strata([1, 20], [2, 40], [2, 40], [4, 80]).homogeneity)
+    assert np.isnan(Strata([0, 0], [40, 40], [20, 20], [80, 80]).homogeneity)
+
+
+def test_the_bootstrap_agrees_with_scipy():
+    rng = np.random.default_rng(8)
+    own, others = rng.gamma(2, 50, 300), rng.gamma(2, 40, 700)
+    one = np.concatenate([own, np.zeros(700)])
+    other = np.concatenate([np.zeros(300), others])
+    is_own = np.arange(1000) < 300
+    low, high = bootstrap_difference(one, is_own, other, ~is_own)
+    expected = scipy.stats.bootstrap(
+        (own, others), lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        method="percentile", n_resamples=2000, rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=0.1)
+    assert (low, high) == bootstrap_difference(one, is_own, other, ~is_own)
+
+
+def test_members_put_together_by_chance_are_drawn_as_single_ones():
+    rng = np.random.default_rng(9)
+    worth, level, block = (
+        rng.pareto(3, 20_000),
+        rng.random(20_000) < 0.4,
+        rng.integers(0, 1000, 20_000),
+    )
+
+    def sums(values):
+        return np.bincount(block, values, 1000)
+
+    low, high = bootstrap_difference(
+        sums(worth * level), sums(level * 1.0), sums(worth * ~level), sums(~level * 1.0)
+    )
+    own, others = worth[level], worth[~level]
+    error = (own.var() / own.size + others.var() / others.size) ** 0.5
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_a_bootstrap_without_two_blocks_has_no_bounds():
+    assert np.isnan(bootstrap_difference([1], [1], [2], [1])).all()
+    assert np.isnan(bootstrap_difference([1, 1], [1, 1], [0, 0], [0, 0])).all()

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie_projections.expressions import hashed_share
 from bowtie_projections.known import Observed
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Reader
@@ -27,7 +29,10 @@ from bowtie_projections.views.loop.tally import MOST_LEVELS, judged
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Leveling", "Traced"]
+__all__ = ["BLOCKS", "Leveling", "Traced"]
+
+#: Customers are put together in so many blocks, by the hash of their account.
+BLOCKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class Traced:
             *(who.c[name] for name in ("month", "motion", "later", "high", "worth")),
             channel_of(who).label("channel"),
             channel_of(who, "campaign").label("campaign"),
-            sa.func.substr(sa.func.md5(account), 1, 3).label("block"),
+            sa.cast(sa.func.floor(hashed_share(account) * BLOCKS), sa.Integer()).label("block"),
             *(
                 sa.func.coalesce(levels.c[f"trait_{place}"], MISSING).label(f"trait_{place}")
                 for place in range(len(leveling.traits))
@@ -162,40 +167,48 @@ class Traced:
         worth = sa.cast(sa.func.sum(c.worth), MONEY).label("worth")
         return self.reader.fetch(sa.select(*keys, counted, worth).group_by(*keys))
 
-    def blocks(self) -> list[dict[str, Any]]:
-        """By trait, ``level`` and ``block``: ``customers``, their ``worth`` and the ``largest``."""
-        c = self.rows.c
-        parts = [
-            sa.select(
-                sa.literal_column(str(place), sa.Integer()).label("place"),
-                level.label("level"),
-                c.block,
-                sa.func.count().label("customers"),
-                sa.cast(sa.func.sum(c.worth), MONEY).label("worth"),
-                sa.cast(sa.func.max(c.worth), MONEY).label("largest"),
-            )
-            .where(told)
-            .group_by(level, c.block)
-            for place, _, level, told in self.each()
-        ]
-        return self.reader.fetch(sa.select(sa.union_all(*parts).subquery("blocks"))).to_pylist()
+    def worths(self) -> list[dict[str, Any]]:
+        """By trait (its ``place``) and ``level``: what its customers were worth (times 365).
 
-    def medians(self) -> dict[tuple[int, str], Any]:
-        """By trait and level the lower median of what they were worth."""
+        ``customers``, their ``worth``, that of the one with the ``largest``, and the lower
+        ``median``.
+        """
         c = self.rows.c
         middle = sa.func.percentile_disc(0.5).within_group(c.worth)
         parts = [
             sa.select(
                 sa.literal_column(str(place), sa.Integer()).label("place"),
                 level.label("level"),
+                sa.func.count().label("customers"),
+                sa.cast(sa.func.sum(c.worth), MONEY).label("worth"),
+                sa.cast(sa.func.max(c.worth), MONEY).label("largest"),
                 sa.cast(middle, MONEY).label("median"),
             )
             .where(told)
             .group_by(level)
             for place, _, level, told in self.each()
         ]
-        rows = self.reader.fetch(sa.select(sa.union_all(*parts).subquery("medians"))).to_pylist()
-        return {(row["place"], row["level"]): row["median"] for row in rows}
+        return self.reader.fetch(sa.select(sa.union_all(*parts).subquery("worths"))).to_pylist()
+
+    def blocks(self) -> list[NDArray[np.float64]]:
+        """Of each trait an array by worth (times 365) and customers, level, and block."""
+        c = self.rows.c
+        found = []
+        for _, trait, level, told in self.each():
+            keys = [level.label("level"), c.block]
+            total: ColumnElement[Any] = sa.cast(sa.func.sum(c.worth), sa.Double())
+            counted = sa.func.count().label("customers")
+            rows = sa.select(*keys, counted, total.label("worth")).where(told).group_by(*keys)
+            table = self.reader.fetch(rows.order_by(*keys))
+            places = {name: place for place, name in enumerate(trait.levels)}
+            levels = [str(name) for name in table.column("level").to_pylist()]
+            at = np.array([places[name] for name in levels], np.int64)
+            block = np.asarray(table.column("block").to_numpy(), np.int64)
+            sums = np.zeros((2, len(places), BLOCKS))
+            for row, column in enumerate(("worth", "customers")):
+                sums[row, at, block] = np.asarray(table.column(column).to_numpy(), np.float64)
+            found.append(sums)
+        return found
 
 
 def _counts(table: pa.Table, levels: list[str], levels_2: list[str], totals: Totals) -> Any:

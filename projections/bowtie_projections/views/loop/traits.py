@@ -23,6 +23,10 @@ KNOWN_IN_TIME = 0.5
 OWN_VALUES = 0.9
 #: Fewer numbers may well be levels.
 _MANY_NUMBERS = 10
+_HINT = (
+    "its values are numbers, and each is a level: declare in a traits file how to cut them (bins ="
+    " 4, bins = [10, 50] or split = true)"
+)
 _NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -45,6 +49,7 @@ class Standing:
         p: stratified by acquisition quarter and motion.
         p_crude: of all strata thrown together.
         q: corrected over all tests.
+        by_default: refused for its name alone.
     """
 
     trait: str
@@ -61,6 +66,7 @@ class Standing:
     p: float | None = None
     p_crude: float | None = None
     q: float | None = None
+    by_default: bool = False
 
 
 def is_leak(trait: TraitCounts, rules: Mapping[str, TraitRule]) -> bool:
@@ -105,7 +111,12 @@ def standings(
     for name in sorted(rules.keys() | set(observed.refused)):
         rule = rule_of(name, rules)
         if rule.refusal is not None:
-            found.append(Standing(name, rule.kind, rule.timeless, "refused", rule.refusal))
+            default = rules.get(name, TraitRule()).kind is None
+            found.append(
+                Standing(
+                    name, rule.kind, rule.timeless, "refused", rule.refusal, by_default=default
+                )
+            )
         elif name not in names:
             unseen = "no mature customer has it on record: is the name right?"
             found.append(Standing(name, rule.kind, rule.timeless, "not seen", unseen))
@@ -151,7 +162,9 @@ def _use(
         )
     if tested.test is None:
         few = "no two levels of 30 customers to compare"
-        return "insufficient", few if bins is None else f"{_cut(bins)}: {few}"
+        if bins is not None:
+            few = f"{_cut(bins)}: {few}"
+        return "insufficient", f"{few}; {_HINT}" if _looks_numeric(trait, bins) else few
     if rule.timeless and trait.known < KNOWN_IN_TIME * trait.ever:
         return "tested", (
             "timeless, but mostly learnt after time zero: its missing level tells who was looked"
@@ -159,11 +172,8 @@ def _use(
         )
     if bins is not None:
         return "tested", _cut(bins)
-    if _looks_numeric(trait):
-        return "tested", (
-            "its values are numbers: declare in a traits file how to cut them (bins = 4, bins ="
-            " [10, 50] or split = true), else each is a level"
-        )
+    if _looks_numeric(trait, bins):
+        return "tested", _HINT
     return "tested", None
 
 
@@ -177,7 +187,9 @@ def _cut(bins: Bins) -> str:
     return f"split at {cuts}, sought in the older half and tested in the newer alone"
 
 
-def _looks_numeric(trait: TraitCounts) -> bool:
-    """Whether a trait has many levels, and all that are named are numbers."""
+def _looks_numeric(trait: TraitCounts, bins: Bins | None) -> bool:
+    """Whether a trait is not cut and has many levels, and all that are named are numbers."""
+    if bins is not None:
+        return False
     named = [level for level in trait.levels if level not in {MISSING, OTHER}]
     return len(named) >= _MANY_NUMBERS and all(_NUMBER.fullmatch(level) for level in named)

@@ -5,6 +5,7 @@ A finding says how many pass a threshold; this says by how much, which a few cus
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
@@ -12,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowtie_projections import statistics
 from bowtie_projections.value import money
@@ -37,6 +39,7 @@ class _Sums:
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> _Sums:
+        """Those of several levels."""
         with localcontext(prec=60):
             worth = sum((row["worth"] for row in rows), Decimal(0))
         largest = max((row["largest"] for row in rows), default=None)
@@ -57,40 +60,37 @@ class _Sums:
 
 def value_rows(findings: Sequence[Mapping[str, Any]], traced: Traced) -> list[dict[str, Any]]:
     """A row for each finding, in their order."""
-    places = {trait.name: place for place, trait in enumerate(traced.traits)}
-    of_trait: dict[int, list[dict[str, Any]]] = {}
-    for row in traced.blocks():
-        of_trait.setdefault(row["place"], []).append(row)
-    medians = traced.medians()
+    traits = {trait.name: (place, trait) for place, trait in enumerate(traced.traits)}
+    worths: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in traced.worths():
+        worths[row["place"]].append(row)
+    blocks = traced.blocks()
     rows = []
     for finding in findings:
-        place, level = places[finding["trait"]], finding["level"]
-        blocks = of_trait[place]
-        median = medians.get((place, level))
+        place, trait = traits[finding["trait"]]
+        low, high = _interval(blocks[place], trait.levels.index(finding["level"]))
         rows.append(
             {name: finding[name] for name in ("trait", "level", "verdict")}
-            | _compared(blocks, level)
-            | {"value_median": None if median is None else money(median)}
+            | _compared(worths[place], finding["level"])
+            | {"difference_low": low, "difference_high": high}
         )
     return rows
 
 
-def _compared(blocks: Sequence[Mapping[str, Any]], level: str) -> dict[str, Any]:
-    own = _Sums.of([row for row in blocks if row["level"] == level])
-    others = _Sums.of([row for row in blocks if row["level"] != level])
+def _compared(levels: Sequence[Mapping[str, Any]], level: str) -> dict[str, Any]:
+    (own_row,) = (row for row in levels if row["level"] == level)
+    own, others = _Sums.of([own_row]), _Sums.of([row for row in levels if row is not own_row])
     difference = _difference(own, others)
     # the one customer who carries most of it: the best of the better side
     better = difference is not None and difference > 0
     without = (own.without_largest(), others) if better else (own, others.without_largest())
-    low, high = _interval(blocks, level)
     return {
         "customers": own.customers,
         "value_mean": _told(own.mean),
         "value_mean_others": _told(others.mean),
         "difference": _told(difference),
-        "difference_low": low,
-        "difference_high": high,
         "difference_without_one": _told(_difference(*without)),
+        "value_median": money(own_row["median"]),
     }
 
 
@@ -100,18 +100,14 @@ def _difference(one: _Sums, other: _Sums) -> Fraction | None:
     return one.mean - other.mean
 
 
-def _interval(
-    blocks: Sequence[Mapping[str, Any]], level: str
-) -> tuple[Decimal | None, Decimal | None]:
+def _interval(sums: NDArray[np.float64], place: int) -> tuple[Decimal | None, Decimal | None]:
     """The bootstrap interval of the difference of means."""
-    names = {row["block"] for row in blocks}
-    place = {name: at for at, name in enumerate(sorted(names))}
-    sums = np.zeros((2, 2, len(place)))
-    for row in blocks:
-        side = 0 if row["level"] == level else 1
-        sums[side, 0, place[row["block"]]] += float(row["worth"]) / _YEAR
-        sums[side, 1, place[row["block"]]] += row["customers"]
-    low, high = statistics.bootstrap_difference(sums[0, 0], sums[0, 1], sums[1, 0], sums[1, 1])
+    there = sums[1].sum(axis=0) > 0
+    worth, customers = sums[0][:, there] / _YEAR, sums[1][:, there]
+    others = np.arange(len(worth)) != place
+    low, high = statistics.bootstrap_difference(
+        worth[place], customers[place], worth[others].sum(axis=0), customers[others].sum(axis=0)
+    )
     return _rounded(low), _rounded(high)
 
 

@@ -244,13 +244,22 @@ class Said:
     def _on_traits(self) -> Iterator[str]:
         for use, words in (
             ("leak", "mostly learnt after time zero, so listed but not used"),
-            ("refused", "refused by the traits file"),
             ("identifier-like", "left out, since nearly every customer has a value of its own"),
             ("not seen", "in the traits file, but on record for no mature customer"),
         ):
             names = [one.trait for one in self.traits if one.use == use]
             if names:
                 yield f"{_listed(names)}: {words} (see the part traits)."
+        refused = [one for one in self.traits if one.use == "refused"]
+        declared = [one.trait for one in refused if not one.by_default]
+        if declared:
+            yield f"{_listed(declared)}: refused by the traits file (see the part traits)."
+        if len(declared) < len(refused):
+            names = [one.trait for one in refused if one.by_default]
+            verb = "it is" if len(names) == 1 else "they are"
+            yield (
+                f"{_listed(names)}: refused, for {verb} protected by default (see the part traits)."
+            )
         undeclared = [one.trait for one in self.traits if one.use == "tested" and one.kind is None]
         if undeclared:
             yield (
