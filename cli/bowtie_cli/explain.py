@@ -14,6 +14,7 @@ from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
 from bowtie_cli.loop import loop
+from bowtie_cli.metrics import metrics
 from bowtie_cli.paths import paths
 from bowtie_cli.pipeline import pipeline
 from bowtie_cli.repeat import repeat
@@ -139,6 +140,7 @@ _VIEWS = {
     bottleneck: "--cell stage=selection --cell lever=conversion --column mature",
     value: "--cohort quarter --cell cohort=2025-Q1 --column high",
     rfm: "--cell segment=champions --column customers",
+    metrics: "--cell metric=win_rate --column value",
     attribution: "--cell channel=webinar --cell model=linear --column wins",
     loop: "--part sources --cell source=referral --column high",
     status: "--part sources --cell source=crm --column out_of_sequence",

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,7 +39,9 @@ from bowtie_projections.views.funnel.members import WORDS
 from bowtie_projections.views.labels import apart_in_sql
 from bowtie_projections.views.units import Units
 
-__all__ = ["Evidence", "Trace", "has_values", "named_values", "not_explained"]
+__all__ = [
+    "Evidence", "Trace", "every_parameter", "has_values", "named_values", "not_explained",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,20 @@ class Evidence:
             heard = sa.select(c.subject.label("customer"), c.occurred_at.label("at"), c.position)
             found["heard"] = heard.where(counts(tables.events, self.cut), signs).subquery("heard")
         return found
+
+
+def every_parameter(view: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a view: those given, and what the others are by default.
+
+    >>> def view(reader, *, unit="customer", tz="UTC"): ...
+    >>> every_parameter(view, {"tz": "CET"})
+    {'unit': 'customer', 'tz': 'CET'}
+    """
+    return {
+        name: given.get(name, parameter.default)
+        for name, parameter in signature(view).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
 
 
 def has_values(

@@ -19,6 +19,8 @@ from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
 from bowtie_projections.views.funnel.roster import roster as funnel_roster
 from bowtie_projections.views.loop import evidence as loop_evidence
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.metrics import metrics
+from bowtie_projections.views.metrics.evidence import evidence as metrics_evidence
 from bowtie_projections.views.paths import evidence as paths_evidence
 from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
@@ -96,6 +98,7 @@ EVIDENCE: dict[str, Explained] = {
         {"movement": rfm_evidence.movement},
         roster=rfm_evidence.roster,
     ),
+    "metrics": Explained(metrics, metrics_evidence),
     "attribution": Explained(attribution, attribution_evidence),
     "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
     "status": Explained(

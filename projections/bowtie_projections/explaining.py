@@ -19,7 +19,7 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie.wording import are, counted
 from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence
+from bowtie_projections.evidence import Evidence, every_parameter
 from bowtie_projections.explained import EVIDENCE, Explained
 from bowtie_projections.factdata import data_of
 from bowtie_projections.results import NONE, Result
@@ -132,11 +132,7 @@ def _filled(
         given["personal_names"] = personal_names
     if unknown := sorted(set(given) - set(takes)):
         raise UsageError(f"{view.__name__} has no parameter {unknown[0]!r}")
-    return {
-        name: given.get(name, parameter.default)
-        for name, parameter in takes.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
+    return every_parameter(view, given)
 
 
 def _word(value: Any) -> str:

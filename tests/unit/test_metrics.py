@@ -23,6 +23,7 @@ from bowtie.events import (
     Touched,
 )
 from bowtie.stages import Definition, evaluate, load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.metrics import metrics
@@ -336,3 +337,33 @@ def test_milestones_that_are_wrong(old, new, says):
 def test_milestones_of_those_that_come_along():
     names = [[one.name for one in load_definition(label).milestones] for label in ("b2b", "shop")]
     assert names == [["prospect", "mql", "sql", "win"]] * 2
+
+
+#: Made of two figures each.
+_OF_SEVERAL = {"discount_rate", "onboarding_retention", "expansion_rate"}
+
+
+@pytest.mark.parametrize("edition", ["wbd-2022", "wbd-2026"])
+def test_a_metric_is_explained_by_the_view_behind_it(memory, edition):
+    facts = log(5, 5, 4, 3, 1)
+    facts += paying("x", len(facts) + 1, (200, changed(150)))
+    facts += paying("y", len(facts) + 1, (60, changed(80)), amount=120)
+    definition = load_definition(SAAS)
+    memory.load(facts, definition)
+    cut = Cut(memory.position)
+    explained = set()
+    for row in metrics(memory, cut, definition, edition=edition).rows():
+        if row["value"] is None:
+            continue
+        asked: dict[str, Any] = {
+            "view": "metrics", "column": "value", "edition": edition,
+            "cell": {name: row[name] for name in ("metric", "currency")},
+        }  # fmt: skip
+        if row["metric"] in _OF_SEVERAL:
+            with pytest.raises(UsageError, match="has no members to name"):
+                explanation(memory, cut, definition, **asked)
+            continue
+        found = explanation(memory, cut, definition, **asked)
+        assert found.meta["value"] == row["value"]
+        explained.add(row["metric"])
+    assert explained >= {"prospects", "wins", "recurring_revenue"}

@@ -13,6 +13,7 @@ from bowtie.durations import parse_duration
 from bowtie.errors import UnknownName, UsageError
 from bowtie.stages import Definition
 from bowtie.times import iso
+from bowtie_projections.evidence import every_parameter
 from bowtie_projections.explained import EVIDENCE, Explained
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
@@ -143,16 +144,11 @@ def check_asked(
 def asked_on(explained: Explained, sides: list[Side]) -> Callable[..., Result]:
     """The view, that notes down where it was asked and what it answered."""
     view = explained.view
-    takes = inspect.signature(view).parameters
 
     @wraps(view)
     def noting(reader: Reader, cut: Cut, definition: Definition, **given: Any) -> Result:
         answer = view(reader, cut, definition, **given)
-        asked = {
-            name: given.get(name, parameter.default)
-            for name, parameter in takes.items()
-            if parameter.kind is parameter.KEYWORD_ONLY
-        }
+        asked = every_parameter(view, given)
         sides.append(Side(explained, reader, cut, definition, asked, answer))
         return answer
 

@@ -200,7 +200,7 @@ class Answer:
         fit = reader.fetch(fitted(population)).to_pylist()[0]
         self._check_currencies(population, fit)
         # linear tells the whole, and the months of models that know none
-        models = {"linear", *wanted.models} & RULES.keys()
+        models = {"linear", *self.wanted.models} & RULES.keys()
         counted = reader.fetch(paths.counted({one for m in models for one in READS[m]})).to_pylist()
         linear, alone = rule_credits("linear", counted), untouched(counted)
         spend = self._spend(population, fit["currency_low"])

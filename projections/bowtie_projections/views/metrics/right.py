@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import Refused
 from bowtie.stages import Definition
@@ -32,12 +31,12 @@ from bowtie_projections.views.units import Units, plural
 from bowtie_projections.views.value import value
 from bowtie_projections.views.velocity import velocity
 
-__all__ = ["Right"]
+__all__ = ["PERIOD", "SHARED", "Right"]
 
 _KNOT = "commitment"
 #: What all views of the right half are asked.
-_SHARED = ("unit", "look_back", "data_from", "data_through", "tz", "personal_names")
-_PERIOD = ("from_", "to", "include_truncated")
+SHARED = ("unit", "look_back", "data_from", "data_through", "tz", "personal_names")
+PERIOD = ("from_", "to", "include_truncated")
 _MONTHS = {"month": 12, "quarter": 4, "year": 1}
 _NO_LOSS = (
     "the definition sees no losses, so nobody can be seen to leave before first impact (lost_after"
@@ -106,7 +105,7 @@ class Right:
 
     def _first_impact(self, one: Later) -> Iterator[Row]:
         """The days from the commitment to first impact, of velocity."""
-        own = self._own(*_SHARED, *_PERIOD, "within") | {"cohort": "all"}
+        own = self._own(*SHARED, *PERIOD, "within") | {"cohort": "all"}
         rows = velocity(self.reader, self.cut, self.definition, **own).rows()
         found = [row for row in rows if row["step"] == one.metric]
         if not found:
@@ -115,7 +114,8 @@ class Right:
             yield days_row(one.number, one.metric, row)
 
     @cached_property
-    def _members(self) -> Members:
+    def members(self) -> Members:
+        """Who may have committed."""
         own = {name: given for name, given in self.asked.items() if name != "personal_names"}
         question = ask({**own, "by": ()})
         cut = settled_through(self.reader, self.cut, question.data_through)
@@ -124,13 +124,13 @@ class Right:
 
     @property
     def _sees_losses(self) -> bool:
-        asked = self._members.question
+        asked = self.members.question
         return self.definition.loss == "events" or asked.lost_after is not None
 
     @cached_property
     def _people(self) -> sa.CTE:
         """Who committed: ``early``, lost before first impact; of the ``mature``, ``in_time``."""
-        members = self._members
+        members = self.members
         window = members.question.window(_KNOT)
         rows, journeys = members.entered(_KNOT), members.journeys
         same = sa.and_(journeys.c.customer == rows.c.customer, journeys.c.cycle == rows.c.cycle)
@@ -149,6 +149,29 @@ class Right:
             .prefix_with("MATERIALIZED")
         )
 
+    def contracts(self) -> sa.Select[Any]:
+        """The contracts that made the commitments: what each costs a year, and would have.
+
+        ``after`` is that of whom was not lost before first impact.
+        """
+        people, signed = self._people, tables.facts["contract_signed"]
+        p, c = people.c, signed.c
+        times = sa.case(_MONTHS, value=c.per)
+        annual = c.amount * times
+        same = sa.and_(c.customer == p.customer, c.occurred_at == p.at)
+        return (
+            sa.select(
+                *p,
+                c.position,
+                c.currency,
+                annual.label("annual"),
+                (c.list_amount * times).label("listed"),
+                sa.case((p.early, 0), else_=annual).label("after"),
+            )
+            .select_from(people.join(signed, same))
+            .where(counts(signed, self.members.cut), c.kind == "paid")
+        )
+
     @cached_property
     def _committed(self) -> list[Row]:
         """By currency, what the contracts that made the commitments cost a year, and would have.
@@ -156,31 +179,25 @@ class Right:
         And of those who were not lost before first impact, of the mature, and of the mature that
         were not lost in time.
         """
-        people, signed = self._people, tables.facts["contract_signed"]
-        p, c = people.c, signed.c
-        times = sa.case(_MONTHS, value=c.per)
-        annual, listed = c.amount * times, c.list_amount.is_not(None)
-        same = sa.and_(c.customer == p.customer, c.occurred_at == p.at)
-        kept = sa.and_(p.mature, sa.not_(p.in_time))
+        c = self.contracts().subquery("contracts").c
+        kept, whose = sa.and_(c.mature, sa.not_(c.in_time)), sa.func.count(c.customer.distinct())
         asked = (
             sa.select(
                 c.currency,
-                sa.func.sum(annual).label("annual"),
-                _customers(c.customer).label("customers"),
-                sa.func.sum(sa.case((listed, annual))).label("sold"),
-                sa.func.sum(c.list_amount * times).label("listed"),
-                _customers(c.customer).filter(listed).label("with_list"),
-                sa.func.sum(sa.case((p.early, 0), else_=annual)).label("after"),
-                sa.func.sum(sa.case((p.mature, annual))).label("mature"),
-                sa.func.sum(sa.case((kept, annual), else_=0)).label("kept"),
-                _customers(c.customer).filter(p.mature).label("judged"),
+                sa.func.sum(c.annual).label("annual"),
+                whose.label("customers"),
+                sa.func.sum(sa.case((c.listed.is_not(None), c.annual))).label("sold"),
+                sa.func.sum(c.listed).label("listed"),
+                whose.filter(c.listed.is_not(None)).label("with_list"),
+                sa.func.sum(c.after).label("after"),
+                sa.func.sum(sa.case((c.mature, c.annual))).label("mature"),
+                sa.func.sum(sa.case((kept, c.annual), else_=0)).label("kept"),
+                whose.filter(c.mature).label("judged"),
             )
-            .select_from(people.join(signed, same))
-            .where(counts(signed, self._members.cut), c.kind == "paid")
             .group_by(c.currency)
             .order_by(c.currency)
         )
-        return self._members.units.reader.fetch(asked).to_pylist()
+        return self.members.units.reader.fetch(asked).to_pylist()
 
     def _committed_revenue(self, one: Later) -> Iterator[Row]:
         yield from self._a_month(one, "annual")
@@ -223,7 +240,7 @@ class Right:
                 yield row_of(one.number, one.metric, one.unit, currency=row["currency"], **said)
 
     def _onboarded(self, one: Later) -> Row:
-        units, people = self._members.units, self._people
+        units, people = self.members.units, self._people
         p = people.c
         kept, number = sa.not_(p.in_time), sa.func.count()
         asked = sa.select(
@@ -246,7 +263,7 @@ class Right:
         """The recurring revenue of each month, by currency; or why there is none."""
         if self.asked["unit"] not in {"customer", "account"}:
             return "recurring revenue is of customers or accounts"
-        own = self._own(*_SHARED, "to") | {"per": "year"}
+        own = self._own(*SHARED, "to") | {"per": "year"}
         found: dict[str, list[Row]] = {}
         for row in revenue(self.reader, self.cut, self.definition, **own).rows():
             found.setdefault(row["currency"], []).append(row)
@@ -287,7 +304,7 @@ class Right:
             reason = "value is of customers, accounts or opportunities"
             yield row_of(one.number, one.metric, one.unit, reason=reason)
             return
-        own = self._own(*_SHARED, *_PERIOD)
+        own = self._own(*SHARED, *PERIOD)
         try:
             answer = value(self.reader, self.cut, self.definition, **own)
         except Refused as error:
@@ -299,10 +316,6 @@ class Right:
             said = {"value": float(row["realised"]), "of": row["customers"]}
             currency = answer.meta["currency"] or ""
             yield row_of(one.number, one.metric, one.unit, currency=currency, **said)
-
-
-def _customers(customer: ColumnElement[Any]) -> Any:
-    return sa.func.count(customer.distinct())
 
 
 def _share(metric: str, row: Row) -> float | None:

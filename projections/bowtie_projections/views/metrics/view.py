@@ -23,10 +23,10 @@ from bowtie_projections.views.metrics.right import Right
 from bowtie_projections.views.metrics.rows import Row, days_row, row_of, table_of
 from bowtie_projections.views.units import plural
 
-__all__ = ["metrics"]
+__all__ = ["NAMES", "metrics"]
 
 #: What all call the fourth step, from the last milestone to the win.
-_NAMES = {"CR4": "win_rate", "dt4": "sales_cycle_days"}
+NAMES = {"CR4": "win_rate", "dt4": "sales_cycle_days"}
 
 
 def metrics(
@@ -178,7 +178,7 @@ class _Telling:
 
 def _step(kind: str, number: str, pair: tuple[str, str], row: Row) -> Row:
     """From one milestone to the next: the share that went on, or the days."""
-    name = _NAMES.get(number, "_to_".join(pair) + ("" if kind == "CR" else "_days"))
+    name = NAMES.get(number, "_to_".join(pair) + ("" if kind == "CR" else "_days"))
     if row["reason"]:
         return row_of(number, name, "share" if kind == "CR" else "days", reason=row["reason"])
     if kind == "dt":
