@@ -19,31 +19,28 @@ from bowtie.stages import Definition
 __all__ = [
     "AttributionAsked",
     "BottleneckAsked",
-    "ClvAsked",
     "CutAsked",
     "DefinitionAsked",
     "DefinitionDiffAsked",
     "FlowAsked",
     "FunnelAsked",
+    "InPeriod",
     "LoopAsked",
     "MetricsAsked",
     "Moment",
     "NarrowedAsked",
-    "PartnersAsked",
+    "OfData",
     "PathsAsked",
     "PipelineAsked",
     "ProspectsAsked",
-    "ReferralsAsked",
     "RepeatAsked",
     "RetentionAsked",
     "RevenueAsked",
-    "RfmAsked",
     "SegmentAsked",
     "StatusAsked",
     "StepsAsked",
     "StockAsked",
     "TouchpointsAsked",
-    "ValueAsked",
     "VelocityAsked",
 ]
 
@@ -75,7 +72,8 @@ class NarrowedAsked(TypedDict, total=False):
 
     ``segment`` is the name of one that was published, a file, TOML text or a dictionary; ``where``
     tests such as ``plan=pro``; ``segment_as_of`` when both are judged, if not as of the question's
-    own moment, or ``entry``: each customer when they entered the stage of cohorts; ``touch`` goes with breakdowns by ``channel`` and the like.
+    own moment, or ``entry``: each customer when they entered the stage of cohorts; ``touch`` goes
+    with breakdowns by ``channel`` and the like.
     """
 
     segment: str | Path | Mapping[str, Any] | Segment | None
@@ -89,14 +87,18 @@ class _Defined(CutAsked, NarrowedAsked, total=False):
     definition: str | Path | Definition | None
 
 
-class _OfData(_Defined, total=False):
+class OfData(_Defined, total=False):
+    """Over which data, and in which zone."""
+
     look_back: str | timedelta
     data_from: Moment | None
     data_through: Moment | None
     tz: str
 
 
-class _InPeriod(TypedDict, total=False):
+class InPeriod(TypedDict, total=False):
+    """From when to when."""
+
     from_: str | None
     to: str | None
 
@@ -136,7 +138,7 @@ class SegmentAsked(CutAsked, total=False):
     tz: str
 
 
-class StockAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+class StockAsked(InPeriod, _BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.stock` takes."""
 
     unit: AnyUnit
@@ -146,7 +148,7 @@ class StockAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     every: Period | None
 
 
-class PathsAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+class PathsAsked(InPeriod, _BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.paths` takes."""
 
     of: str | Sequence[str]
@@ -159,7 +161,7 @@ class PathsAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     lost_after: str | timedelta | None
 
 
-class PipelineAsked(_BrokenDown, _OfData, total=False):
+class PipelineAsked(_BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.pipeline` takes."""
 
     unit: Literal["customer", "account"]
@@ -167,7 +169,7 @@ class PipelineAsked(_BrokenDown, _OfData, total=False):
     opportunities: str | None
 
 
-class TouchpointsAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+class TouchpointsAsked(InPeriod, _BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.touchpoints` takes."""
 
     of: Literal["touchpoint", "channel", "campaign", "medium", "content"]
@@ -175,7 +177,7 @@ class TouchpointsAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     no_stages: bool
 
 
-class FunnelAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
+class FunnelAsked(InPeriod, _BrokenDown, _Compared, OfData, total=False):
     """What :meth:`bowtie_projections.Views.funnel` takes."""
 
     unit: AnyUnit
@@ -193,7 +195,7 @@ class FunnelAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
     shrink: bool
 
 
-class StepsAsked(_InPeriod, _BrokenDown, _Defined, total=False):
+class StepsAsked(InPeriod, _BrokenDown, _Defined, total=False):
     """What :meth:`bowtie_projections.Views.steps` takes beside the steps."""
 
     order: Literal["ordered", "strict", "any"]
@@ -212,7 +214,7 @@ class StepsAsked(_InPeriod, _BrokenDown, _Defined, total=False):
     customers: str | None
 
 
-class BottleneckAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+class BottleneckAsked(InPeriod, _BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.bottleneck` takes."""
 
     unit: Unit
@@ -226,7 +228,7 @@ class BottleneckAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     include_truncated: bool
 
 
-class FlowAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+class FlowAsked(InPeriod, _BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.flow` takes."""
 
     period: Period
@@ -237,7 +239,7 @@ class FlowAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     compare: Literal["previous", "year"] | None
 
 
-class VelocityAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
+class VelocityAsked(InPeriod, _BrokenDown, _Compared, OfData, total=False):
     """What :meth:`bowtie_projections.Views.velocity` takes."""
 
     unit: AnyUnit
@@ -249,7 +251,7 @@ class VelocityAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
     estimate: bool
 
 
-class RetentionAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+class RetentionAsked(InPeriod, _BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.retention` takes."""
 
     active: str | None
@@ -262,7 +264,7 @@ class RetentionAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     include_truncated: bool
 
 
-class RevenueAsked(_InPeriod, _BrokenDown, _OfData, total=False):
+class RevenueAsked(InPeriod, _BrokenDown, OfData, total=False):
     """What :meth:`bowtie_projections.Views.revenue` takes."""
 
     every: Literal["month", "quarter", "year"]
@@ -274,7 +276,7 @@ class RevenueAsked(_InPeriod, _BrokenDown, _OfData, total=False):
     unit: Literal["customer", "account"]
 
 
-class RepeatAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
+class RepeatAsked(InPeriod, _BrokenDown, _Compared, OfData, total=False):
     """What :meth:`bowtie_projections.Views.repeat` takes."""
 
     within: str | timedelta | Sequence[str | timedelta]
@@ -283,7 +285,7 @@ class RepeatAsked(_InPeriod, _BrokenDown, _Compared, _OfData, total=False):
     include_truncated: bool
 
 
-class AttributionAsked(_OfData, total=False):
+class AttributionAsked(OfData, total=False):
     """What :meth:`bowtie_projections.Views.attribution` takes."""
 
     unit: Unit
@@ -302,7 +304,7 @@ class AttributionAsked(_OfData, total=False):
     policy: str | Path | Policy | None
 
 
-class MetricsAsked(_InPeriod, _OfData, total=False):
+class MetricsAsked(InPeriod, OfData, total=False):
     """What :meth:`bowtie_projections.Views.metrics` takes."""
 
     edition: Literal["wbd-2022", "wbd-2026"]
@@ -312,7 +314,7 @@ class MetricsAsked(_InPeriod, _OfData, total=False):
     include_truncated: bool
 
 
-class LoopAsked(_OfData, total=False):
+class LoopAsked(OfData, total=False):
     """What :meth:`bowtie_projections.Views.loop` takes."""
 
     unit: Unit
@@ -334,7 +336,7 @@ class LoopAsked(_OfData, total=False):
     rank: Literal["lift", "shrunk"]
 
 
-class ProspectsAsked(_OfData, total=False):
+class ProspectsAsked(OfData, total=False):
     """What :meth:`bowtie_projections.Views.prospects` takes."""
 
     most: int
@@ -351,67 +353,5 @@ class ProspectsAsked(_OfData, total=False):
     costs_complete: bool
     traits: str | Path | Mapping[str, Any] | None
     backfill_gap: str | timedelta
-    include_truncated: bool
-    policy: str | Path | Policy | None
-
-
-class ClvAsked(_OfData, total=False):
-    """What :meth:`bowtie_projections.Views.clv` takes."""
-
-    of: Literal["orders", "contracts"] | None
-    model: Literal["bg/nbd", "mbg/nbd", "pareto/nbd"]
-    horizon: str | timedelta
-    discount: float | Decimal | str | None
-    holdout: str | timedelta | None
-    term: Literal["month", "quarter", "year"] | None
-    cohort: Literal[Period, "all"]
-    who: bool
-    currency: str | None
-    unit: Unit
-
-
-class RfmAsked(_OfData, total=False):
-    """What :meth:`bowtie_projections.Views.rfm` takes."""
-
-    since: Moment | None
-    unit: Unit
-    currency: str | None
-
-
-class _Brought(_OfData, total=False):
-    most: int
-    horizon: str | timedelta
-    value: Literal["revenue", "contribution"]
-    currency: str | None
-    costs_complete: bool
-    include_truncated: bool
-    policy: str | Path | Policy | None
-
-
-class ReferralsAsked(_Brought, total=False):
-    """What :meth:`bowtie_projections.Views.referrals` takes."""
-
-
-class PartnersAsked(_Brought, total=False):
-    """What :meth:`bowtie_projections.Views.partners` takes."""
-
-    unit: Unit
-
-
-class ValueAsked(_InPeriod, _OfData, total=False):
-    """What :meth:`bowtie_projections.Views.value` takes."""
-
-    since: Moment | None
-    unit: Unit
-    by: str | Sequence[str]
-    cohort: Literal[Period, "all"]
-    most: int
-    time_zero: Literal["commitment", "lead"]
-    horizon: str | timedelta
-    value: Literal["revenue", "contribution"]
-    top: float | Decimal | str
-    threshold: str | int | Decimal | None
-    currency: str | None
-    costs_complete: bool
     include_truncated: bool
     policy: str | Path | Policy | None

@@ -16,27 +16,22 @@ from bowtie_projections.moments import nothing_known
 from bowtie_projections.parameters import (
     AttributionAsked,
     BottleneckAsked,
-    ClvAsked,
     DefinitionAsked,
     DefinitionDiffAsked,
     FlowAsked,
     FunnelAsked,
     LoopAsked,
     MetricsAsked,
-    PartnersAsked,
     PathsAsked,
     PipelineAsked,
-    ReferralsAsked,
     RepeatAsked,
     RetentionAsked,
     RevenueAsked,
-    RfmAsked,
     SegmentAsked,
     StatusAsked,
     StepsAsked,
     StockAsked,
     TouchpointsAsked,
-    ValueAsked,
     VelocityAsked,
 )
 from bowtie_projections.profile_questions import ProfileQuestions
@@ -45,7 +40,6 @@ from bowtie_projections.views.answers import FUNNEL, REPEAT, REVENUE, VELOCITY
 from bowtie_projections.views.attribution import attribution
 from bowtie_projections.views.beside import beside
 from bowtie_projections.views.bottleneck import bottleneck
-from bowtie_projections.views.clv import clv
 from bowtie_projections.views.comparison import comparison
 from bowtie_projections.views.flow_compared import compared_flow
 from bowtie_projections.views.funnel import funnel
@@ -53,11 +47,9 @@ from bowtie_projections.views.loop import loop
 from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
-from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.revenue import revenue
-from bowtie_projections.views.rfm import rfm
 from bowtie_projections.views.segment import segment as segment_view
 from bowtie_projections.views.status import status
 from bowtie_projections.views.steps import Step
@@ -65,8 +57,8 @@ from bowtie_projections.views.steps import steps as step_funnel
 from bowtie_projections.views.stock import stock
 from bowtie_projections.views.touchpoints import touchpoints
 from bowtie_projections.views.trial import trial
-from bowtie_projections.views.value import value
 from bowtie_projections.views.velocity import velocity
+from bowtie_projections.worth_questions import WorthQuestions
 
 __all__ = ["Questions"]
 
@@ -76,7 +68,7 @@ _REPEAT = beside(repeat, REPEAT)
 _REVENUE = beside(revenue, REVENUE)
 
 
-class Questions(ProfileQuestions):
+class Questions(ProfileQuestions, WorthQuestions):
     """The views, each asked by a method of its name."""
 
     def _answer(
@@ -215,51 +207,6 @@ class Questions(ProfileQuestions):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(metrics, asked, personal=True)
-
-    def value(self, **asked: Unpack[ValueAsked]) -> Result:
-        """What customers were worth over a fixed time of their own, and which tier each is in.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.value.value`, and ``as_of``,
-                ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(value, asked, personal=True)
-
-    def clv(self, **asked: Unpack[ClvAsked]) -> Result:
-        """What models expect of customers ahead: purchases, value, and who is still there.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.clv.clv`, and ``as_of``,
-                ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(clv, asked)
-
-    def referrals(self, **asked: Unpack[ReferralsAsked]) -> Result:
-        """The customers and the value that each customer brought, through chains too.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.referrals.referrals`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(referrals, asked)
-
-    def partners(self, **asked: Unpack[PartnersAsked]) -> Result:
-        """The customers and the value that partners brought, or had a part in.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.referrals.partners`, and
-                ``as_of``, ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(partners, asked)
-
-    def rfm(self, **asked: Unpack[RfmAsked]) -> Result:
-        """Customers by how lately, how often and for how much they ordered, and how they move.
-
-        Args:
-            asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, and ``as_of``,
-                ``known_at``, ``position`` and ``definition``.
-        """
-        return self._answer(rfm, asked)
 
     def loop(self, **asked: Unpack[LoopAsked]) -> Result:
         """Which traits mark those who became valuable, and which sources bring them.
