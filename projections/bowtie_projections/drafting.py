@@ -21,8 +21,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bowtie.errors import Refused
+from bowtie.errors import Refused, UsageError
 from bowtie.profiles import MISSING, Profile, load_profile, profile_of, weight_of
+from bowtie_projections.traits import TraitRule, read_traits
 from bowtie_projections.views.labels import OTHER, unapart
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def drafted(
         same as the newest version is that version.
 
     Raises:
-        Refused: the loop found no mark.
+        Refused: the loop found no mark, or one that is no level.
+        UsageError: the loop is asked for others than those of high value.
         DefinitionError: the profile is wrong.
     """
     said = dict(content)
@@ -109,7 +111,13 @@ def _found(views: Views, said: Mapping[str, Any], loop: Mapping[str, Any]) -> di
     asked = dict(loop)
     if isinstance(said.get("policy"), str):
         asked["policy"] = said["policy"]
+    if asked.get("target", "high") != "high":
+        raise UsageError(
+            "a profile looks for customers of high value, and the loop is asked for"
+            f" {asked['target']}: its marks would speak for those to be kept away from"
+        )
     result = views.loop(**asked)
+    _check_levels(result, read_traits(asked.get("traits")))
     traits = [_trait(row) for row in result if row["verdict"] in _USED and _is_level(row)]
     traits = [one for one in traits if weight_of(one["lift"])]
     if not any(one["verdict"] == "mark" for one in traits):
@@ -128,6 +136,18 @@ def _found(views: Views, said: Mapping[str, Any], loop: Mapping[str, Any]) -> di
         "traits": [*traits, *written],
         "evidence": _evidence(views, result, asked),
     }
+
+
+def _check_levels(result: Result, rules: Mapping[str, TraitRule]) -> None:
+    """Refuse findings about numbers that were cut into bins: no prospect has such a level."""
+    for row in result:
+        rule = rules.get(row["trait"])
+        if row["verdict"] in _USED and rule is not None and rule.is_numeric:
+            raise Refused(
+                f"{row['trait']} {row['level']} is a {row['verdict']}, and of numbers that the loop"
+                " cut: a profile holds levels that a prospect has. Ask without bins and split in"
+                " the traits file, or record the bin as a trait of its own"
+            )
 
 
 def _after(as_of: datetime) -> date:

@@ -375,6 +375,8 @@ def loop_store():
         for n in range(400):
             size, at = "large" if n % 3 == 0 else "small", START + n * DAY / 2
             touched(engine, f"c{n:03}", at - DAY, size)
+            seats = TraitsObserved(traits={"seats": 20 if n % 3 == 0 else 5})
+            engine.record(f"c{n:03}", seats, occurred_at=at - DAY, known_from=at - DAY)
             if n % 5:
                 buys(
                     engine,
@@ -391,7 +393,8 @@ def test_the_findings_of_the_loop_are_published_with_their_evidence(loop_store):
     draft = drafted(views, content, loop={"horizon": "30d", "threshold": "50"})
     assert draft.label == "large/1"
     assert [(one.trait, one.level, one.weight > 0) for one in draft.traits] == [
-        ("size", "large", True), ("size", "small", False),
+        ("seats", "20", True), ("size", "large", True),
+        ("seats", "5", False), ("size", "small", False),
     ]  # fmt: skip
     assert draft.traits[0].evidence["replicated"] is True
     assert draft.evidence["position"] == views.position
@@ -415,6 +418,25 @@ def test_without_a_mark_there_is_nothing_to_look_for(loop_store):
     views = Views.open(loop_store)
     with pytest.raises(Refused, match="found no mark"):
         drafted(views, {"name": "x", "holdout": "0.2"}, loop={"horizon": "30d", "threshold": "5"})
+
+
+def test_numbers_in_bins_and_other_targets_are_no_profile(loop_store):
+    views = Views.open(loop_store)
+    content, asked = {"name": "x", "holdout": "0.2"}, {"horizon": "30d", "threshold": "50"}
+    with pytest.raises(Refused, match="of numbers that the loop cut"):
+        drafted(views, content, loop=asked | {"traits": {"seats": {"bins": [10]}}})
+    with pytest.raises(UsageError, match="asked for low"):
+        drafted(views, content, loop=asked | {"target": "low"})
+
+
+def test_both_databases_answer_the_same(judged, postgres_server):
+    with postgres_server.schema() as url, Views.open(judged.engine, url) as other:
+        for name in ("evaluation", "history", "outlook", "prospects"):
+            asked = {"as_of": "2024-01-09"} if name == "prospects" else {}
+            one, two = (
+                getattr(v, f"profile_{name}")("lookalike", **asked) for v in (judged, other)
+            )
+            assert [one.to_dict(), one.parts.keys()] == [two.to_dict(), two.parts.keys()]
 
 
 def test_what_can_not_be_asked_is_refused(views):
