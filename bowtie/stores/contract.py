@@ -234,6 +234,12 @@ class Writing(Protocol):
     def drop_parked(self, parked_ids: Sequence[int], note: bytes) -> int:
         """Drop parked lines for a reason, which is kept; how many there were."""
 
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a query of the tables beside the log gives."""
+
+    def run(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Run a statement on the tables beside the log; how many rows it changed."""
+
     def meta(self, name: str) -> bytes | str | None:
         """What was noted under a name."""
 

@@ -28,7 +28,7 @@ from bowtie.stores.postgres_errors import explained
 from bowtie.stores.postgres_recorder import Datastore, PostgresQueries, Recorder, Translator
 from bowtie.stores.postgres_url import PostgresUrl
 from bowtie.stores.queries import head_of
-from bowtie.stores.sqlstore import SqlStore
+from bowtie.stores.sqlstore import LOCK_TIMEOUT, SqlStore
 from bowtie.stores.tables import SCHEMA_VERSION
 from bowtie.stores.writing import SECRETS
 
@@ -158,8 +158,23 @@ class PostgresStore(SqlStore):
         )
 
     def upgrade(self) -> bool:
-        """Bring the tables to the version of this code; no older one was ever in PostgreSQL."""
-        return False
+        """Bring the tables to the version of this code; whether they were older.
+
+        No store of the first version was ever in PostgreSQL; later ones only have more tables.
+        """
+        if self.version == SCHEMA_VERSION:
+            return False
+        with self._transaction(LOCK_TIMEOUT) as queries:
+            ((version,),) = queries.first(f"SELECT {queries.VERSION}")
+            if int(version) == SCHEMA_VERSION:  # another process did it meanwhile
+                return False
+            for statement in self._recorder.own_statements:
+                queries.connection.execute(statement)
+            queries.run(
+                "UPDATE bowtie_meta SET value = ? WHERE name = 'version'", (str(SCHEMA_VERSION),)
+            )
+        self._found = SCHEMA_VERSION
+        return True
 
     def scrub(self) -> bool:
         """Write the tables with secrets to new files; False where a reader keeps the old rows.

@@ -66,6 +66,8 @@ class Recorder(PostgresApplicationRecorder):
         super().__init__(datastore)
         translate = Translator(datastore.schema)
         made = (statement.as_string() for statement in self.sql_create_statements)
+        #: what makes bowtie's own tables, where they are not there
+        self.own_statements = [*map(translate, tables_for(**_TYPES))]
         #: what makes the tables of a store, in a schema that is there
         self.statements = [
             *(one.encode() for one in made if one.startswith(("CREATE TABLE", "CREATE UNIQUE"))),
@@ -73,7 +75,7 @@ class Recorder(PostgresApplicationRecorder):
                 'ALTER TABLE stored_events ALTER COLUMN originator_id TYPE text COLLATE "C",'
                 " ALTER COLUMN notification_id DROP DEFAULT"
             ),
-            *map(translate, tables_for(**_TYPES)),
+            *self.own_statements,
         ]
 
 

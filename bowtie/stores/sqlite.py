@@ -94,21 +94,28 @@ class SqliteStore(SqlStore):
         with self._transaction(LOCK_TIMEOUT) as queries:
             if _version(queries) == SCHEMA_VERSION:  # another process did it meanwhile
                 return False
-            queries.run("ALTER TABLE bowtie_commits ADD COLUMN seal BLOB")
+            before = _version(queries)
+            if before == 1:
+                queries.run("ALTER TABLE bowtie_commits ADD COLUMN seal BLOB")
             for statement in self._recorder.create_table_statements:
                 queries.run(statement)
-            commits = queries.rows(
-                "SELECT last_position, recorded_at FROM bowtie_commits ORDER BY last_position"
-            )
-            events = queries.cursor.connection.execute(
-                "SELECT rowid, originator_id, originator_version, topic, state"
-                " FROM stored_events ORDER BY rowid"
-            )
-            seals = [(seal, last) for last, _, seal in chain(self.store_id, commits, events)]
-            queries.run_many("UPDATE bowtie_commits SET seal = ? WHERE last_position = ?", seals)
+            if before == 1:
+                self._seal(queries)
             queries.run(f"PRAGMA user_version={SCHEMA_VERSION}")
         self._found = SCHEMA_VERSION
         return True
+
+    def _seal(self, queries: SqliteQueries) -> None:
+        """Seal what was there before there were seals."""
+        commits = queries.rows(
+            "SELECT last_position, recorded_at FROM bowtie_commits ORDER BY last_position"
+        )
+        events = queries.cursor.connection.execute(
+            "SELECT rowid, originator_id, originator_version, topic, state"
+            " FROM stored_events ORDER BY rowid"
+        )
+        seals = [(seal, last) for last, _, seal in chain(self.store_id, commits, events)]
+        queries.run_many("UPDATE bowtie_commits SET seal = ? WHERE last_position = ?", seals)
 
     def scrub(self) -> bool:
         """See that nothing deleted stays in the files; False where a reader keeps it there."""

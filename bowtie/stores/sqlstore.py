@@ -39,6 +39,8 @@ __all__ = ["LOCK_TIMEOUT", "SqlStore"]
 
 #: Seconds that a writer waits for the others, unless it says.
 LOCK_TIMEOUT = 30.0
+#: The version that brought snapshots, who was forgotten, and what was dropped.
+_SECOND = 2
 #: How often a reader that waits for new events looks, in seconds.
 _POLL = 0.02
 
@@ -273,7 +275,7 @@ class SqlStore(ABC):
 
     def snapshot(self, stream: str) -> Snapshot | None:
         """The stream's snapshot, if it has one."""
-        if self._found < SCHEMA_VERSION:
+        if self._found < _SECOND:
             return None
         rows = self.rows(
             "SELECT version, schema, state FROM bowtie_snapshots WHERE stream = ?", (stream,)
@@ -294,7 +296,7 @@ class SqlStore(ABC):
 
     def forgotten(self) -> dict[str, int]:
         """When each forgotten subject (its hash) was forgotten, in microseconds."""
-        if self._found < SCHEMA_VERSION:
+        if self._found < _SECOND:
             return {}
         return {row[0]: row[1] for row in self.rows("SELECT * FROM bowtie_forgotten")}
 
@@ -320,7 +322,7 @@ class SqlStore(ABC):
 
     def dropped(self) -> Iterator[DroppedLine]:
         """The lines that were dropped, oldest first."""
-        if self._found < SCHEMA_VERSION:
+        if self._found < _SECOND:
             return
         for row in self.rows(
             "SELECT * FROM bowtie_dropped ORDER BY dropped_at, origin, line, digest"
@@ -329,7 +331,7 @@ class SqlStore(ABC):
 
     def dropped_counts(self) -> dict[str, int]:
         """How many lines were dropped, by the reason that they were parked for."""
-        return {} if self._found < SCHEMA_VERSION else self._counts_by_reason("bowtie_dropped")
+        return {} if self._found < _SECOND else self._counts_by_reason("bowtie_dropped")
 
     def _counts_by_reason(self, table: str) -> dict[str, int]:
         rows = self.rows(f"SELECT reason, count(*) FROM {table} GROUP BY reason")

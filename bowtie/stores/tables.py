@@ -7,7 +7,7 @@ from bowtie.errors import StoreNewer, StoreOlder
 __all__ = ["SCHEMA_VERSION", "columns_of", "tables_for", "too_new", "too_old"]
 
 #: The version of the tables below.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS bowtie_meta (name {text} PRIMARY KEY, value {any}) {ordered};
@@ -47,6 +47,30 @@ CREATE TABLE IF NOT EXISTS bowtie_snapshots (
 
 CREATE TABLE IF NOT EXISTS bowtie_forgotten (
     subject {text} PRIMARY KEY, forgotten_at {int} NOT NULL
+) {ordered};
+
+-- where messages go: which topics (JSON), by which rule prospects cross (JSON), up to which position
+-- of the log messages were made, at which position prospects were scored last (-1: never), and why
+-- nothing is sent there any more. nonce: makes ids of messages that no other endpoint has
+CREATE TABLE IF NOT EXISTS bowtie_endpoints (
+    endpoint {text} PRIMARY KEY, url {text} NOT NULL, topics {text} NOT NULL, rule {text},
+    nonce {text} NOT NULL, upto {int} NOT NULL, scored {int} NOT NULL, stopped {text}
+) {ordered};
+
+-- state: waiting, delivered or dead; times in microseconds; held_until: a process is sending it
+CREATE TABLE IF NOT EXISTS bowtie_outbox (
+    seq {counted} PRIMARY KEY, message {text} NOT NULL UNIQUE, endpoint {text} NOT NULL,
+    topic {text} NOT NULL, body {text} NOT NULL, state {text} NOT NULL, attempts {int} NOT NULL,
+    created_at {int} NOT NULL, due_at {int} NOT NULL, held_until {int} NOT NULL, ended_at {int},
+    reason {text}
+);
+
+CREATE INDEX IF NOT EXISTS due_of_bowtie_outbox ON bowtie_outbox (state, due_at);
+
+-- who was above the threshold of an endpoint, when prospects were scored last, and how often
+CREATE TABLE IF NOT EXISTS bowtie_crossings (
+    endpoint {text} NOT NULL, customer {text} NOT NULL, above {int} NOT NULL,
+    crossings {int} NOT NULL, PRIMARY KEY (endpoint, customer)
 ) {ordered};
 """
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from bowtie.stores.about import About, StreamHead
 from bowtie.stores.contract import CommitRow, IdRow, Snapshot, StoredState
-from bowtie.stores.queries import Asking, Queries
+from bowtie.stores.queries import Asking, Queries, Row
 from bowtie.times import now_micros
 
 __all__ = ["SECRETS", "STATE", "SqlWriting"]
@@ -293,6 +293,16 @@ class SqlWriting:
             (self.recorded_at, note, *ids),
         )
         return self._queries.run(f"DELETE {which}", ids)
+
+    # -- the tables beside the log ------------------------------------------------------------
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """What a query gives, as nobody else can change it before the commit."""
+        return self._queries.rows(sql, values)
+
+    def run(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Run a statement; how many rows it changed."""
+        return self._queries.run(sql, values)
 
     # -- what the store knows of itself -------------------------------------------------------
 
