@@ -141,7 +141,7 @@ def test_deciles_hold_all_looks_and_all_events():
 
 def test_scores_are_set_against_what_happened():
     quality = judged(np.array([0.5, 0.5, 1.0]), np.array([True, False, True]), np.arange(3), 0.5)
-    assert (quality.expected, quality.observed, quality.leads) == (2.0, 2, 3)
+    assert (quality.expected, quality.observed, quality.looks) == (2.0, 2, 3)
     assert quality.brier == pytest.approx(0.5 / 3)
     assert quality.brier_base == 0.25
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from bowtie_projections.views.prospects.features import Feature
 from bowtie_projections.views.prospects.model import Model, chosen_penalty, fitted
 from bowtie_projections.views.prospects.quality import Decile, Quality, deciles, judged
 from bowtie_projections.views.prospects.standing import Known
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["FEWEST", "Card", "Half", "Learnt", "learn"]
 
@@ -116,13 +120,14 @@ def _middle(known: Known, rows: Ints) -> int | None:
     """The moment up to which the older half of the leads of some looks came."""
     if not rows.size:
         return None
-    lead = np.flatnonzero(np.diff(_lead(known)[rows], prepend=-1))
-    return int(np.quantile(known.t0[rows][lead], 0.5, method="inverted_cdf"))
+    # the looks at one lead follow each other
+    first = np.flatnonzero(np.diff(_numbered(known.customer)[rows], prepend=-1))
+    return int(np.quantile(known.t0[rows][first], 0.5, method="inverted_cdf"))
 
 
-def _lead(known: Known) -> Ints:
-    """The number of each look's lead, from 0; the looks at one lead follow each other."""
-    codes = known.customer.combine_chunks().dictionary_encode().indices
+def _numbered(keys: pa.ChunkedArray[Any]) -> Ints:
+    """The number of each key, from 0, in the order in which they come."""
+    codes = keys.combine_chunks().dictionary_encode().indices
     return np.asarray(codes.to_numpy(), np.int64)
 
 
@@ -133,9 +138,11 @@ class _Task:
     features: Sequence[Feature]
     known: Known
     lead: Ints = field(init=False)
+    account: Ints = field(init=False)
 
     def __post_init__(self) -> None:
-        self.lead = _lead(self.known)
+        self.lead = _numbered(self.known.customer)
+        self.account = _numbered(self.known.account)
 
     def card(self, name: str, rows: Ints, happened: Bools, middle: int | None = None) -> Card:
         """A chance that is learnt by itself."""
@@ -149,13 +156,13 @@ class _Task:
         t0 = self.known.t0
         penalty = chosen_penalty(self.features, older, happened[older], t0[older])
         then = fitted(self.features, older, happened[older], penalty)
-        chances, lead = then.chances(newer), self.lead[newer]
+        chances, account = then.chances(newer), self.account[newer]
         return replace(
             card,
             model=fitted(self.features, rows, happened[rows], penalty),
             penalty=penalty,
-            quality=judged(chances, happened[newer], lead, float(happened[older].mean())),
-            deciles=deciles(chances, happened[newer], lead),
+            quality=judged(chances, happened[newer], account, float(happened[older].mean())),
+            deciles=deciles(chances, happened[newer], account),
         )
 
     def together(self, win: Card, high: Card, rows: Ints, happened: Bools) -> Card:
@@ -170,15 +177,15 @@ class _Task:
         of_win = fitted(self.features, all_older, won[all_older], win.penalty)
         bought = older[won[older]]
         of_high = fitted(self.features, bought, happened[bought], high.penalty)
-        chances, lead = of_win.chances(newer) * of_high.chances(newer), self.lead[newer]
+        chances, account = of_win.chances(newer) * of_high.chances(newer), self.account[newer]
         return Card(
             BOTH,
             rows,
             self._half(older, happened),
             self._half(newer, happened),
             middle,
-            quality=judged(chances, happened[newer], lead, float(happened[older].mean())),
-            deciles=deciles(chances, happened[newer], lead),
+            quality=judged(chances, happened[newer], account, float(happened[older].mean())),
+            deciles=deciles(chances, happened[newer], account),
         )
 
     def _halves(self, rows: Ints, middle: int) -> tuple[Ints, Ints]:

@@ -111,8 +111,9 @@ def looks(population: Population, question: Question) -> sa.Select[Any]:
 
     Returns:
         A statement with the columns ``look`` (their number, from 0); ``key`` of the look;
-        ``customer``; ``number``, 0 for a prospect now; ``at``, and ``known_by``, up to when facts
-        are known: at a prospect now all that the cut holds; ``t0`` of the lead; and ``won``.
+        ``customer``, and the ``account`` it is of; ``number``, 0 for a prospect now; ``at``, and
+        ``known_by``, up to when facts are known: at a prospect now all that the cut holds; ``t0``
+        of the lead; and ``won``.
     """
     leads = _leads(population, question)
     c, end = leads.c, sa.literal(population.end, sa.DateTime())
@@ -133,9 +134,11 @@ def looks(population: Population, question: Question) -> sa.Select[Any]:
         won = _flag(sa.and_(c.won_at.is_not(None), c.won_at <= at + span(question.within)))
         taken.append(_taken(c, number, at, at, won).where(c.mature == 1, *kept))
     taken.append(_taken(c, 0, end, END, sa.literal_column("0")).where(c.is_open == 1, *kept))
-    rows = sa.union_all(*taken).subquery("taken").c
-    place = sa.func.row_number().over(order_by=(rows.customer, rows.number))
-    return sa.select((place - sa.literal_column("1")).label("look"), *rows)
+    rows = sa.union_all(*taken).subquery("taken")
+    joined, account = population.units.account_of(rows)
+    place = sa.func.row_number().over(order_by=(rows.c.customer, rows.c.number))
+    look = (place - sa.literal_column("1")).label("look")
+    return sa.select(look, *rows.c, account.label("account")).select_from(joined)
 
 
 def _taken(

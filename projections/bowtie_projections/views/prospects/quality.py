@@ -23,17 +23,15 @@ class Quality:
 
     Args:
         looks: how many were tested.
-        leads: of how many leads.
         observed: for how many it happened.
         expected: the sum of their scores.
         auc: the chance that of two looks, of which one had the event, that one scored higher.
-        auc_low, auc_high: its 95% interval, by lead.
+        auc_low, auc_high: its 95% interval, clustered.
         brier: the mean squared error of the scores.
         brier_base: that of the rate among those learnt from, given to everybody.
     """
 
     looks: int
-    leads: int
     observed: int
     expected: float
     auc: float
@@ -52,7 +50,7 @@ class Decile:
         looks: how many it has.
         predicted: their mean score.
         observed: for how many it happened.
-        rate: their share, with the bounds of its interval (Wilson, clustered by lead).
+        rate: their share, with the bounds of its interval (Wilson, clustered).
         lift: that share over the share of all.
         captured: of all for which it happened, the share in this tenth and those above.
     """
@@ -68,19 +66,18 @@ class Decile:
     captured: float | None
 
 
-def judged(scores: Floats, happened: Bools, leads: Ints, base: float) -> Quality:
+def judged(scores: Floats, happened: Bools, clusters: Ints, base: float) -> Quality:
     """How good scores are.
 
     Args:
         scores: of each look.
         happened: whether the event did.
-        leads: of which lead each look is, as a number.
+        clusters: of which account each look is, or of which lead, as a number.
         base: the rate among those the scores were learnt from.
     """
-    area, low, high = auc(scores, happened, leads)
+    area, low, high = auc(scores, happened, clusters)
     return Quality(
         looks=scores.size,
-        leads=int(np.unique(leads).size),
         observed=int(happened.sum()),
         expected=float(scores.sum()),
         auc=area,
@@ -91,13 +88,13 @@ def judged(scores: Floats, happened: Bools, leads: Ints, base: float) -> Quality
     )
 
 
-def auc(scores: Floats, happened: Bools, leads: Ints) -> tuple[float, float, float]:
+def auc(scores: Floats, happened: Bools, clusters: Ints) -> tuple[float, float, float]:
     """The area under the ROC curve, and the bounds of its 95% interval.
 
-    The placements of E. R. DeLong and others (Biometrics 44, 1988), added up by lead: looks at one
-    lead are not independent (N. A. Obuchowski, Biometrics 53, 1997). The interval is that of the
-    area's log odds, so that it stays between 0 and 1. NaN where all or none had the event; the
-    bounds are, too, where one lead had all the events or all the others.
+    The placements of E. R. DeLong and others (Biometrics 44, 1988), added up by cluster, for looks
+    at one lead are not independent (N. A. Obuchowski, Biometrics 53, 1997). The interval is that of
+    the area's log odds, so that it stays between 0 and 1. NaN where all or none had the event; the
+    bounds are, too, where one cluster had all the events or all the others.
 
     >>> scores, happened = np.array([0.9, 0.8, 0.3, 0.2]), np.array([True, False, True, False])
     >>> auc(scores, happened, np.arange(4))[0]
@@ -112,7 +109,7 @@ def auc(scores: Floats, happened: Bools, leads: Ints) -> tuple[float, float, flo
     of_ones = (together[:m] - rankdata(ones)) / n
     of_noughts = 1 - (together[m:] - rankdata(noughts)) / m
     area = float(of_ones.mean())
-    _, cluster = np.unique(leads, return_inverse=True)
+    _, cluster = np.unique(clusters, return_inverse=True)
     size = int(cluster.max()) + 1
     up = np.bincount(cluster[happened], of_ones - area, size)
     down = np.bincount(cluster[~happened], of_noughts - area, size)
@@ -131,7 +128,7 @@ def auc(scores: Floats, happened: Bools, leads: Ints) -> tuple[float, float, flo
     return area, low, high
 
 
-def deciles(scores: Floats, happened: Bools, leads: Ints) -> list[Decile]:
+def deciles(scores: Floats, happened: Bools, clusters: Ints) -> list[Decile]:
     """The looks in tenths by score, the highest first; of equal scores those that come first."""
     order = np.argsort(-scores, kind="stable")
     overall, total, found, reached = happened.mean(), int(happened.sum()), [], 0
@@ -140,7 +137,7 @@ def deciles(scores: Floats, happened: Bools, leads: Ints) -> list[Decile]:
             continue
         events = int(happened[own].sum())
         reached += events
-        effect = _effect(happened[own], leads[own])
+        effect = _effect(happened[own], clusters[own])
         low, high = wilson(events / effect, own.size / effect)
         rate = events / own.size
         found.append(
@@ -152,9 +149,9 @@ def deciles(scores: Floats, happened: Bools, leads: Ints) -> list[Decile]:
     return found
 
 
-def _effect(happened: Bools, leads: Ints) -> float:
+def _effect(happened: Bools, clusters: Ints) -> float:
     """How many looks tell as much as one, because looks at one lead are alike."""
-    _, cluster = np.unique(leads, return_inverse=True)
+    _, cluster = np.unique(clusters, return_inverse=True)
     sizes = np.bincount(cluster).astype(np.float64)
     events = np.bincount(cluster, happened.astype(np.float64))
     sums = (float(events @ events), float(events @ sizes), float(sizes @ sizes))

@@ -45,6 +45,7 @@ class Known:
 
     Args:
         customer: whose look it is, as Arrow.
+        account: of each, their own key where they are of none, as Arrow.
         number: of the look, 0 for a prospect now.
         t0: when they became leads, in microseconds.
         left: how long after the look it is now, in microseconds.
@@ -60,6 +61,7 @@ class Known:
     """
 
     customer: pa.ChunkedArray[Any]
+    account: pa.ChunkedArray[Any]
     number: Ints
     t0: Ints
     left: Ints
@@ -104,6 +106,7 @@ def known(
     }
     return Known(
         customer=rows.column("customer"),
+        account=rows.column("account"),
         number=_whole(rows, "number"),
         t0=_whole(rows, "t0"),
         left=_whole(rows, "left_over"),
@@ -137,7 +140,7 @@ def _stood(
     nobody = sa.literal_column("0", sa.Integer())
     return (
         sa.select(
-            k.look, k.customer, k.number, k.won, s.place,
+            k.look, k.customer, k.account, k.number, k.won, s.place,
             micros_between(_EPOCH, k.t0).label("t0"),
             micros_between(k.at, now).label("left_over"),
             micros_between(s.lead_at, k.at).label("lead_for"),

@@ -130,6 +130,8 @@ def _on_traits(found: Scores) -> Iterator[str]:
 def _on_people(found: Scores) -> Iterator[str]:
     stood, leads = found.known, found.leads
     assert stood is not None  # noqa: S101 - there are facts
+    if found.units.clustered and found.learnt.win.model is not None:
+        yield found.units.note
     if leads.returned:
         yield (
             f"{found.units.count(leads.returned)} came back after having been won and lost,"
