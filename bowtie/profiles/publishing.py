@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bowtie.errors import UsageError
 from bowtie.events import ProfileEvaluated, ProfilePublished
 from bowtie.finding import find_text, publish_text
 from bowtie.policies import Policy, load_policy
 from bowtie.profiles.profile import Profile
-from bowtie.profiles.reading import content_of, read_content, read_profile
+from bowtie.profiles.reading import PolicyOf, content_of, read_content, read_profile
 from bowtie.times import iso
 
 if TYPE_CHECKING:
@@ -68,10 +69,20 @@ def load_profile(
         return source
     name, text = find_text("profile", fspath(source), published or {})
 
-    def policy_of(named: str) -> Policy:
-        return load_policy(named, policies or {})
+    return read_profile(name, text, _published_policy(policies))
 
-    return read_profile(name, text, policy_of)
+
+def _published_policy(policies: Mapping[str, str] | None) -> PolicyOf:
+    """Finds policies of the log; a file says nothing that others could look up."""
+    known = policies or {}
+
+    def policy_of(named: str) -> Policy:
+        found = load_policy(named, known)
+        if known.get(found.label) != found.text:
+            raise UsageError(f"{found.label} is not published: bowtie policy publish {named}")
+        return found
+
+    return policy_of
 
 
 def load_content(file: str | PathLike[str]) -> dict[str, Any]:
@@ -95,7 +106,7 @@ def profile_of(content: Mapping[str, Any], policies: Mapping[str, str] | None = 
     Raises:
         DefinitionError: something in it is wrong.
     """
-    return read_content(content, lambda named: load_policy(named, policies or {}))
+    return read_content(content, _published_policy(policies))
 
 
 def publish_profile(engine: Bowtie, source: str | PathLike[str] | Profile) -> Document:

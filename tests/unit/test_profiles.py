@@ -233,7 +233,7 @@ def test_a_name_and_version_is_one_text_for_ever(engine):
         views.profile_history("other")
 
 
-def test_the_value_policy_is_published_with_it(engine):
+def test_the_value_policy_is_published_with_it(engine, tmp_path):
     worth = 'name = "worth"\nversion = 1\nhorizon = "60d"\nvalue = "contribution"\n'
     publish_policy(engine, worth)
     text = TEXT.replace('horizon = "30d"', 'policy = "worth"').replace("version = 1", "version = 2")
@@ -247,6 +247,9 @@ def test_the_value_policy_is_published_with_it(engine):
         engine,
         worth.replace("worth", "hope").replace("contribution", "revenue") + 'basis = "predicted"\n',
     )
+    (tmp_path / "mine.toml").write_text(worth.replace("worth", "mine"))
+    with pytest.raises(DefinitionError, match="mine/1 is not published"):
+        publish_profile(engine, text.replace("worth", str(tmp_path / "mine.toml")))
     with pytest.raises(DefinitionError, match="judged by what came"):
         publish_profile(engine, text.replace("worth", "hope").replace("version = 2", "version = 3"))
 

@@ -17,7 +17,7 @@ from bowtie_projections import tables
 from bowtie_projections.published import published
 from bowtie_projections.value import Horizon
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.question import Question, ask
@@ -148,11 +148,11 @@ class Asked:
     def assigned(self) -> sa.Select[Any]:
         """Everybody whom any version of the profile has assigned: the column ``customer``.
 
-        Those of a later moment too, if they are known: nobody is assigned twice.
+        Those of a later moment too, and those that were retracted: nobody is assigned twice.
         """
-        table = tables.facts["targeted"]
-        own = table.c.profile == self.profile.name
-        return sa.select(table.c.customer).where(counts(table, Cut(self.cut.position)), own)
+        c = tables.facts["targeted"].c
+        own = sa.and_(c.profile == self.profile.name, c.position <= self.cut.position)
+        return sa.select(c.customer).where(own)
 
     def meta(self) -> dict[str, Any]:
         """What the answer says of where it stands."""
