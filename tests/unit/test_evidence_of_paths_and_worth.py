@@ -14,7 +14,7 @@ from bowtie.stages import load_definition
 from bowtie_projections.explained import EVIDENCE
 from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
-from tests.read_tables import FilledTables, Said
+from tests.read_tables import FilledTables, MemoryTables, Said, SchemaTables
 
 B2B = load_definition("b2b")
 START = datetime(2024, 1, 10, tzinfo=UTC)
@@ -27,7 +27,10 @@ def touch(channel: str) -> Touched:
 
 @pytest.fixture(scope="module")
 def tables(make_tables) -> FilledTables:
-    memory = make_tables()
+    return filled(make_tables())
+
+
+def filled(memory: FilledTables) -> FilledTables:
     facts: list[Said] = []
 
     def said(customer, data, day):
@@ -128,3 +131,23 @@ def test_the_facts_are_those_that_put_them_there(tables):
 def test_what_is_of_all_paths_together_has_no_members(tables):
     with pytest.raises(UsageError, match="of all paths together"):
         told(tables, "attribution", {"channel": "ads", "model": "markov"}, "wins")
+
+
+@pytest.mark.slow
+def test_the_hash_is_the_same_in_both_databases(tables, postgres_server):
+    """Of a figure of each view: the same members, roles and events."""
+    with postgres_server.schema() as url:
+        both = MemoryTables(), SchemaTables(url)
+        for view, part, asked, keys, columns in ASKED:
+            cut = Cut(tables.position, NOW)
+            answer = EVIDENCE[view].view(tables, cut, B2B, **asked)
+            row = (answer if part is None else answer.part(part)).rows()[0]
+            hashes = {
+                explanation(
+                    filled(one), cut, B2B, view=view, part=part, column=columns[0],
+                    cell={name: row[name] for name in keys}, **asked,
+                ).meta["hash"]
+                for one in both
+            }  # fmt: skip
+            assert len(hashes) == 1, view
+        both[1].connection.close()

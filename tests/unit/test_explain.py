@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from bowtie import Bowtie
@@ -403,7 +404,7 @@ def test_a_figure_that_its_members_do_not_make_is_an_error(explain, monkeypatch)
     from bowtie_projections.views.funnel import evidence
 
     assert EVIDENCE["funnel"].evidence is evidence.evidence
-    monkeypatch.setattr(evidence, "_counts", lambda rows, column: rows.c.state.is_not(None))
+    monkeypatch.setattr(evidence, "_counts", lambda rows, _, last: rows.c.state.is_not(None))
     rows = [("a", 0, touch), ("a", 2, lead), ("b", 0, touch)]
     with pytest.raises(BowtieError, match="lost is 0 in the view, and its 2 members make 2"):
         explain(rows, "lost", stage="awareness")
@@ -431,3 +432,12 @@ def test_an_answer_explains_its_own_figures_where_it_stood():
             answer.explain(9, "entered")
         with pytest.raises(UsageError, match="the figures of explain can't be explained"):
             found.explain(0, "position")
+
+
+def test_a_row_is_named_by_its_numbers_where_its_texts_are_those_of_others():
+    table = pa.table({"cohort": ["2024", "2024"], "age": [0, 1], "customers": [3, 3]})
+    answer, cells = Result("retention", table), []
+    answer.explained_by = lambda **asked: cells.append(asked["cell"]) or answer
+
+    answer.explain(1, "customers")
+    assert cells == [{"cohort": "2024", "age": 1}]

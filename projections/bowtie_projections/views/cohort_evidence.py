@@ -112,13 +112,8 @@ def velocity(
     place = [step.name for step in asked_of.steps].index(cell["step"])
     rows = asked_of.judged(place)
     c = rows.c
-    which = {
-        "entered": sa.true(),
-        "mature": c.mature,
-        "moved_share": c.mature,
-        "moved": sa.and_(c.mature, c.moved),
-        "out_of_order": sa.and_(c.mature, c.waited < 0),
-    }.get(column, sa.and_(c.mature, c.moved, c.waited >= 0))
+    counts_it = {**pace_view.counts_of(c), "moved_share": c.mature}
+    which = counts_it.get(column, sa.and_(c.mature, c.moved, c.waited >= 0))
     own = of_cell(asked_of.members, rows, cell, pace_view.COLUMNS)
     told = sa.select(rows).where(own, which).subquery("told")
     step = asked_of.steps[place]

@@ -18,7 +18,7 @@ from bowtie_projections.localtime import day_of
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.scope import of_everybody
-from bowtie_projections.views.breakdown import CONTRACT, dimensions
+from bowtie_projections.views.breakdown import CONTRACT
 from bowtie_projections.views.cohorts import (
     PERIODS,
     cohort_label,
@@ -30,10 +30,10 @@ from bowtie_projections.views.cohorts import (
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask
-from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import oldest_fact, settled_through
+from bowtie_projections.views.funnel.view import asked_members
+from bowtie_projections.views.journey_source import oldest_fact
 from bowtie_projections.views.shares import cell_order, covered_until, standing, typed_table
-from bowtie_projections.views.units import Units, plural
+from bowtie_projections.views.units import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,10 +133,7 @@ def flowing(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str
         raise UsageError(f"period is {length!r}; write one of {', '.join(PERIODS)}")
     question = ask(given | {"cohort": length})
     _refuse_contracts(question.by)
-    found = dimensions(reader, cut, question.by, cohort_stage=None, personal_names=personal_names)
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    return members_of(units, cut, definition, question, found, kept=kept)
+    return asked_members(reader, cut, definition, question, personal_names, kept=kept)
 
 
 def _refuse_contracts(by: Sequence[str]) -> None:

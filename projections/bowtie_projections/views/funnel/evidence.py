@@ -20,6 +20,7 @@ from bowtie_projections.views.funnel.estimate import ESTIMATES
 from bowtie_projections.views.funnel.estimate_evidence import ESTIMATED, again, stands_behind
 from bowtie_projections.views.funnel.members import COHORT, QUANTILES, Members, State
 from bowtie_projections.views.funnel.question import ask
+from bowtie_projections.views.funnel.roster import counts_of
 from bowtie_projections.views.funnel.table import ADDS, COLUMNS, DAY_MICROS
 from bowtie_projections.views.funnel.view import asked_members
 
@@ -93,7 +94,7 @@ def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.CTE:
     counts_it = (
         stands_behind(judged, members, stage, column)
         if column in ESTIMATED
-        else _counts(judged, column)
+        else _counts(judged, column, last=last)
     )
     own = sa.select(judged).where(_in_cell(members, judged, cell), counts_it).cte("own")
     j = members.journeys.c
@@ -150,18 +151,12 @@ def _first_touches(dimension: Dimension, rows: sa.CTE, cut: Cut) -> sa.Subquery:
     return sa.select(found.c.customer, found.c.cycle, position).where(said).subquery()
 
 
-def _counts(rows: sa.FromClause, column: str) -> ColumnElement[bool]:
-    """Whether a member adds to a column."""
-    c = rows.c
-    if column in {"entered", "conversion_so_far"}:
-        return sa.true()
-    if column == "imputed":
-        return c.imputed
-    if column in {"mature", "conversion"}:
-        return c.mature
+def _counts(rows: sa.FromClause, column: str, *, last: bool) -> ColumnElement[bool]:
+    """Whether a member is behind a column."""
     if column in QUANTILES:
-        return sa.and_(c.mature, c.state == int(State.REACHED))
-    return c.state.in_([int(state) for state, adds in ADDS.items() if column in adds])
+        return sa.and_(rows.c.mature, rows.c.state == int(State.REACHED))
+    of_rates = {"conversion": "mature", "conversion_so_far": "entered"}
+    return counts_of(rows, of_rates.get(column, column), last=last)
 
 
 def _value(rows: sa.FromClause, column: str) -> ColumnElement[Any] | None:

@@ -21,13 +21,12 @@ from bowtie_projections.expressions import span
 from bowtie_projections.views.cut import Cut, Reader, counts, time_before
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.funnel.question import ask
-from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.funnel.view import asked_members
 from bowtie_projections.views.metrics.editions import Later
 from bowtie_projections.views.metrics.rows import Row, days_row, row_of
 from bowtie_projections.views.revenue import revenue
 from bowtie_projections.views.shares import shares, spread
-from bowtie_projections.views.units import Units, plural
+from bowtie_projections.views.units import plural
 from bowtie_projections.views.value import value
 from bowtie_projections.views.velocity import velocity
 
@@ -116,11 +115,10 @@ class Right:
     @cached_property
     def members(self) -> Members:
         """Who may have committed."""
-        own = {name: given for name, given in self.asked.items() if name != "personal_names"}
+        own = dict(self.asked)
+        personal_names = own.pop("personal_names")
         question = ask({**own, "by": ()})
-        cut = settled_through(self.reader, self.cut, question.data_through)
-        units = Units.of(self.reader, cut, question.unit, question.look_back)
-        return members_of(units, cut, self.definition, question, ())
+        return asked_members(self.reader, self.cut, self.definition, question, personal_names)
 
     @property
     def _sees_losses(self) -> bool:
