@@ -154,7 +154,7 @@ def _score(found: Scores, stood: Known, worths: pa.Table) -> None:
     ripe = stood.left >= (found.question.within + found.question.value.horizon) // _MICRO
     if found.worth.threshold is None:
         ripe = np.zeros_like(ripe)
-    # who was won in time is worth nothing yet only if the tables say so: such looks tell nothing
+    # a look that was won tells of value only where the worth of its customer is known
     ripe &= ~stood.won | (place >= 0)
     high = np.append(worths.column("high").to_numpy() == 1, False)[place]
     found.learnt = learn(features(stood, found.question.rules), stood, high & stood.won, ripe)
