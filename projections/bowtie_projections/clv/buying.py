@@ -16,14 +16,14 @@ first purchase to the last; ``age``, from the first purchase to the moment asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy.special import betaincinv, betaln, gammaln, hyp2f1
 
-from bowtie_projections.clv.fitting import Fit, Floats, maximise
+from bowtie_projections.clv.fitting import Fit, Floats, maximise_of_many
 
 __all__ = ["MODELS", "BetaGeometric", "Buyers", "BuyingModel", "ParetoNBD"]
 
@@ -33,8 +33,6 @@ _HOLE = 1e-5
 _LARGE = 60.0
 #: The points that a mean over the chance to leave is taken at.
 _NODES = 80
-#: So many rows tell which start of a search leads to the top.
-_ENOUGH = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +103,10 @@ def _fitted(log_likelihood: Callable[..., Floats], buyers: Buyers, rates: tuple[
     scale = float(np.average(buyers.age, weights=buyers.customers))
     inside = buyers.scaled(scale)
 
-    def searched(among: Buyers, starts: Sequence[Sequence[float]]) -> Fit:
-        return maximise(lambda *values: log_likelihood(values, among), starts, among.customers)
+    def rows(values: tuple[float, ...], step: int) -> Floats:
+        return log_likelihood(values, inside if step == 1 else inside.every(step))
 
-    if len(inside.x) > _ENOUGH:
-        # of many, an even part tells which start leads to the top; from there all are asked
-        tried = searched(inside.every(len(inside.x) // _ENOUGH + 1), _STARTS)
-        found = searched(inside, [tried.values])
-        found = replace(found, agreed=tried.agreed, starts=tried.starts)
-    else:
-        found = searched(inside, _STARTS)
+    found = maximise_of_many(rows, _STARTS, inside.customers)
     values = tuple(
         value * scale if place in rates else value for place, value in enumerate(found.values)
     )
@@ -230,8 +222,9 @@ def _by_quadrature(posterior: tuple[Floats, Floats, float, Floats], time: float)
     shape, by, a, b = posterior
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     total = np.zeros(np.broadcast(shape, b).shape)
+    apart, place = np.unique(b, return_inverse=True)
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-        leaves = np.maximum(betaincinv(a, b, node), 1e-12)
+        leaves = np.maximum(betaincinv(a, apart, node), 1e-12)[place].reshape(b.shape)
         total = total - weight * np.expm1(shape * np.log(by / (by + leaves * time))) / leaves
     return total
 

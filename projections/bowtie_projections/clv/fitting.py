@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fit", "Floats", "maximise"]
+__all__ = ["Fit", "Floats", "maximise", "maximise_of_many"]
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,9 @@ _SAME = 0.01
 _FLAT = 1e-3
 #: How near a start is followed to the top, and the best of them to the end.
 _ROUGH: dict[str, Any] = {"jac": "2-point", "options": {"maxiter": 200, "gtol": 1e-5}}
-_FINE: dict[str, Any] = {"jac": "3-point", "options": {"maxiter": 500, "gtol": 1e-8}}
+_FINE: dict[str, Any] = {"jac": "3-point", "options": {"maxiter": 500, "gtol": 1e-7}}
+#: So many rows tell which start of a search leads to the top.
+_ENOUGH = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def maximise(
     def loss(logarithms: Floats) -> float:
         inside = np.clip(logarithms, -_BORDER, _BORDER)
         with np.errstate(all="ignore"):
-            total = float(log_likelihood(*np.exp(inside)) @ weights) / number
+            # a sum, not a product of BLAS: its threads wait for each other longer than this takes
+            total = float(np.sum(log_likelihood(*np.exp(inside)) * weights)) / number
         # beyond the border nothing is gained
         beyond = float(np.sum((logarithms - inside) ** 2))
         return beyond - total if np.isfinite(total) else 1e10
@@ -84,9 +87,33 @@ def maximise(
         return float(found.fun), np.clip(found.x, -_BORDER, _BORDER), flat
 
     begun = [np.clip(np.log(np.asarray(one, float)), -_BORDER, _BORDER) for one in starts]
-    found = sorted((search(start, _ROUGH) for start in begun), key=lambda one: one[0])
-    best = search(found[0][1], _FINE)
+    if len(begun) == 1:
+        best = search(begun[0], _FINE)
+        found = [best]
+    else:
+        found = sorted((search(start, _ROUGH) for start in begun), key=lambda one: one[0])
+        best = search(found[0][1], _FINE)
     agreed = sum((one[0] - best[0]) * number < _SAME for one in found)
     values = tuple(float(one) for one in np.exp(best[1]))
     border = bool(np.max(np.abs(best[1])) > _SURE)
     return Fit(values, -best[0] * number, best[2], agreed, len(found), number, border)
+
+
+def maximise_of_many(
+    log_likelihood: Callable[[tuple[float, ...], int], Floats],
+    starts: Sequence[Sequence[float]],
+    weights: Floats,
+) -> Fit:
+    """The same, where there may be many rows: an even part of them tells which start is followed.
+
+    Args:
+        log_likelihood: of every so many-th row, by the parameters.
+        starts: where the search begins.
+        weights: how many customers each row stands for.
+    """
+    step = len(weights) // _ENOUGH + 1
+    tried = maximise(lambda *values: log_likelihood(values, step), starts, weights[::step])
+    if step == 1:
+        return tried
+    found = maximise(lambda *values: log_likelihood(values, 1), [tried.values], weights)
+    return replace(found, agreed=tried.agreed, starts=tried.starts)

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import gammaln
 
-from bowtie_projections.clv.fitting import Fit, Floats, maximise
+from bowtie_projections.clv.fitting import Fit, Floats, maximise_of_many
 
 __all__ = ["GammaGamma", "correlation"]
 
@@ -45,10 +45,10 @@ class GammaGamma:
         scale = float(np.average(mean, weights=x))
         inside = mean / scale
 
-        def rows(p: float, q: float, v: float) -> Floats:
-            return _log_likelihood((p, q, v), x, inside)
+        def rows(values: tuple[float, ...], step: int) -> Floats:
+            return _log_likelihood(values, x[::step], inside[::step])
 
-        found = maximise(rows, _STARTS, np.ones(len(x)))
+        found = maximise_of_many(rows, _STARTS, np.ones(len(x)))
         p, q, v = found.values[0], found.values[1], found.values[2] * scale
         total = float(_log_likelihood((p, q, v), x, mean).sum())
         return cls(replace(found, values=(p, q, v), log_likelihood=total))
@@ -86,7 +86,7 @@ def correlation(x: Floats, mean: Floats) -> float:
     return float(np.corrcoef(x, mean)[0, 1])
 
 
-def _log_likelihood(values: tuple[float, float, float], x: Floats, mean: Floats) -> Floats:
+def _log_likelihood(values: tuple[float, ...], x: Floats, mean: Floats) -> Floats:
     """The log-likelihood of each row (Fader and Hardie, note 025, equation 1a)."""
     p, q, v = values
     px = p * x
