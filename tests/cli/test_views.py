@@ -146,6 +146,11 @@ def test_the_parts_of_the_loop(ask):
     whole = ask("loop", "--horizon", "180d", "--top", "0.3", "--json").json
     assert "sources" in whole["parts"]
     assert "spend" in ask("loop", "--part", "sources", "--format", "csv").out.splitlines()[0]
+    low = ask("loop", "--target", "low", "--horizon", "90d", "--rank", "shrunk", "--json").json
+    assert low["parameters"]["target"] == "low"
+    assert "low_rate_shrunk" in low["rows"][0]
+    pairs = ask("loop", "--pairs", "--least-gain", "1", "--horizon", "90d", "--json").json
+    assert "gain" in pairs["parts"]["pairs"]["columns"]
 
 
 def test_the_estimates_of_the_funnel(ask):

@@ -222,13 +222,15 @@ def _rfm(result: Result) -> Any:
 
 def _loop(result: Result) -> Any:
     """Each level's lift and its interval, in the order of the findings."""
+    target = result.meta["parameters"]["target"]
+    who = "unprofitable" if target == "unprofitable" else f"of {target} value"
     rows = labelled([row for row in result if row["lift"]], ["trait", "level"])
     drawn = points(
         rows, "label", "lift", low="lift_low", high="lift_high", color="verdict", format="~r",
-        title="lift: how much more often of high value than all", reference=1.0, log=True,
+        title=f"lift: how much more often {who} than all", reference=1.0, log=True,
         shades=_VERDICTS,
     )  # fmt: skip
-    return framed(drawn, "Traits of customers of high value", result.sentence)
+    return framed(drawn, f"Traits of customers who are {who}", result.sentence)
 
 
 def _prospects(result: Result) -> Any:
