@@ -197,7 +197,7 @@ def _contracts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Sele
     since = sa.func.greatest(spans.c.from_on, first)
     until = sa.func.least(spans.c.to_on, horizon.last_day(first))
     joined: sa.FromClause = population.join(spans, spans.c.customer == population.c.customer)
-    one = sa.literal_column("1")
+    one: ColumnElement[Any] = sa.literal_column("1", sa.Integer())
     days: ColumnElement[Any] = sa.cast(until - since, sa.Integer()) + one
     if horizon.factors is not None:
         begun, over = horizon.factors.alias("begun"), horizon.factors.alias("over")
