@@ -86,6 +86,32 @@ class Links:
                 keys = self._tree(root, owners, {own: customer})
             return keys
 
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """By each key that is linked with others: all keys of that customer, the root first.
+
+        An alias of a forgotten customer that has no stream of its own has no name any more.
+        """
+        with self._lock:
+            self._catch_up()
+            if not self._words:
+                return {}
+            self._name_by_streams()
+            owners = self._owners(None)
+            below: dict[str, list[str]] = defaultdict(list)
+            for alias, owner in owners.items():
+                if alias in self._names:
+                    below[owner].append(self._names[alias])
+            hung = {one for names in below.values() for one in names}
+            found: dict[str, tuple[str, ...]] = {}
+            for root in below.keys() - hung:
+                keys, waiting = {root: None}, [root]
+                while waiting:
+                    more = [one for one in sorted(below.get(waiting.pop(0), ())) if one not in keys]
+                    keys |= dict.fromkeys(more)
+                    waiting += more
+                found |= dict.fromkeys(keys, tuple(keys))
+            return found
+
     def _tree(self, root: str, owners: dict[str, str], known: dict[str, str]) -> tuple[str, ...]:
         """The keys below a root, itself first, as far as their names are known."""
         below: dict[str, list[str]] = defaultdict(list)

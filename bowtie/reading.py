@@ -82,6 +82,10 @@ class Reading:
         )
         return record if len(keys) == 1 else replace(record, keys=keys)
 
+    def linked_customers(self) -> dict[str, tuple[str, ...]]:
+        """By each key that is linked with others: all keys of that customer, the root first."""
+        return self._links.families()
+
     @cached_property
     def _links(self) -> Links:
         return Links(self.store, self._decoder)
@@ -192,6 +196,14 @@ class Reading:
                 f"the log stands at position {self.store.head()}, and did not reach {position}"
                 f" within {timeout:g} seconds"
             )
+
+    def decoder_of(self, streams: set[str]) -> Decoder:
+        """What turns stored events of some streams into recorded ones, with what is sealed opened.
+
+        Raises:
+            SealedKeyMissing: the master key is not at hand.
+        """
+        return self._decoder(streams)
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bowtie_projections.following import FollowReport
     from bowtie_projections.replay import ReplayReport
 
-__all__ = ["follow_store"]
+__all__ = ["follow_store", "stopped_by_signals"]
 
 
 def follow_store(
@@ -39,7 +39,7 @@ def follow_store(
     with session.engine() as engine:
         if rebuild:
             _rebuild(session, engine, strict=strict, wait=wait)
-        with _stopped_by_signals() as stop, following(session, engine.store.head) as show:
+        with stopped_by_signals() as stop, following(session, engine.store.head) as show:
 
             def on_round(report: ReplayReport) -> None:
                 if as_json:
@@ -74,7 +74,7 @@ def _rebuild(session: Session, engine: Bowtie, *, strict: bool, wait: float | No
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
+def stopped_by_signals() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set; who sends a second one will not wait."""
     stop = threading.Event()
 

@@ -88,6 +88,13 @@ COMMANDS = (
         "profile",
         "Publish target profiles, assign prospects by them, and judge what that did.",
     ),
+    LazyCommand(
+        "audience",
+        "audience",
+        "Write whom to reach, or not to, as advertising platforms take it: hashed.",
+    ),
+    LazyCommand("webhook", "webhook", "Add, list, try and remove addresses that messages go to."),
+    LazyCommand("outbox", "outbox", "List messages, deliver them, try them again, or drop them."),
     LazyCommand("schema", "schema", "Print the JSON Schema of the wire."),
     LazyCommand("parked", "parked", "List what was refused, try it again, or drop it."),
     LazyCommand("forget", "forget", "Destroy a customer's personal data for ever."),

@@ -38,7 +38,7 @@ _OF_STAGES, _OF_COMMITMENTS = ("funnel", "velocity"), ("retention", "value")
 #: The parameters of every view that narrow it, or say how it reads touches.
 NARROWED = ("segment", "where", "segment_as_of", "touch")
 #: Views of a moment: no entry comes before the moment at which a segment is judged.
-_OF_A_MOMENT = {"stock", "pipeline", "trial", "comparison", "segment"}
+_OF_A_MOMENT = {"stock", "pipeline", "trial", "comparison", "segment", "members"}
 #: Views whose breakdown is by the touches that they count themselves.
 _OF_TOUCHES = {"attribution"}
 _SHOWN = 8

@@ -26,6 +26,7 @@ __all__ = [
     "FunnelAsked",
     "InPeriod",
     "LoopAsked",
+    "MembersAsked",
     "MetricsAsked",
     "Moment",
     "NarrowedAsked",
@@ -136,6 +137,20 @@ class SegmentAsked(CutAsked, total=False):
     look_back: str | timedelta
     who: bool
     tz: str
+
+
+class MembersAsked(_Defined, total=False):
+    """What :meth:`bowtie_projections.Views.members` takes."""
+
+    of: Literal["everybody", "customers", "lost", "tier", "profile", "held_out"]
+    tier: str | None
+    profile: str | None
+    horizon: str | timedelta
+    top: float | Decimal | str
+    threshold: Decimal | int | str | None
+    value: Literal["revenue", "contribution"]
+    costs_complete: bool
+    policy: str | Path | Policy | None
 
 
 class StockAsked(InPeriod, _BrokenDown, OfData, total=False):

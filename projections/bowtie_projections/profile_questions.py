@@ -8,8 +8,9 @@ from typing import Unpack
 from bowtie.profiles import Profile
 from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
-from bowtie_projections.parameters import CutAsked, Moment, ProspectsAsked
+from bowtie_projections.parameters import CutAsked, MembersAsked, Moment, ProspectsAsked
 from bowtie_projections.results import Result
+from bowtie_projections.views.members import members
 from bowtie_projections.views.profile import (
     profile_evaluation,
     profile_history,
@@ -47,6 +48,15 @@ class ProfileQuestions(Answering):
                 ``as_of``, ``known_at``, ``position`` and ``definition``.
         """
         return self._answer(prospects, asked)
+
+    def members(self, **asked: Unpack[MembersAsked]) -> Result:
+        """Who belongs to something, by their keys: a tier, an arm of a profile, who was lost.
+
+        Args:
+            asked: the parameters of :func:`bowtie_projections.views.members.members`, and
+                ``as_of``, ``known_at``, ``position`` and ``definition``.
+        """
+        return self._answer(members, asked)
 
     def profile_prospects(
         self, profile: str | Path | Profile, **asked: Unpack[ProfileAsked]

@@ -1,0 +1,198 @@
+"""``bowtie audience``: whom to reach, or not to, as a file for an advertising platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bowtie_cli.asking import as_options, given, refresh_options
+from bowtie_cli.cells import plain as shown
+from bowtie_cli.groups import Command
+from bowtie_cli.output import Answer, Output, open_output
+from bowtie_cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from bowtie.audiences import Audience
+    from bowtie_projections.audiences import Chosen
+
+__all__ = ["audience"]
+
+#: As :data:`bowtie.audiences.PLATFORMS`, which ``--help`` does not load.
+_PLATFORMS = ("generic", "google", "meta", "linkedin")
+_WRITTEN = {".csv": "csv", ".json": "json"}
+
+
+@click.command(cls=Command)
+@click.option(
+    "--tier", metavar="NAME", help="Customers of a tier of value, or of high value: high."
+)
+@click.option("--profile", metavar="NAME", help="Prospects whom a target profile targets.")
+@click.option("--prospects", is_flag=True, help="Open prospects, by --top or --least.")
+@click.option("--customers", is_flag=True, help="Who has committed and is not lost.")
+@click.option("--lost", is_flag=True, help="Whose last cycle is lost.")
+@click.option(
+    "--suppress",
+    is_flag=True,
+    help="Whom not to reach: of a profile (or of all) those held out; else whom you name.",
+)
+@click.option("--segment", metavar="NAME|FILE", help="Only those in a segment; alone: all of it.")
+@click.option("--where", metavar="TEST", multiple=True, help="Only those with plan=pro; repeat it.")
+@click.option("--top", metavar="N|SHARE", help="The best N prospects; of --tier: as value has it.")
+@click.option("--least", type=float, metavar="P", help="Prospects with a score from P on.")
+@click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value, high, tiers.")
+@click.option("--horizon", metavar="TIME", help="Of --tier: over which value counts (365d).")
+@click.option("--threshold", metavar="MONEY", help="Of --tier: high is a value from here on.")
+@click.option(
+    "--for",
+    "platform",
+    type=click.Choice(_PLATFORMS),
+    default="generic",
+    help="Whose columns, and how phones are written (generic).",
+)
+@click.option(
+    "--consent",
+    type=click.Choice(["given", "unless-withdrawn"]),
+    help="Who is in: with consent on record (an audience), or not withdrawn (with --suppress).",
+)
+@click.option("--purpose", metavar="WORD", help="What consent is asked for (advertising).")
+@click.option("--email", metavar="TRAIT", help="The trait that holds the address (email).")
+@click.option("--phone", metavar="TRAIT", help="The trait that holds the number (phone).")
+@click.option("--calling-code", metavar="DIGITS", help="Of phone numbers without one, such as 49.")
+@click.option("--plain", is_flag=True, help="Write addresses and numbers as they are: not hashed.")
+@click.option("--as-of", metavar="T", help="The world as it was then.")
+@click.option("--definition", metavar="NAME|FILE", help="If not the store's own.")
+@refresh_options
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="FILE.csv or FILE.json; without it, only counts are told.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
+@pass_session
+def audience(
+    session: Session,
+    *,
+    platform: str,
+    suppress: bool,
+    plain: bool,
+    file: Path | None,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    r"""Write whom to reach, or not to, as advertising platforms take it: hashed.
+
+    Addresses and numbers are opened with the store's keys, made uniform and hashed by SHA-256. Who
+    was forgotten or has withdrawn consent is in no file, who is held out by a profile in no
+    audience. Nothing of anybody is printed.
+
+    \b
+    Example:
+      bowtie audience --tier high --for google -o lookalike-seed.csv
+      bowtie audience --profile lookalike --for meta -o targeted.csv
+      bowtie audience --profile lookalike --suppress --for meta -o held-out.csv
+    """
+    from bowtie.audiences import PLATFORMS, written_csv, written_json
+    from bowtie.errors import Refused, UsageError
+    from bowtie_projections.audiences import audience as make_audience
+    from bowtie_projections.audiences import chosen
+
+    if file is not None and file.suffix.lower() not in _WRITTEN:
+        raise click.UsageError(f"{file}: name a file that ends in .csv or .json")
+    asked = given(asked)
+    refresh, wait = not asked.pop("no_refresh", False), asked.pop("wait", None)
+    shape: dict[str, Any] = {"suppress": suppress, "consent": asked.pop("consent", None)}
+    names = ("email", "phone", "purpose", "calling_code")
+    shape["identifiers"] = {name: asked.pop(name) for name in names if name in asked}
+    of = _of(asked, suppress=suppress)
+    try:
+        with session.answers(refresh=refresh, wait=wait) as views:
+            found = chosen(views, of, **asked)
+            built = make_audience(views, found, PLATFORMS[platform], **shape)
+    except (Refused, UsageError) as error:
+        error.args = (as_options(str(error)),)
+        raise
+    if file is not None:
+        write = written_json if file.suffix.lower() == ".json" else written_csv
+        with open_output(file) as stream:
+            stream.write(write(PLATFORMS[platform], built.rows, plain=plain))
+    answer = _told(found, built, platform, file, suppress=suppress, plain=plain)
+    Output(session, "json" if as_json else "table").show(answer)
+
+
+def _of(asked: dict[str, Any], *, suppress: bool) -> str:
+    """Of what the members are; takes what said so out of what is asked."""
+    flags = [name for name in ("prospects", "customers", "lost") if asked.pop(name, False)]
+    named = [name for name in ("tier", "profile") if name in asked]
+    kinds = [*flags, *named]
+    if len(kinds) > 1:
+        options = ", ".join(f"--{one}" for one in kinds)
+        raise click.UsageError(f"{options}: say one of them (--segment narrows any)")
+    if not kinds and suppress and not {"segment", "where"} & asked.keys():
+        kinds = ["held_out"]
+    elif not kinds and not {"segment", "where"} & asked.keys():
+        raise click.UsageError(
+            "say who: --segment, --where, --tier, --profile, --prospects, --customers or --lost"
+        )
+    of = kinds[0] if kinds else "everybody"
+    if of == "profile" and suppress:
+        of = "held_out"
+    if of == "prospects" and "top" in asked:
+        top = asked["top"]
+        if not (top.isascii() and top.isdigit() and int(top)):
+            raise click.UsageError(
+                f"--top {top}: write how many of the best prospects, such as 500"
+            )
+        asked["top"] = int(top)
+    elif "top" in asked and of != "tier":
+        raise click.UsageError("--top goes with --prospects or --tier")
+    return of
+
+
+def _told(
+    found: Chosen, built: Audience, platform: str, file: Path | None, *, suppress: bool, plain: bool
+) -> Answer:
+    """Counts, of which nobody can be told from another."""
+    from bowtie.audiences import REASONS
+    from bowtie.wording import counted
+
+    kind = "suppression" if suppress else "audience"
+    row: dict[str, Any] = {
+        "asked": built.asked,
+        "members": built.members,
+        "emails": built.emails,
+        "phones": built.phones,
+        **built.left_out,
+    }
+    left = [f"{count:,} {REASONS[name]}" for name, count in built.left_out.items() if count]
+    sentence = f"{found.told} {built.members:,} of {built.asked:,} are in the {kind}"
+    sentence += f", by {counted(built.emails, 'address', 'addresses')}"
+    sentence += f" and {counted(built.phones, 'phone number')}."
+    if left:
+        sentence += f" Left out: {'; '.join(left)}."
+    notes = [as_options(note) for note in found.answer.notes]
+    if built.unusable:
+        notes.append(
+            f"{counted(built.unusable, 'identifier')} can't be used: no address, or a phone number"
+            " without its country code (--calling-code)."
+        )
+    if file is None:
+        notes.append("Nothing is written: name a file with -o FILE.csv.")
+    elif plain:
+        notes.append(f"{file} holds addresses and numbers in plain: delete it when it is used.")
+    whole = {
+        "kind": kind,
+        "for": platform,
+        "file": None if file is None else str(file),
+        "hashed": not plain,
+        **row,
+        "position": found.answer.meta["position"],
+        "as_of": shown(found.answer.meta["as_of"]),
+        "sentence": sentence,
+        "notes": notes,
+    }
+    return Answer(list(row), [row], whole, sentence, notes)
