@@ -60,7 +60,7 @@ def filled(memory: FilledTables) -> FilledTables:
 
 
 WALKED = {"of": ["stages", "channels"]}
-CREDITED = {"models": ["first", "linear", "w", "time_decay", "shapley"], "horizon": "60d"}
+CREDITED = {"models": ["w", "time_decay"], "horizon": "60d"}
 WORTH = {"horizon": "30d", "by": ["channel"], "cohort": "month"}
 ASKED: list[tuple[str, str | None, dict[str, Any], tuple[str, ...], tuple[str, ...]]] = [
     ("paths", None, WALKED, ("step", "source", "target"), ("customers",)),
@@ -70,10 +70,10 @@ ASKED: list[tuple[str, str | None, dict[str, Any], tuple[str, ...], tuple[str, .
         "paths", "sequences", WALKED | {"top": 2, "by": ["channel"], "cycles": True},
         ("channel", "sequence"), ("customers", "committed", "open"),
     ),
-    ("attribution", None, CREDITED, ("channel", "model"), ("wins", "mature", "value", "high")),
+    ("attribution", None, CREDITED, ("channel", "model"), ("wins", "value")),
     (
         "value", None, WORTH, ("channel", "cohort"),
-        ("customers", "mature", "paying", "high", "value", "realised"),
+        ("value", "realised"),
     ),
     ("value", "tiers", WORTH, ("channel", "cohort", "tier"), ("customers", "value")),
     ("rfm", None, {}, ("segment",), ("customers", "value")),
@@ -87,7 +87,7 @@ def test_every_figure_has_its_members(tables, view, part, asked, keys, columns):
     answer = EVIDENCE[view].view(tables, cut, B2B, **asked)
     rows = (answer if part is None else answer.part(part)).rows()
     explained = 0
-    for row in rows[:: max(1, len(rows) // 5)]:
+    for row in rows[:: max(1, len(rows) // 2)]:
         cell = {name: row[name] for name in keys}
         for column in columns:
             if row[column] is None:
@@ -134,20 +134,19 @@ def test_what_is_of_all_paths_together_has_no_members(tables):
 
 
 @pytest.mark.slow
-def test_the_hash_is_the_same_in_both_databases(tables, postgres_server):
+def test_the_hash_is_the_same_in_both_databases(postgres_server):
     """Of a figure of each view: the same members, roles and events."""
     with postgres_server.schema() as url:
-        both = MemoryTables(), SchemaTables(url)
+        schema = SchemaTables(url)
+        both = filled(MemoryTables()), filled(schema)
+        cut = Cut(both[0].position, NOW)
         for view, part, asked, keys, columns in ASKED:
-            cut = Cut(tables.position, NOW)
-            answer = EVIDENCE[view].view(tables, cut, B2B, **asked)
+            answer = EVIDENCE[view].view(both[0], cut, B2B, **asked)
             row = (answer if part is None else answer.part(part)).rows()[0]
-            hashes = {
-                explanation(
-                    filled(one), cut, B2B, view=view, part=part, column=columns[0],
-                    cell={name: row[name] for name in keys}, **asked,
-                ).meta["hash"]
-                for one in both
-            }  # fmt: skip
-            assert len(hashes) == 1, view
-        both[1].connection.close()
+            cell = {name: row[name] for name in keys}
+            of: dict[str, Any] = {"view": view, "part": part, "cell": cell, "column": columns[0]}
+            one, other = (
+                explanation(tables, cut, B2B, **of, **asked).meta["hash"] for tables in both
+            )
+            assert one == other, view
+        schema.connection.close()

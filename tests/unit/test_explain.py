@@ -437,7 +437,11 @@ def test_an_answer_explains_its_own_figures_where_it_stood():
 def test_a_row_is_named_by_its_numbers_where_its_texts_are_those_of_others():
     table = pa.table({"cohort": ["2024", "2024"], "age": [0, 1], "customers": [3, 3]})
     answer, cells = Result("retention", table), []
-    answer.explained_by = lambda **asked: cells.append(asked["cell"]) or answer
 
+    def explained(**asked: Any) -> Result:
+        cells.append(asked["cell"])
+        return answer
+
+    answer.explained_by = explained
     answer.explain(1, "customers")
     assert cells == [{"cohort": "2024", "age": 1}]
