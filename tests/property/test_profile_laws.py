@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ def committed(own):
 
 def known(own, moment):
     """What was known of a customer by a moment."""
-    traits = {}
+    traits: dict[str, Any] = {}
     for fact in own:
         if fact.occurred_at > moment:
             break
@@ -218,7 +219,7 @@ def test_arms_are_those_of_the_facts(memory, found, days, back):
     difference = rows["difference"]["value_per_prospect"]
     if told and all(pair):
         assert difference == pytest.approx(np.mean(pair[0]) - np.mean(pair[1]))
-        gap = mean_gap(sorted(pair[0]), sorted(pair[1]), SEED)
+        gap: Any = mean_gap(sorted(pair[0]), sorted(pair[1]), SEED)
         assert rows["difference"]["value_per_prospect_low"] == pytest.approx(gap.low)
     else:
         assert difference is None

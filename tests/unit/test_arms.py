@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -17,11 +19,16 @@ from bowtie_projections.arms import (
 )
 
 
+def gap_of(arms: Any, seed: int = 1, gap: Any = mean_gap) -> Any:
+    """The difference of two arms."""
+    return gap(*arms, seed)
+
+
 @pytest.mark.parametrize(
     ("base", "first", "second"), [(0.3, 400, 100), (0.05, 1000, 1000), (0.5, 90, 210), (0, 50, 60)]
 )
 def test_the_rise_is_the_one_that_statsmodels_sees(base, first, second):
-    rise = detectable_share(base, first, second)
+    rise: Any = detectable_share(base, first, second)
     effect = proportion_effectsize(base + rise, base)
     power = NormalIndPower().power(effect, nobs1=first, ratio=second / first, alpha=0.05)
     assert power == pytest.approx(0.8, abs=1e-4)
@@ -30,7 +37,7 @@ def test_the_rise_is_the_one_that_statsmodels_sees(base, first, second):
 def test_published_sample_sizes_show_what_they_are_for():
     # Cohen 1988, table 6.4.1: h = .20 takes 392 in each arm, h = .50 takes 63 (alpha .05, power .80)
     for size, angle in ((392, 0.20), (63, 0.50)):
-        rise = detectable_share(0.5, size, size)
+        rise: Any = detectable_share(0.5, size, size)
         assert proportion_effectsize(0.5 + rise, 0.5) == pytest.approx(angle, abs=0.0015)
     # table 2.4.1: d = .20 takes 393, d = .50 takes 64
     assert detectable_mean(1, 393, 393) == pytest.approx(0.2, abs=0.0005)
@@ -46,7 +53,7 @@ def test_what_can_not_be_seen_is_not_told():
 def test_the_interval_is_that_of_scipy():
     random = np.random.default_rng(4)
     arms = [np.where(random.random(n) < 0.3, random.lognormal(3, 1, n), 0) for n in (400, 150)]
-    gap = mean_gap(*arms, seed=1)
+    gap = gap_of(arms)
     known = stats.bootstrap(
         arms, lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis), method="percentile",
         n_resamples=4000, rng=3, vectorized=True,
@@ -55,7 +62,7 @@ def test_the_interval_is_that_of_scipy():
     assert gap.estimate == pytest.approx(arms[0].mean() - arms[1].mean())
     assert gap.low == pytest.approx(known.low, abs=0.06 * width)
     assert gap.high == pytest.approx(known.high, abs=0.06 * width)
-    assert mean_gap(*arms, seed=1) == gap
+    assert gap_of(arms) == gap
     welch = stats.ttest_ind(*arms, equal_var=False).confidence_interval()
     assert gap.low == pytest.approx(welch.low, abs=0.2 * width)
 
@@ -63,17 +70,17 @@ def test_the_interval_is_that_of_scipy():
 def test_many_amounts_need_no_draw():
     random = np.random.default_rng(5)
     arms = [random.lognormal(3, 1, 30_000), random.lognormal(3, 1, 25_000)]
-    gap, known = mean_gap(*arms, seed=1), stats.ttest_ind(*arms, equal_var=False)
+    gap, known = gap_of(arms), stats.ttest_ind(*arms, equal_var=False)
     assert gap.method == "normal"
     assert gap.low == pytest.approx(known.confidence_interval().low, abs=1e-4)
 
 
 def test_small_arms_have_no_bounds():
     assert mean_gap([], [1.0], seed=1) is None
-    assert mean_gap([5.0], [1.0, 2.0], seed=1).low is None
-    assert mean_gap([0.0, 0.0], [0.0, 0.0], seed=1).high == 0
+    assert gap_of(([5.0], [1.0, 2.0])).low is None
+    assert gap_of(([0.0, 0.0], [0.0, 0.0])).high == 0
     assert clustered_gap(([], []), ([1.0], [2.0]), seed=1) is None
-    assert clustered_gap(([4.0], [2.0]), ([1.0, 1.0], [2.0, 1.0]), seed=1).low is None
+    assert gap_of((([4.0], [2.0]), ([1.0, 1.0], [2.0, 1.0])), gap=clustered_gap).low is None
 
 
 def test_clusters_that_differ_widen_the_interval():
@@ -81,9 +88,9 @@ def test_clusters_that_differ_widen_the_interval():
     means = random.normal(10, 5, 40)
     members = random.normal(means[:, None], 1, (40, 30))
     first, second = members[:20], members[20:]
-    alone = mean_gap(first.ravel(), second.ravel(), seed=2)
+    alone = gap_of((first.ravel(), second.ravel()), 2)
     sums = [(arm.sum(axis=1), np.full(20, 30)) for arm in (first, second)]
-    drawn = clustered_gap(*sums, seed=2)
+    drawn = gap_of(sums, 2, clustered_gap)
     assert drawn.estimate == pytest.approx(alone.estimate)
     assert drawn.high - drawn.low > 3 * (alone.high - alone.low)
     known = stats.ttest_ind(first.mean(axis=1), second.mean(axis=1)).confidence_interval()

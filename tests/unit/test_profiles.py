@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from scipy import stats
@@ -400,9 +401,10 @@ def test_the_findings_of_the_loop_are_published_with_their_evidence(loop_store):
         ("seats", "5", False), ("size", "small", False),
     ]  # fmt: skip
     assert draft.traits[0].evidence["replicated"] is True
-    assert draft.evidence["position"] == views.position
+    evidence: Any = draft.evidence
+    assert evidence["position"] == views.position
     assert draft.starts_on == views.loop().meta["as_of"].date() + DAY
-    told = draft.detectable
+    told: Any = draft.detectable
     assert told["base_conversion"] == pytest.approx(0.8, abs=0.03)
     assert told["targeted"] == pytest.approx(4 * told["holdout"], abs=3)
     assert told["value"] > 0

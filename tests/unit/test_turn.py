@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter, defaultdict
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,9 @@ def test_the_demo_that_does_not_go_on_is_as_it_was():
 
 
 def test_the_business_assigns_as_profile_assign_would(second):
-    traits, assigned, calls = defaultdict(dict), {}, Counter()
+    traits: dict[str, Any] = defaultdict(dict)
+    assigned: dict[str, Any] = {}
+    calls: Counter[str] = Counter()
     for fact in facts(second):
         match fact["type"], fact.get("data"):
             case "bowtie.touched", {"channel": "direct_outreach"}:
