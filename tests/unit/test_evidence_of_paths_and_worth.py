@@ -81,7 +81,11 @@ ASKED: list[tuple[str, str | None, dict[str, Any], tuple[str, ...], tuple[str, .
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("view", "part", "asked", "keys", "columns"), ASKED, ids=str)
+#: The further tables of answers are left to test-all.
+_CASES = [pytest.param(*one, marks=pytest.mark.slow) if one[1] else one for one in ASKED]
+
+
+@pytest.mark.parametrize(("view", "part", "asked", "keys", "columns"), _CASES, ids=str)
 def test_every_figure_has_its_members(tables, view, part, asked, keys, columns):  # noqa: PLR0917
     cut = Cut(tables.position, NOW)
     answer = EVIDENCE[view].view(tables, cut, B2B, **asked)
