@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bowtie.stages import STAGES
 from bowtie_projections.views.loop.counts import MISSING, Totals
 from bowtie_projections.views.loop.findings import Finding, Judged
 from bowtie_projections.views.loop.pairs import Pairs, assess_pair, beam
@@ -60,8 +61,8 @@ def prospect_rows(
 ) -> list[dict[str, Any]]:
     """For each finding, how many of those who may still buy have it now.
 
-    Prospects are who entered the lead stage, never committed, and are not lost. What is known of
-    them is asked of the moment of the cut.
+    Prospects are who entered the lead stage or the next ones, never committed, and are not lost.
+    What is known of them is asked of the moment of the cut.
 
     Args:
         population: of the question.
@@ -70,12 +71,14 @@ def prospect_rows(
         findings: in their order.
     """
     c = population.journeys.c
+    before = STAGES[STAGES.index(lead) : STAGES.index("commitment")]
+    came = [sa.func.min(c[f"{stage}_at"]) <= sa.literal(population.end) for stage in before]
     still_open = sa.func.max(sa.case((c.lost_at.is_(None), 1), else_=0)) == 1
     leads = (
         sa.select(c.customer, sa.literal(population.end, sa.DateTime()).label("t0"))
         .group_by(c.customer)
         .having(
-            sa.func.min(c[f"{lead}_at"]) <= sa.literal(population.end),
+            sa.or_(sa.false(), *came),
             sa.func.min(c.commitment_at).is_(None),
             still_open,
         )
