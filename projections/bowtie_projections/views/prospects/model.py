@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.special import expit
 
 from bowtie_projections.views.prospects.features import Feature, Levels, learnt_levels
 
@@ -61,7 +60,7 @@ class Model:
         total = np.full(rows.size, self.base)
         for feature, weights in zip(self.features, self.weights, strict=True):
             total += np.append(weights, 0.0)[feature.codes[rows]]
-        found: Floats = expit(total)
+        found: Floats = scipy.special.expit(total)
         return found
 
 
@@ -101,7 +100,7 @@ def _table(levels: Sequence[Levels], starts: Ints, rows: Ints) -> Any:
         columns[:, place] = one.codes[rows] + starts[place]
     ends = np.arange(rows.size + 1) * len(levels)
     shape = (rows.size, int(starts[-1]))
-    return csr_matrix((np.ones(columns.size), columns.ravel(), ends), shape)
+    return scipy.sparse.csr_matrix((np.ones(columns.size), columns.ravel(), ends), shape)
 
 
 def _regressed(table: Any, happened: Bools, penalty: float) -> tuple[float, Floats]:

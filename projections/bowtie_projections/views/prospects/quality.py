@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
 
 from bowtie_projections.statistics import design_effect, wilson
 
@@ -104,10 +104,10 @@ def auc(scores: Floats, happened: Bools, clusters: Ints) -> tuple[float, float, 
     m, n = ones.size, noughts.size
     if not m or not n:
         return np.nan, np.nan, np.nan
-    together = rankdata(np.concatenate([ones, noughts]))
+    together = scipy.stats.rankdata(np.concatenate([ones, noughts]))
     # the share of the others that each stands above
-    of_ones = (together[:m] - rankdata(ones)) / n
-    of_noughts = 1 - (together[m:] - rankdata(noughts)) / m
+    of_ones = (together[:m] - scipy.stats.rankdata(ones)) / n
+    of_noughts = 1 - (together[m:] - scipy.stats.rankdata(noughts)) / m
     area = float(of_ones.mean())
     _, cluster = np.unique(clusters, return_inverse=True)
     size = int(cluster.max()) + 1
@@ -123,7 +123,7 @@ def auc(scores: Floats, happened: Bools, clusters: Ints) -> tuple[float, float, 
         + 2 * size / (size - 1) * float(up @ down) / (m * n)
     )
     middle = np.log(area / (1 - area))
-    half = norm.ppf(0.975) * np.sqrt(max(variance, 0.0)) / (area * (1 - area))
+    half = scipy.stats.norm.ppf(0.975) * np.sqrt(max(variance, 0.0)) / (area * (1 - area))
     low, high = (float(1 / (1 + np.exp(-(middle + side * half)))) for side in (-1, 1))
     return area, low, high
 
