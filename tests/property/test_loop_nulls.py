@@ -245,6 +245,7 @@ def test_a_pair_that_tells_more_than_both_levels_is_found():
     correct([], pairs, totals)
     rows = pair_rows(pairs, totals)
 
+    assert tested.p is not None
     assert tested.q == pytest.approx(10 * tested.p)
     assert (rows[0]["level"], rows[0]["level_2"], rows[0]["verdict"]) == ("1", "1", "mark")
     assert rows[0]["gain"] == pytest.approx(

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from math import ceil
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,14 +39,15 @@ NUMBERS = ("1", "2", "7.5", "10", "50.5", "1e2", "-3", "many", 7, 20, 60.25, Tru
 
 def a_log(rng: random.Random, customers: int) -> tuple[list[Said], list[dict]]:
     """The facts, and of each customer what is true of them."""
-    facts, people = [], []
+    facts: list[Said] = []
+    people: list[dict] = []
 
     def say(customer, data, at):
         facts.append(Said(customer, data, at, len(facts) + 1, at))
 
     for number in range(customers):
         name, t0 = f"c{number}", START + timedelta(hours=rng.randrange(24 * 200))
-        person = {"t0": t0, "worth": 0, "source": None, "campaign": None, "committed": False}
+        person: dict[str, Any] = {"t0": t0, "worth": 0, "source": None, "campaign": None, "committed": False}
         traits = {"seats": rng.choice(NUMBERS), "size": rng.choice((*NUMBERS, None))}
         traits["fit"] = rng.choice(("a", "b", "other", "(missing)"))
         if rng.random() < 0.8:
