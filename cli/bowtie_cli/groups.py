@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,27 +16,25 @@ from bowtie_cli.failures import Failure, failure_of
 from bowtie_cli.session import Session, repeated_options
 from bowtie_cli.settings import read_settings
 
-__all__ = ["Command", "Group", "LazyCommand", "Root"]
-
-
-class LazyCommand(NamedTuple):
-    """A command that is not imported yet: the module in ``bowtie_cli`` holds it under ``name``."""
-
-    name: str
-    module: str
-    help: str
+__all__ = ["Command", "Group", "Root"]
 
 
 class _Commands(MutableMapping[str, click.Command]):
-    """The commands of a group by name, each imported when it is asked for."""
+    """The commands of a group by name, each imported when it is asked for.
 
-    def __init__(self, lazy: Sequence[LazyCommand]) -> None:
-        self.lazy = {command.name: command for command in lazy}
+    Args:
+        lazy: the names of those in a module of their name, and what they do.
+    """
+
+    def __init__(self, lazy: Mapping[str, str]) -> None:
+        self.lazy = dict(lazy)
         self._loaded: dict[str, click.Command] = {}
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._loaded:
-            module = importlib.import_module(f"bowtie_cli.{self.lazy[name].module}")
+            if name not in self.lazy:
+                raise KeyError(name)
+            module = importlib.import_module(f"bowtie_cli.{name}")
             self._loaded[name] = getattr(module, name)
         return self._loaded[name]
 
@@ -94,13 +92,18 @@ class Root(click.Group):
     """The command ``bowtie`` itself.
 
     Args:
-        lazy: its commands.
+        sections: the headings of the help, and under each its commands with what they do.
     """
 
-    def __init__(self, *args: Any, lazy: Sequence[LazyCommand] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, sections: Mapping[str, Mapping[str, str]], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.help = unwrapped(self.help)
-        self._lazy = _Commands(lazy)
+        self._sections = sections
+        self._lazy = _Commands(
+            {name: sections[one][name] for one in sections for name in sections[one]}
+        )
         self.commands = self._lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -111,17 +114,19 @@ class Root(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(one.name, one.help) for one in self._lazy.lazy.values()])
+        width = max(map(len, self._lazy.lazy))
+        for heading, section in self._sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), does) for name, does in section.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the names without importing the commands."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         return [
-            CompletionItem(one.name, help=one.help)
-            for one in self._lazy.lazy.values()
-            if one.name.startswith(incomplete)
+            CompletionItem(name, help=does)
+            for name, does in self._lazy.lazy.items()
+            if name.startswith(incomplete)
         ]
 
     def make_context(
