@@ -23,6 +23,14 @@ __all__ = ["audience"]
 _PLATFORMS = ("generic", "google", "meta", "linkedin")
 _WRITTEN = {".csv": "csv", ".json": "json"}
 
+#: Options that only some members are found by.
+_ONLY_OF = {
+    "top": ("prospects", "tier"),
+    "least": ("prospects",),
+    "within": ("prospects",),
+    **dict.fromkeys(("policy", "horizon", "threshold"), ("prospects", "tier")),
+}
+
 
 @click.command(cls=Command)
 @click.option(
@@ -41,9 +49,10 @@ _WRITTEN = {".csv": "csv", ".json": "json"}
 @click.option("--where", metavar="TEST", multiple=True, help="Only those with plan=pro; repeat it.")
 @click.option("--top", metavar="N|SHARE", help="The best N prospects; of --tier: as value has it.")
 @click.option("--least", type=float, metavar="P", help="Prospects with a score from P on.")
+@click.option("--within", metavar="TIME", help="Of --prospects: won within this time (180d).")
 @click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value, high, tiers.")
-@click.option("--horizon", metavar="TIME", help="Of --tier: over which value counts (365d).")
-@click.option("--threshold", metavar="MONEY", help="Of --tier: high is a value from here on.")
+@click.option("--horizon", metavar="TIME", help="Over which value counts (365d).")
+@click.option("--threshold", metavar="MONEY", help="High is a value from here on.")
 @click.option(
     "--for",
     "platform",
@@ -148,8 +157,10 @@ def _of(asked: dict[str, Any], *, suppress: bool) -> str:
                 f"--top {top}: write how many of the best prospects, such as 500"
             )
         asked["top"] = int(top)
-    elif "top" in asked and of != "tier":
-        raise click.UsageError("--top goes with --prospects or --tier")
+    for name, whose in _ONLY_OF.items():
+        if name in asked and of not in whose:
+            kinds_of = " or ".join(f"--{one}" for one in whose)
+            raise click.UsageError(f"--{name} goes with {kinds_of}")
     return of
 
 
