@@ -26,6 +26,10 @@ _TOPIC = "prospect_crossed"
 #: Below so much of the threshold a prospect may cross again.
 _AGAIN = 0.8
 SCORES = ("p_win", "p_high_value")
+_SIDE = (
+    "INSERT INTO bowtie_crossings VALUES (?, ?, ?, ?) ON CONFLICT (endpoint, customer)"
+    " DO UPDATE SET above = excluded.above, crossings = excluded.crossings"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def note_scores(
         rule, first = CrossingRule.read(text), scored < 0
         assert rule.again is not None  # noqa: S101 - set when it is made
         before = _sides(tx, endpoint)
-        crossed = above = 0
+        crossed, above, sides = 0, 0, list[tuple[str, str, int, int]]()
         for one in scores:
             was, times = before.pop(one.customer, (False, 0))
             now = one.score >= (rule.again if was else rule.least)
@@ -136,10 +140,9 @@ def note_scores(
                 )
                 body = body_of(_TOPIC, when, one.data)
                 crossed += insert_message(tx, message, endpoint, _TOPIC, body)
-            _set_side(tx, endpoint, one.customer, now, times)
-        for customer, (was, times) in before.items():
-            if was:
-                _set_side(tx, endpoint, customer, False, times)
+            sides.append((endpoint, one.customer, int(now), times))
+        sides += [(endpoint, name, 0, times) for name, (was, times) in before.items() if was]
+        tx.run_many(_SIDE, sides)
         tx.run("UPDATE bowtie_endpoints SET scored = ? WHERE endpoint = ?", (position, endpoint))
         return Noted(crossed, above, first)
 
@@ -149,11 +152,3 @@ def _sides(tx: Writing, endpoint: str) -> dict[str, tuple[bool, int]]:
         "SELECT customer, above, crossings FROM bowtie_crossings WHERE endpoint = ?", (endpoint,)
     )
     return {customer: (bool(above), times) for customer, above, times in rows}
-
-
-def _set_side(tx: Writing, endpoint: str, customer: str, above: bool, times: int) -> None:  # noqa: FBT001 - a column
-    tx.run(
-        "INSERT INTO bowtie_crossings VALUES (?, ?, ?, ?) ON CONFLICT (endpoint, customer)"
-        " DO UPDATE SET above = excluded.above, crossings = excluded.crossings",
-        (endpoint, customer, int(above), times),
-    )

@@ -240,6 +240,9 @@ class Writing(Protocol):
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Run a statement on the tables beside the log; how many rows it changed."""
 
+    def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement on the tables beside the log for each row."""
+
     def meta(self, name: str) -> bytes | str | None:
         """What was noted under a name."""
 

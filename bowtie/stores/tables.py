@@ -49,9 +49,9 @@ CREATE TABLE IF NOT EXISTS bowtie_forgotten (
     subject {text} PRIMARY KEY, forgotten_at {int} NOT NULL
 ) {ordered};
 
--- where messages go: which topics (JSON), by which rule prospects cross (JSON), up to which position
--- of the log messages were made, at which position prospects were scored last (-1: never), and why
--- nothing is sent there any more. nonce: makes ids of messages that no other endpoint has
+-- where messages go: which topics (JSON), by which rule prospects cross (JSON), up to where in the
+-- log messages were made, at which position prospects were scored last (-1: never), and why nothing
+-- is sent there any more. nonce: makes ids of messages that no other endpoint has
 CREATE TABLE IF NOT EXISTS bowtie_endpoints (
     endpoint {text} PRIMARY KEY, url {text} NOT NULL, topics {text} NOT NULL, rule {text},
     nonce {text} NOT NULL, upto {int} NOT NULL, scored {int} NOT NULL, stopped {text}

@@ -304,6 +304,11 @@ class SqlWriting:
         """Run a statement; how many rows it changed."""
         return self._queries.run(sql, values)
 
+    def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each row."""
+        if rows:
+            self._queries.run_many(sql, rows)
+
     # -- what the store knows of itself -------------------------------------------------------
 
     def meta(self, name: str) -> bytes | str | None:
