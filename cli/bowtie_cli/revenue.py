@@ -42,7 +42,7 @@ __all__ = ["revenue"]
 @output_options_with_parts
 @pass_session
 def revenue(session: Session, output: Output, **asked: Any) -> None:
-    r"""Tell recurring revenue at the start and end of each period, and what moved it.
+    r"""Tell recurring revenue, what moved it, and what was kept.
 
     \b
     Example:
