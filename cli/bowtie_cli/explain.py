@@ -136,7 +136,7 @@ _VIEWS = {
     repeat: "--cell cohort=2026-01 --column customers",
     touchpoints: "--cell touchpoint=booth --cell stage=selection --column touches",
     pipeline: "--cell stage=selection --cell currency=EUR --column opportunities",
-    paths: "--part moves --cell source=education --cell target=selection --column customers",
+    paths: "--part moves --cell source=education --cell target=selection --column moves",
     bottleneck: "--cell stage=selection --cell lever=conversion --column mature",
     value: "--cohort quarter --cell cohort=2025-Q1 --column high",
     rfm: "--cell segment=champions --column customers",
