@@ -1,13 +1,14 @@
-"""The counts of every attempt at a funnel: rows in order from SQL, matched one by one."""
+"""The counts of every attempt at a funnel: events in one go from SQL, counted by columns.
+
+Only where entries that come while an attempt lasts count for nothing (``reentry="first"``), the
+events of members who have such are gone through one by one, to find the entries that count.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,15 +16,18 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections.views.cut import Reader
 from bowtie_projections.views.steps.any_order import AnyOrder
-from bowtie_projections.views.steps.matching import Attempt, Event, Matcher, Standing
+from bowtie_projections.views.steps.attempts import Attempts, Standing
 from bowtie_projections.views.steps.members import DAYS, StepMembers, entries_of
+from bowtie_projections.views.steps.occurrences import Flags, Numbers, Occurrences, codes
 from bowtie_projections.views.steps.rows import whole
+from bowtie_projections.views.steps.rules import Rules
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["attempts"]
 
 _Row = dict[str, Any]
-#: An attempt with its member's cluster and its standings.
-_Found = tuple[str, Attempt, bool, dict[int, Standing]]
 
 
 def attempts(reader: Reader, members: StepMembers) -> tuple[list[_Row], list[_Row]]:
@@ -31,61 +35,39 @@ def attempts(reader: Reader, members: StepMembers) -> tuple[list[_Row], list[_Ro
 
     Several attempts of one member tell less than as many of different ones: they are clustered.
     """
-    found = list(_matched(reader, members))
-    tallies: dict[tuple[Any, ...], _Tally] = defaultdict(_Tally)
-    for account, attempt, ripe, standings in found:
-        for step, standing in standings.items():
-            tallies[*attempt.cell, step].add(account, standing, ripe=ripe)
-    names = [*members.cells.key_names, "step"]
-    counted = [dict(zip(names, cell, strict=True)) | one.counts() for cell, one in tallies.items()]
-    sums = [
-        dict(zip(names, cell, strict=True)) | one
-        for cell, tally in tallies.items()
-        for one in (tally.to_next(), tally.from_first(tallies[*cell[:-1], 1]))
-    ]
-    return counted, sums
-
-
-def _matched(reader: Reader, members: StepMembers) -> Iterator[_Found]:
     chains = members.chains
     assert not isinstance(chains, AnyOrder)  # noqa: S101 - refused before
     question = chains.source.question
-    matcher = Matcher(question, chains.now)
+    rows = reader.fetch(_statement(members))
     kinds = len(question.exclusions) + (question.order == "strict")
-    accounts = _accounts(reader, members)
-    for customer, rows in groupby(_rows(reader, members), key=itemgetter("customer")):
-        held: dict[Any, list[_Row]] = defaultdict(list)
-        marks: list[list[int]] = [[] for _ in range(kinds)]
-        for row in rows:
-            if row["step"] < 0:
-                marks[-row["step"] - 1].append(row["t"])
-            else:
-                held[row.get("held")].append(row)
-        for own in held.values():
-            for attempt in matcher.attempts(_events(own, members.cells.key_names), marks):
-                standings = matcher.standings(attempt, marks)
-                yield accounts.get(customer, customer), attempt, matcher.ripe(attempt), standings
+    events = Occurrences.read(rows, len(question.steps), kinds)
+    found = Attempts.of(events, Rules(question, chains.now))
+    entries = rows.take(events.raw[found.starts])
+    tallies = _Tallies.of(entries, members.cells.key_names, _clusters(reader, members, entries))
+    counted: list[_Row] = []
+    sums: list[_Row] = []
+    ripe = found.ripe
+    for row in question.rows:
+        standing = found.standing(row)
+        counted += tallies.counts(row.step, standing, ripe)
+        sums += tallies.spread(row.step, standing, ripe)
+    return counted, sums
 
 
-def _events(rows: Sequence[_Row], cell: Sequence[str]) -> Iterator[Event]:
-    """The events, each once, with all steps it fits."""
-    for (t, _, _), same in groupby(rows, key=itemgetter("t", "tie", "position")):
-        event = Event(t, set())
-        for row in same:
-            event.steps.add(row["step"])
-            if row["begins"]:
-                event.cell = tuple(row[name] for name in cell)
-        yield event
-
-
-def _rows(reader: Reader, members: StepMembers) -> Iterator[_Row]:
-    """The events of steps, and what may not come between (under negative numbers), in order."""
-    found = reader.fetch(_statement(members))
-    for batch in found.to_batches(max_chunksize=100_000):
-        yield from batch.to_pylist()
+def _clusters(reader: Reader, members: StepMembers, entries: pa.Table) -> Numbers:
+    """A number for the customer of each attempt; for the account, where units repeat in one."""
+    customer = codes(entries, "customer")
+    accounts = members.cells.units.accounts
+    if accounts is None:
+        return customer
+    rows = reader.fetch(sa.select(accounts.c.customer, accounts.c.account)).to_pylist()
+    account = {row["customer"]: row["account"] for row in rows if row["account"] is not None}
+    names = [account.get(one, one) for one in entries.column("customer").to_pylist()]
+    return np.unique(np.asarray(names, dtype=object), return_inverse=True)[1]
 
 
 def _statement(members: StepMembers) -> sa.Select[Any]:
+    """The events of steps, the first with their cells; under negative numbers what stops them."""
     chains = members.chains
     assert not isinstance(chains, AnyOrder)  # noqa: S101 - refused before
     source, question = chains.source, chains.source.question
@@ -94,110 +76,117 @@ def _statement(members: StepMembers) -> sa.Select[Any]:
     own = [*source.parts, "t", "tie", "position"]
     nothing = [sa.cast(sa.null(), key.type).label(key.name) for key in keys]
 
-    def row(step: int, begins: int, *columns: ColumnElement[Any]) -> sa.Select[Any]:
-        named = (whole(step).label("step"), whole(begins).label("begins"))
-        return sa.select(*columns, *named)
+    def row(step: int, *columns: ColumnElement[Any]) -> sa.Select[Any]:
+        return sa.select(*columns, whole(step).label("step"))
 
-    found = [
-        row(1, 1, *(entries.c[name] for name in own), *keys).select_from(joined),
-    ]
+    found = [row(1, *(entries.c[name] for name in own), *keys).select_from(joined)]
     began = chains.entries.c
-    for number in range(1, len(question.steps) + 1):
+    for number in range(2, len(question.steps) + 1):
         rows = source.of_step(number).subquery(f"step_{number}")
-        found.append(row(number, 0, *(rows.c[name] for name in own), *nothing))
+        found.append(row(number, *(rows.c[name] for name in own), *nothing))
     marks = [source.marks(one) for one in question.exclusions]
     marks += [source.anything()] if question.order == "strict" else []
-    empty = [
-        sa.cast(sa.null(), began[name].type).label(name)
+    blank = {
+        name: sa.cast(sa.null(), began[name].type).label(name)
         for name in own
         if name not in {"customer", "t"}
-    ]
+    }
     for number, mark in enumerate(marks, 1):
         rows = mark.subquery(f"mark_{number}")
-        blank = dict(zip([n for n in own if n not in {"customer", "t"}], empty, strict=True))
-        columns = [blank.get(name, rows.c.get(name)) for name in own]
-        found.append(row(-number, 0, *(one for one in columns if one is not None), *nothing))
+        columns = [blank[name] if name in blank else rows.c[name] for name in own]
+        found.append(row(-number, *columns, *nothing))
     every = sa.union_all(*found).subquery("every_row")
-    c = every.c
-    concerned = c.customer.in_(sa.select(began.customer))
-    return (
-        sa.select(every)
-        .where(concerned)
-        .order_by(c.customer, c.t, c.tie, c.position, c.step, c.begins)
-    )
+    # who never began has no attempt
+    return sa.select(every).where(every.c.customer.in_(sa.select(began.customer)))
 
 
-def _accounts(reader: Reader, members: StepMembers) -> dict[str, str]:
-    """Of which account members are, where units repeat within one."""
-    accounts = members.cells.units.accounts
-    if accounts is None:
-        return {}
-    rows = reader.fetch(sa.select(accounts.c.customer, accounts.c.account)).to_pylist()
-    return {row["customer"]: row["account"] for row in rows if row["account"] is not None}
+@dataclass(frozen=True, slots=True)
+class _Tallies:
+    """The attempts by cell, and by customer or account within it.
 
+    Args:
+        cells: the values of each cell.
+        cell: the cell of each attempt, by number.
+        cluster: the cell and customer of each attempt, by number.
+        cell_of: the cell of each cluster.
+    """
 
-@dataclass(slots=True)
-class _Tally:
-    """The attempts of one cell that reached one step."""
+    cells: list[_Row]
+    cell: Numbers
+    cluster: Numbers
+    cell_of: Numbers
 
-    entered: int = 0
-    reached_next: int = 0
-    excluded: int = 0
-    pending: int = 0
-    waited: list[int] = field(default_factory=list)
-    since_first: list[int] = field(default_factory=list)
-    mature: dict[str, list[int]] = field(default_factory=dict)
-    ripe: dict[str, int] = field(default_factory=dict)
+    @classmethod
+    def of(cls, entries: pa.Table, names: list[str], clusters: Numbers) -> _Tallies:
+        """Those of attempts that began with some entries."""
+        cell = np.zeros(entries.num_rows, dtype=np.int64)
+        firsts = np.zeros(min(entries.num_rows, 1), dtype=np.int64)
+        for name in names:
+            own = codes(entries, name) + 1
+            both = cell * (int(own.max(initial=0)) + 1) + own
+            _, firsts, cell = np.unique(both, return_index=True, return_inverse=True)
+        size = int(clusters.max(initial=0)) + 1
+        found, cluster = np.unique(cell * size + clusters, return_inverse=True)
+        cells = entries.select(names).take(firsts).to_pylist() if names else [{}] * len(firsts)
+        return cls(cells, cell, cluster, found // size)
 
-    def add(self, account: str, standing: Standing, *, ripe: bool) -> None:
-        """Count an attempt."""
-        self.entered += 1
-        self.reached_next += standing.reached
-        self.excluded += standing.excluded
-        self.pending += standing.pending
-        if standing.mature:
-            numbers = self.mature.setdefault(account, [0, 0])
-            numbers[0] += 1
-            numbers[1] += standing.reached
-            if standing.waited is not None:
-                self.waited.append(standing.waited)
-        if ripe:
-            self.ripe[account] = self.ripe.get(account, 0) + 1
-            self.since_first.append(standing.since_first)
-
-    def counts(self) -> _Row:
-        """Its counts and quantiles."""
-        return {
-            "entered": self.entered,
-            "reached_next": self.reached_next,
-            "excluded": self.excluded,
-            "pending": self.pending,
-            "mature": sum(number for number, _ in self.mature.values()),
-            "mature_reached": sum(reached for _, reached in self.mature.values()),
-            "ripe": sum(self.ripe.values()),
-            "waited": _quantiles(self.waited),
-            "since_first": _quantiles(self.since_first),
+    def counts(self, step: int, standing: Standing, ripe: Flags) -> list[_Row]:
+        """The counts and quantiles of a step, for each cell of which anyone reached it."""
+        cell, size = self.cell[standing.attempt], len(self.cells)
+        reached, mature, own_ripe = standing.reached, standing.mature, ripe[standing.attempt]
+        wanted = {
+            "entered": np.ones(len(cell), dtype=bool),
+            "reached_next": reached,
+            "excluded": standing.excluded,
+            "pending": standing.pending,
+            "mature": mature,
+            "mature_reached": mature & reached,
+            "ripe": own_ripe,
         }
+        numbers = {
+            name: np.bincount(cell[flags], minlength=size).tolist()
+            for name, flags in wanted.items()
+        }
+        waited = _quantiles(cell, standing.waited, mature & reached, size)
+        since_first = _quantiles(cell, standing.since_first, own_ripe, size)
+        return [
+            values
+            | {name: own[number] for name, own in numbers.items()}
+            | {"step": step, "waited": waited[number], "since_first": since_first[number]}
+            for number, values in enumerate(self.cells)
+            if numbers["entered"][number]
+        ]
 
-    def to_next(self) -> _Row:
-        """How the mature, and those of them that went on, are spread."""
-        return _spread("next", list(self.mature.values()))
+    def spread(self, step: int, standing: Standing, ripe: Flags) -> list[_Row]:
+        """How those asked of are spread over clusters, and those of them that got on."""
+        clusters = self.cluster[standing.attempt]
+        judged, hit = standing.mature, standing.mature & standing.reached
+        began, got_there = self.cluster[ripe], clusters[ripe[standing.attempt]]
+        pairs = {"next": (clusters[judged], clusters[hit]), "first": (began, got_there)}
+        return [
+            values | {"step": step, "share": share} | sums
+            for share, (all_of_them, hits) in pairs.items()
+            for values, sums in zip(self.cells, self._sums(all_of_them, hits), strict=True)
+        ]
 
-    def from_first(self, first: _Tally) -> _Row:
-        """How those that began, and those of them that got here, are spread."""
-        pairs = [[number, self.ripe.get(account, 0)] for account, number in first.ripe.items()]
-        return _spread("first", pairs)
+    def _sums(self, judged: Numbers, hits: Numbers) -> list[_Row]:
+        """Of each cell the sums over clusters that the effect of clustering is computed from."""
+        size = len(self.cells)
+        number, hit = (np.bincount(one, minlength=len(self.cell_of)) for one in (judged, hits))
+        weights = {"hit_squares": hit * hit, "products": number * hit, "squares": number * number}
+        sums: dict[str, list[Any]] = {
+            name: np.bincount(self.cell_of, one, minlength=size).tolist()
+            for name, one in weights.items()
+        }
+        sums["accounts"] = np.bincount(self.cell_of[number > 0], minlength=size).tolist()
+        return [dict(zip(sums, own, strict=True)) for own in zip(*sums.values(), strict=True)]
 
 
-def _spread(share: str, pairs: Sequence[Sequence[int]]) -> _Row:
-    return {
-        "share": share,
-        "accounts": len(pairs),
-        "hit_squares": float(sum(hits * hits for _, hits in pairs)),
-        "products": float(sum(number * hits for number, hits in pairs)),
-        "squares": float(sum(number * number for number, _ in pairs)),
-    }
-
-
-def _quantiles(values: Sequence[int]) -> list[float] | None:
-    return None if not values else [float(one) for one in np.quantile(values, list(DAYS.values()))]
+def _quantiles(cell: Numbers, values: Numbers, flags: Flags, size: int) -> list[list[float] | None]:
+    """The quantiles of each cell's values, interpolated linearly; None where it has none."""
+    cell, values = cell[flags], values[flags]
+    order = np.lexsort((values, cell))
+    bounds = np.searchsorted(cell[order], np.arange(size + 1))
+    parts = (values[order[a:b]] for a, b in pairwise(bounds))
+    shares = list(DAYS.values())
+    return [np.quantile(one, shares).tolist() if len(one) else None for one in parts]
