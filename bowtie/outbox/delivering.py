@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bowtie.errors import StoreAway, StoreBusy, UsageError
+from bowtie.errors import SealedKeyMissing, StoreAway, StoreBusy, UsageError
 from bowtie.outbox.deriving import derive_messages
 from bowtie.outbox.endpoints import endpoints
 from bowtie.outbox.secrets import secrets_of
@@ -125,27 +125,33 @@ def deliver(
         clock: what time it is, in microseconds.
 
     Raises:
-        SealedKeyMissing: the secret of an endpoint that is to be told something is not at hand.
+        SealedKeyMissing: the secret of an endpoint that is to be told something is not at hand; all
+            others were told before.
     """
     schedule, done = schedule or Schedule(), Delivered()
     if not endpoints(engine):
         return done
     resting: set[str] = set()
+    missing: SealedKeyMissing | None = None
     secrets: dict[str, tuple[str, ...]] = {}
     while stop is None or not stop.is_set():
         held = _take(engine, resting, clock(), sender.timeout)
         if held is None:
-            return done
+            break
         try:
             if held.endpoint not in secrets:
                 secrets[held.endpoint] = secrets_of(engine.store, held.endpoint)
-        except BaseException:
+        except SealedKeyMissing as error:  # the others are told all the same
             _give_back(engine, held)
-            raise
+            resting.add(held.endpoint)
+            missing = error
+            continue
         answer = sender.send(held.url, secrets[held.endpoint], held.message, held.body)
         if not answer.taken:
             resting.add(held.endpoint)
         _add(done, _note(engine, held, answer, schedule, clock()))
+    if missing is not None:
+        raise missing
     return done
 
 

@@ -127,7 +127,7 @@ def deliver(
         else:
             derive_messages(engine)
             if not no_scores:
-                scoring.now()
+                scoring.when_due()
             done = send(engine, sender, schedule)
         from bowtie.outbox import counted_by_state, endpoints
 
@@ -136,6 +136,8 @@ def deliver(
     sentence = f"{_words(done)} {left['waiting']:,} wait, {left['dead']:,} were given up."
     whole = row | {"waiting": left["waiting"], "sentence": sentence}
     Output(session, "json" if as_json else "table").show(Answer(list(row), [row], whole, sentence))
+    if scoring.trouble is not None and not follow:
+        raise scoring.trouble
 
 
 class _Scoring:
@@ -144,13 +146,24 @@ class _Scoring:
     def __init__(self, session: Session, engine: Bowtie, every: float) -> None:
         self._session, self._engine, self._every = session, engine, every
         self._next = 0.0
+        #: why the last scoring failed
+        self.trouble: Exception | None = None
 
     def when_due(self) -> None:
-        """Score, if it is time."""
-        if time.monotonic() >= self._next:
-            self.now()
+        """Score, if it is time; what goes wrong holds up no message."""
+        from bowtie.errors import BowtieError
 
-    def now(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        self.trouble = None
+        try:
+            self._score()
+        except BowtieError as error:
+            self.trouble = error
+            self._next = time.monotonic() + self._every
+            self._session.say(f"Prospects were not scored: {error}")
+
+    def _score(self) -> None:
         """Score, if a webhook asks for it and something was recorded since."""
         from bowtie.outbox import endpoints
         from bowtie_projections.crossings import note_crossings, waits_for_scores

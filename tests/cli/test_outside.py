@@ -275,3 +275,14 @@ def test_without_the_extra_it_says_how_to_have_it(run, folder, monkeypatch):
     run("webhook", "add", "https://example.org/", "--on", "profile_published")
     monkeypatch.setitem(sys.modules, "standardwebhooks", None)
     assert "pip install 'bowtie-journeys[webhooks]'" in run("outbox", "deliver", code=2).error
+
+
+def test_scores_that_fail_hold_up_no_message(run, folder, hook, monkeypatch):
+    run("init")
+    both = ("--on", "profile_published", "--on", "prospect_crossed", "--least", "0.2")
+    run("webhook", "add", hook.url, "--name", "crm", *both)
+    Path("lookalike.toml").write_text(PROFILE)
+    run("profile", "publish", "lookalike.toml")
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert "pip install 'bowtie-journeys[models]'" in run("outbox", "deliver", code=2).err
+    assert [one["type"] for one in hook.got] == ["profile.published"]
