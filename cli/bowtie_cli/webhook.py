@@ -30,7 +30,14 @@ def webhook() -> None:
 
 @webhook.command()
 @click.argument("url")
-@click.option("--on", "topics", type=click.Choice(_TOPICS), multiple=True, required=True)
+@click.option(
+    "--on",
+    "topics",
+    type=click.Choice(_TOPICS),
+    multiple=True,
+    required=True,
+    help="What it is told; repeat it.",
+)
 @click.option("--name", metavar="NAME", help="What it is called (as the host).")
 @click.option("--least", type=float, metavar="P", help="A prospect crosses from this score on.")
 @click.option(
@@ -111,7 +118,13 @@ def list_endpoints(session: Session, output: Output) -> None:
 
 @webhook.command()
 @click.argument("name")
-@click.option("--timeout", type=click.FloatRange(0.1), default=20.0, metavar="SECONDS")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    default=20.0,
+    metavar="SECONDS",
+    help="How long it may take (20).",
+)
 @pass_session
 def test(session: Session, name: str, timeout: float) -> None:
     r"""Send an address a message of the type webhook.test, past the outbox.
