@@ -28,7 +28,6 @@ class Occurrences:
     Args:
         t: when each was, in microseconds.
         group: of which customer and held value it is, as a number.
-        customer: of which customer, as a number.
         fits: by step, the places of the events that fit it, in order; of the first step those
             that may begin an attempt.
         raw: the row that each was read from.
@@ -40,7 +39,6 @@ class Occurrences:
 
     t: Numbers
     group: Numbers
-    customer: Numbers
     fits: Mapping[int, Numbers]
     raw: Numbers
     stops: Sequence[Numbers]
@@ -81,7 +79,6 @@ class Occurrences:
         return cls(
             t=t[raw],
             group=group[raw],
-            customer=customer[raw],
             fits=fits,
             raw=raw,
             stops=[_first_after(one, of_customer[raw], moments) for one in marks],
