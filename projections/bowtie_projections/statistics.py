@@ -292,7 +292,7 @@ def bootstrap_difference(
     Returns:
         The bounds; NaN where there are fewer than two blocks.
 
-    >>> low, high = bootstrap_difference([1, 2, 3, 4], [1] * 4, [5, 6, 7, 8], [1] * 4)
+    >>> low, high = bootstrap_difference([1, 2, 3, 4], [1] * 4, [8, 5, 7, 6], [1] * 4)
     >>> low < -4 < high
     True
     """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 import json
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -71,14 +71,7 @@ def test_frames_hold_the_same_rows():
 
 @pytest.mark.parametrize("frame", ["pandas", "polars"])
 def test_a_missing_library_names_the_extra(monkeypatch, frame):
-    plain = builtins.__import__
-
-    def absent(name, *args, **kwargs):
-        if name == frame:
-            raise ImportError(name)
-        return plain(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setitem(sys.modules, frame, None)  # as Python marks what can't be imported
     with pytest.raises(UsageError, match=rf"pip install 'bowtie-journeys\[{frame}\]'"):
         getattr(make(), f"to_{frame}")()
 
