@@ -47,7 +47,13 @@ def a_log(rng: random.Random, customers: int) -> tuple[list[Said], list[dict]]:
 
     for number in range(customers):
         name, t0 = f"c{number}", START + timedelta(hours=rng.randrange(24 * 200))
-        person: dict[str, Any] = {"t0": t0, "worth": 0, "source": None, "campaign": None, "committed": False}
+        person: dict[str, Any] = {
+            "t0": t0,
+            "worth": 0,
+            "source": None,
+            "campaign": None,
+            "committed": False,
+        }
         traits = {"seats": rng.choice(NUMBERS), "size": rng.choice((*NUMBERS, None))}
         traits["fit"] = rng.choice(("a", "b", "other", "(missing)"))
         if rng.random() < 0.8:
