@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from threading import Timer
 
 import duckdb
 import pytest
@@ -22,8 +23,9 @@ from hypothesis import strategies as st
 from bowtie.errors import TablesError, TablesHeld, UsageError
 from bowtie.stages import load_definition
 from bowtie_projections.databases.duckdb import TablesFile
-from bowtie_projections.databases.duckdb_sql import explained, render
+from bowtie_projections.databases.duckdb_sql import DuckReader, explained, render
 from bowtie_projections.replay import refresh, replay
+from bowtie_projections.standing import Standing
 from bowtie_projections.tables import events, skipped
 from tests.strategies import SAFE, MemoryLog
 
@@ -320,3 +322,23 @@ def test_tables_that_another_process_builds_are_waited_for(tmp_path):
             assert not waiting.done()
             os.kill(pid, signal.SIGTERM)
             assert waiting.result().rebuilt
+
+
+def test_rows_of_lists_of_millions_are_answered():
+    """DuckDB 1.5 waits for ever where it streams several rows that are larger than its buffer."""
+    with closing(duckdb.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE numbers AS SELECT range AS x FROM range(4000000)")
+        numbers = sa.table("numbers", sa.column("x"))
+        lists = [
+            sa.select(sa.literal(least).label("least"), sa.func.array_agg(numbers.c.x).label("all"))
+            .where(numbers.c.x >= least)
+            for least in range(4)
+        ]  # fmt: skip
+        patience = Timer(60, connection.interrupt)
+        patience.start()
+        standing = Standing.new("a store", load_definition("b2b"))
+        with DuckReader.opened(connection, standing) as reader:
+            found = reader.fetch(sa.union_all(*lists))
+        patience.cancel()
+
+    assert sorted(map(len, found.column("all"))) == [3_999_997, 3_999_998, 3_999_999, 4_000_000]

@@ -89,7 +89,8 @@ class DuckReader(Reader):
         own = f"{name}_{len(self.statements)}"
         sql = f"CREATE OR REPLACE TEMP TABLE {own} AS\n{self._sql(statement)}"
         self.statements.append(sql)
-        self._ask(sql, own=False)
+        with self._explained(own=False):
+            self._connection.execute(sql)
         return sa.table(own, *(sa.column(c.name, c.type) for c in statement.selected_columns))
 
     def digest(self, table: sa.Table) -> tuple[int, str]:
@@ -112,8 +113,15 @@ class DuckReader(Reader):
         return render(statement)
 
     def _ask(self, sql: str, *, own: bool) -> pa.Table:
+        # as a relation it is collected as a whole: DuckDB 1.5 waits for ever in what is executed,
+        # and so streamed, where rows of lists are larger than its buffer for streaming
+        with self._explained(own=own):
+            return self._connection.sql(sql).to_arrow_table()
+
+    @contextmanager
+    def _explained(self, *, own: bool) -> Iterator[None]:
         try:
-            return self._connection.execute(sql).to_arrow_table()
+            yield
         except duckdb.Error as error:
             # what fails may have ended the transaction; the next question needs one
             self._connection.execute("ROLLBACK").execute(_BEGIN)
