@@ -93,10 +93,7 @@ def postgres_database(postgres_server: PostgresServer, key_folder: Path) -> Iter
 
 
 #: Unit tests that CI runs over tables in PostgreSQL too.
-_ON_BOTH = {
-    "test_funnel", "test_loop", "test_postgres_tables", "test_step_cases", "test_units_agree",
-    "test_views_agree",
-}  # fmt: skip
+_ON_BOTH = {"test_funnel", "test_postgres_tables", "test_step_cases", "test_views_agree"}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -26,6 +26,9 @@ from tests.data.by_pandas import (
     stratified_p,
 )
 
+#: Half a million lines are read for it.
+pytestmark = pytest.mark.slow
+
 MAPPING = ROOT / "examples" / "online_retail" / "retail.toml"
 TRAITS = ROOT / "examples" / "online_retail" / "traits.toml"
 HORIZON = BURN_IN = pd.Timedelta(days=90)

@@ -54,6 +54,7 @@ def test_catching_up_in_any_steps_equals_a_rebuild(log, data):
     assert contents(tables) == rebuilt(log)
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(logs(max_size=20), st.data())
 def test_tables_in_postgresql_are_those_in_duckdb(postgres_server, log, data):
