@@ -117,7 +117,7 @@ def test_a_server_that_goes_away_under_load(
     with readers.at_work(readers.subscribe, readers.follow):
         assert readers.begun.wait(_PATIENCE)
         with writers.at_work(writers.record, lambda engine: writers.ingest(engine, tmp_path)):
-            _disturb(postgres_server, how)
+            _disturb(postgres_server, how, writers)
         assert writers.wrong == []
         head = _until_all_is_read(readers)
     assert readers.wrong == []
@@ -133,9 +133,11 @@ def test_a_server_that_goes_away_under_load(
     assert all("try again" in one or "can't be reached" in one for one in writers.away)
 
 
-def _disturb(server: PostgresServer, how: str) -> None:
-    chance = random.Random(how)
-    for _ in range(ROUNDS):
+def _disturb(server: PostgresServer, how: str, writers: _Load) -> None:
+    """So many times, and until a writer was in the middle of something, as it may not have been."""
+    chance, rounds, end = random.Random(how), 0, time.monotonic() + _PATIENCE
+    while rounds < ROUNDS or (not writers.away and time.monotonic() < end):
+        rounds += 1
         time.sleep(chance.uniform(0.2, 1.0))
         if how == "connections":
             server.end_sessions()
