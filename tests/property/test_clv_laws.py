@@ -70,6 +70,7 @@ def fit_of(rows, model):
     return Fit(tuple(values), 0.0, True, 1, 1, 1)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.sampled_from((0, 40)))
 def test_orders_ahead_are_what_the_models_say_of_the_histories(memory, seed, later):
     log = orders_of(seed)

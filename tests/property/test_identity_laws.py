@@ -320,6 +320,7 @@ def test_parts_sum_to_the_whole_for_each_unit(
     assert stands.columns[1] == {"opportunity": "opportunities"}.get(unit, f"{unit}s")
 
 
+@pytest.mark.slow
 @given(
     facts=related(),
     two=st.tuples(*[st.sampled_from(DEFINITIONS)] * 2),

@@ -139,6 +139,7 @@ def test_value_is_that_of_reading_the_facts(memory, rng, customers, threshold, c
     assert ("may be older" in answer.sentence) == bool(older)
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.integers(2, 20), st.integers(60, 390))
 def test_movement_is_from_each_days_own_tiers(memory, rng, customers, ago):
     """Everybody judged then or now is in exactly one pair of tiers."""

@@ -343,7 +343,8 @@ def test_milestones_of_those_that_come_along():
 _OF_SEVERAL = {"discount_rate", "onboarding_retention", "expansion_rate"}
 
 
-@pytest.mark.parametrize("edition", [pytest.param("wbd-2022", marks=pytest.mark.slow), "wbd-2026"])
+@pytest.mark.slow
+@pytest.mark.parametrize("edition", ["wbd-2022", "wbd-2026"])
 def test_a_metric_is_explained_by_the_view_behind_it(memory, edition):
     facts = log(5, 5, 4, 3, 1)
     facts += paying("x", len(facts) + 1, (200, changed(150)))
