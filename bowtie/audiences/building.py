@@ -136,6 +136,7 @@ class _Own:
 
     @classmethod
     def of(cls, contact: Contact, platform: Platform, calling_code: str) -> _Own:
+        """Those that can be made normal, each once, in the order in which they are known."""
         emails = [normal_email(one) for one in contact.emails]
         phones = [normal_phone(one, calling_code) for one in contact.phones]
         unusable = emails.count(None) + phones.count(None)

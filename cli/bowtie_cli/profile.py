@@ -27,7 +27,7 @@ from bowtie_cli.session import Session, pass_session
 if TYPE_CHECKING:
     from bowtie.documents import Document
     from bowtie.profiles import Profile
-    from bowtie_projections import Views
+    from bowtie_projections import Result, Views
 
 __all__ = ["profile"]
 
@@ -256,6 +256,14 @@ def assign(
         if rows and not dry_run:
             chosen = (Assigned(row["customer"], row["arm"], str(row["score"])) for row in rows)
             late = len(rows) - record_targeted(views.engine, found, chosen, at).appended
+    output.show(_assigned(found, result, at, late, dry_run=dry_run, who=who))
+
+
+def _assigned(
+    found: Profile, result: Result, at: datetime, late: int, *, dry_run: bool, who: bool
+) -> Answer:
+    """What was assigned, by arm or (``who``) by key; ``late`` are those whom another had."""
+    rows = result.rows()
     notes = [as_options(note) for note in result.notes]
     if late:
         notes.append(f"{late:,} were assigned by another process meanwhile: that holds.")
@@ -277,7 +285,7 @@ def assign(
         "notes": notes,
         "prospects": list(map(plain, rows)),
     }
-    output.show(Answer(columns, table, whole, sentence, notes))
+    return Answer(columns, table, whole, sentence, notes)
 
 
 @profile.command()

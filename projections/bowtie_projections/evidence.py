@@ -1,10 +1,8 @@
 """What stands behind a figure: its members, and the facts that put them there.
 
-A view that can be explained has, beside itself, a function
-``evidence(reader, cut, definition, *, cell, column, **asked) -> Evidence``. ``cell`` is the row of
-the view's own answer that holds the figure, ``column`` the column it stands in, ``asked`` what the
-view was asked. It selects the members of that one figure, each with the moments or positions that
-matter, and says what each of these is:
+A view that can be explained has, beside itself, a function ``evidence(figure) -> Evidence``. It
+selects the members of that one :class:`Figure`, each with the moments or positions that matter, and
+says what each of these is:
 
 >>> rows = sa.table("members", *map(sa.column, ("customer", "cycle", "at", "next_at")))
 >>> traces = [Trace.entry("selection", rows.c.at), Trace.entry("commitment", rows.c.next_at)]
@@ -34,14 +32,35 @@ from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import BOOKKEEPING
 from bowtie_projections.entering import entering_facts
 from bowtie_projections.views.breakdown import Dimension
-from bowtie_projections.views.cut import Cut, counts
+from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.funnel.members import WORDS
 from bowtie_projections.views.labels import apart_in_sql
 from bowtie_projections.views.units import Units
 
 __all__ = [
-    "Evidence", "Trace", "every_parameter", "has_values", "named_values", "not_explained",
+    "Evidence", "Figure", "Trace", "every_parameter", "has_values", "named_values", "not_explained",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of an answer: what was asked, and where in the answer it stands.
+
+    Args:
+        reader: the read tables.
+        cut: where the view was asked.
+        definition: what entering a stage means.
+        asked: the parameters of the view, all of them.
+        cell: the row of the answer, or of its part, that holds the figure.
+        column: the column that it stands in.
+    """
+
+    reader: Reader
+    cut: Cut
+    definition: Definition
+    asked: Mapping[str, Any]
+    cell: Mapping[str, Any]
+    column: str
 
 
 @dataclass(frozen=True, slots=True)

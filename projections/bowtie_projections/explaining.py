@@ -19,7 +19,7 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie.wording import are, counted
 from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence, every_parameter
+from bowtie_projections.evidence import Evidence, Figure, every_parameter
 from bowtie_projections.explained import EVIDENCE, Explained
 from bowtie_projections.factdata import data_of
 from bowtie_projections.results import NONE, Result
@@ -79,7 +79,7 @@ def explanation(
     if find is None:
         known = ", ".join(explained.parts) or "none"
         raise UsageError(f"{view}: the part {part} can't be explained; these can: {known}")
-    found = find(reader, cut, definition, cell=row, column=column, **asked)
+    found = find(Figure(reader, cut, definition, asked, row, column))
     figure = _agreeing(found, row[column], column)
     facts = _facts(found)
     where = view if part is None else f"{view} {part}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +12,12 @@ from bowtie.durations import parse_duration
 from bowtie.errors import UsageError
 from bowtie.stages import STAGES, Definition
 from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
 from bowtie_projections.localtime import local_day
 from bowtie_projections.views import flow as flow_view
 from bowtie_projections.views import repeat as repeat_view
 from bowtie_projections.views import velocity as pace_view
-from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.cut import counts
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.retention.ages import age_in_sql
 from bowtie_projections.views.retention.population import Acquired
@@ -54,25 +53,18 @@ def _days(waited: ColumnElement[Any], share: float) -> ColumnElement[Any]:
     return sa.func.percentile_cont(wanted).within_group(waited) / _DAY
 
 
-def flow(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def flow(figure: Figure) -> Evidence:
     """Who entered a stage in a period, by the entry; or was lost from it, by the loss.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    cell, column = figure.cell, figure.column
     known = ("entered", "lost", "entered_next")
     if column not in known:
         why = "it is one count over another of other people" if column == "flow_ratio" else ""
         raise not_explained(column, known, why)
-    members = flow_view.flowing(reader, cut, definition, asked)
+    members = flow_view.flowing(figure.reader, figure.cut, figure.definition, figure.asked)
     place = STAGES.index(cell["stage"])
     lost = column == "lost"
     stage = STAGES[place + 1] if column == "entered_next" else cell["stage"]
@@ -81,23 +73,15 @@ def flow(
     found = sa.select(rows).where(own, rows.c.place == place if lost else sa.true())
     told = found.subquery("told")
     if not lost:
-        return _evidence(members, definition, told, [Trace.entry(stage, told.c.at)])
+        return _evidence(members, figure.definition, told, [Trace.entry(stage, told.c.at)])
     traces = [Trace.loss(sa.case((sa.not_(told.c.lost_inferred), told.c.at)))]
     if "last_activity_at" in told.c:
         silent = sa.case((told.c.lost_inferred, told.c.last_activity_at))
         traces.append(Trace.heard(silent, "last heard of, lost by silence"))
-    return _evidence(members, definition, told, traces)
+    return _evidence(members, figure.definition, told, traces)
 
 
-def velocity(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def velocity(figure: Figure) -> Evidence:
     """Who began a step, by the entries of its two stages.
 
     Behind ``moved_share`` are the mature, behind the days those who moved in order.
@@ -105,16 +89,17 @@ def velocity(
     Raises:
         UsageError: no members stand behind the column.
     """
+    column = figure.column
     known = ("entered", "mature", "moved", "out_of_order", "moved_share", *pace_view.QUANTILES)
     if column not in known:
         raise not_explained(column, known)
-    asked_of = pace_view.paces(reader, cut, definition, asked)
-    place = [step.name for step in asked_of.steps].index(cell["step"])
+    asked_of = pace_view.paces(figure.reader, figure.cut, figure.definition, figure.asked)
+    place = [step.name for step in asked_of.steps].index(figure.cell["step"])
     rows = asked_of.judged(place)
     c = rows.c
     counts_it = {**pace_view.counts_of(c), "moved_share": c.mature}
     which = counts_it.get(column, sa.and_(c.mature, c.moved, c.waited >= 0))
-    own = of_cell(asked_of.members, rows, cell, pace_view.COLUMNS)
+    own = of_cell(asked_of.members, rows, figure.cell, pace_view.COLUMNS)
     told = sa.select(rows).where(own, which).subquery("told")
     step = asked_of.steps[place]
     traces = [
@@ -126,18 +111,10 @@ def velocity(
         value = _share(told.c.moved)
     elif column in pace_view.QUANTILES:
         value = _days(told.c.waited, pace_view.QUANTILES[column])
-    return _evidence(asked_of.members, definition, told, traces, value)
+    return _evidence(asked_of.members, figure.definition, told, traces, value)
 
 
-def retention(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def retention(figure: Figure) -> Evidence:
     """Who is of a cohort, by the commitment; and what says that they were active at an age.
 
     With contracts these are all facts of theirs. Without a cohort in the row, all cohorts are
@@ -146,21 +123,22 @@ def retention(
     Raises:
         UsageError: no members stand behind the column, or the triangle is wide.
     """
+    column = figure.column
     known = ("customers", "observed", "at_risk", "active", "retention")
     if column not in known:
         raise not_explained(column, known)
-    if asked["wide"] is not None:
+    if figure.asked["wide"] is not None:
         raise UsageError("a wide triangle has no columns to explain: ask without wide")
-    acquired, _ = acquired_of(reader, cut, definition, asked)
+    acquired, _ = acquired_of(figure.reader, figure.cut, figure.definition, figure.asked)
     people, active = acquired.people, acquired.active_ages
-    age = cell["age"]
+    age = figure.cell["age"]
     at_age = sa.and_(active.c.number == people.c.number, active.c.age == age)
     rows = (
         sa.select(people, active.c.number.is_not(None).label("was_active"))
         .select_from(people.outerjoin(active, at_age))
         .subquery("at_an_age")
     )
-    own = [of_cell(acquired.members, rows, cell, _RETENTION)]
+    own = [of_cell(acquired.members, rows, figure.cell, _RETENTION)]
     if column != "customers":
         own.append(rows.c.last_age >= age)
     if column == "active":
@@ -168,7 +146,7 @@ def retention(
     told = sa.select(rows).where(*own).cte("told").prefix_with("MATERIALIZED")
     traces = [Trace.entry("commitment", told.c.at), _activity(acquired, told, age)]
     value = _share(told.c.was_active) if column == "retention" else None
-    return _evidence(acquired.members, definition, told, traces, value)
+    return _evidence(acquired.members, figure.definition, told, traces, value)
 
 
 def _activity(acquired: Acquired, told: sa.CTE, age: int) -> Trace:
@@ -183,15 +161,7 @@ def _activity(acquired: Acquired, told: sa.CTE, age: int) -> Trace:
     return Trace.facts(f"active at {acquired.age} {age}", found.subquery("happened_then"))
 
 
-def repeat(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def repeat(figure: Figure) -> Evidence:
     """Who placed a first order, by its lines; and those of the second, where it came in time.
 
     Behind ``repeat_rate`` are the mature, behind the days those who ordered again.
@@ -199,14 +169,15 @@ def repeat(
     Raises:
         UsageError: no members stand behind the column.
     """
+    column = figure.column
     known = ("customers", "mature", "repeated", "repeat_rate", *repeat_view.QUANTILES)
     if column not in known:
         raise not_explained(column, known)
-    buyers = repeat_view.buyers_of(reader, cut, definition, asked)
+    buyers = repeat_view.buyers_of(figure.reader, figure.cut, figure.definition, figure.asked)
     members, rows = buyers.members, buyers.people()
-    old, again = buyers.judged(rows.c, parse_duration(cell["within"]))
+    old, again = buyers.judged(rows.c, parse_duration(figure.cell["within"]))
     which = {"customers": sa.true(), "mature": old, "repeat_rate": old}
-    own = of_cell(members, rows, cell, repeat_view.COLUMNS)
+    own = of_cell(members, rows, figure.cell, repeat_view.COLUMNS)
     told = (
         sa.select(rows, again.label("again"))
         .where(own, which.get(column, sa.and_(old, again)))
@@ -220,7 +191,7 @@ def repeat(
         value = _share(told.c.again)
     elif column in repeat_view.QUANTILES:
         value = _days(told.c.waited, repeat_view.QUANTILES[column])
-    return _evidence(members, definition, told, traces, value)
+    return _evidence(members, figure.definition, told, traces, value)
 
 
 def _lines(members: Members, told: sa.CTE, which: str, at: ColumnElement[Any]) -> Trace:

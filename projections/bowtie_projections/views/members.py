@@ -74,13 +74,7 @@ def members(
         Refused: amounts are in several currencies, costs are missing, or nobody can be of high
             value.
     """
-    one_of("of", of, OF)
-    if (tier is not None) != (of == "tier"):
-        raise UsageError("tier= goes with of=tier, and that with a name of one")
-    if profile is not None and of not in {"profile", "held_out"}:
-        raise UsageError("profile= goes with of=profile or of=held_out")
-    if profile is None and of == "profile":
-        raise UsageError("of=profile needs the name of one: profile=lookalike")
+    _check(of, tier, profile)
     cut = settled(reader, cut)
     units = Units.of(reader, cut, "customer")
     asked = {
@@ -117,6 +111,17 @@ def members(
         sql=units.reader.statements,
         meta=standing(definition, asked, cut, units),
     )
+
+
+def _check(of: str, tier: str | None, profile: str | None) -> None:
+    """Refuse what does not go together."""
+    one_of("of", of, OF)
+    if (tier is not None) != (of == "tier"):
+        raise UsageError("tier= goes with of=tier, and that with a name of one")
+    if profile is not None and of not in {"profile", "held_out"}:
+        raise UsageError("profile= goes with of=profile or of=held_out")
+    if profile is None and of == "profile":
+        raise UsageError("of=profile needs the name of one: profile=lookalike")
 
 
 def _standing(units: Units, cut: Cut, definition: Definition, *, lost: bool) -> sa.Select[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.conditions import Facts
-from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
 from bowtie_projections.roster import Roster, listed
 from bowtie_projections.views.cut import NEVER, Cut, Reader
 from bowtie_projections.views.rfm import NEW, SEGMENTS, Ordered, ordered
@@ -19,70 +18,46 @@ from bowtie_projections.views.rfm import NEW, SEGMENTS, Ordered, ordered
 __all__ = ["evidence", "movement", "roster"]
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who is in a segment.
 
     Args:
-        reader: the read tables.
-        cut: where it was asked.
-        definition: stands in the answer.
-        cell: the row of the segment.
-        column: ``customers`` or their ``value``; the others are means and shares of these.
-        asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, all of them.
+        figure: of the row of the segment; its column is ``customers`` or their ``value``;
+            the others are means and shares of these.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    column = figure.column
     if column not in {"customers", "value"}:
         raise not_explained(column, ("customers", "value"))
-    own, _ = ordered(reader, cut, asked)
+    own, _ = ordered(figure.reader, figure.cut, figure.asked)
     now = own.scored(own.cut, "now")
-    inside = now.c.segment == SEGMENTS.index(cell["segment"])
+    inside = now.c.segment == SEGMENTS.index(figure.cell["segment"])
     members = sa.select(now.c.customer, now.c.value).where(inside).cte("told")
     total = sa.func.coalesce(sa.func.sum(members.c.value), 0) if column == "value" else None
-    return _told(own, definition, members, total)
+    return _told(own, figure.definition, members, total)
 
 
-def movement(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def movement(figure: Figure) -> Evidence:
     """Who went from one segment to another.
 
     Args:
-        reader: the read tables.
-        cut: where it was asked.
-        definition: stands in the answer.
-        cell: the row of the part ``movement``.
-        column: ``customers``.
-        asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, all of them.
+        figure: of the row of the part ``movement``; its column is ``customers``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
-    if column != "customers":
-        raise not_explained(column, ("customers",))
-    own, earlier = ordered(reader, cut, asked)
+    if figure.column != "customers":
+        raise not_explained(figure.column, ("customers",))
+    own, earlier = ordered(figure.reader, figure.cut, figure.asked)
     assert earlier is not None  # noqa: S101 - there is a row of such a part
     then, now = own.scored(earlier, "then"), own.scored(own.cut, "now")
     customer = sa.func.coalesce(now.c.customer, then.c.customer).label("customer")
     joined = then.join(now, then.c.customer == now.c.customer, full=True)
     found = sa.select(customer).select_from(joined)
-    inside = found.where(_is(then, cell["from"]), _is(now, cell["to"]))
-    return _told(own, definition, inside.cte("told"))
+    inside = found.where(_is(then, figure.cell["from"]), _is(now, figure.cell["to"]))
+    return _told(own, figure.definition, inside.cte("told"))
 
 
 def _is(rows: sa.FromClause, segment: str) -> ColumnElement[bool]:

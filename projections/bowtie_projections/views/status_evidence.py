@@ -9,10 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import Definition
 from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence, Trace, not_explained
-from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
+from bowtie_projections.views.cut import counts
 from bowtie_projections.views.status import COVERED, month_of
 from bowtie_projections.views.units import Units, check_look_back, plural
 
@@ -22,34 +21,28 @@ _EXPLAINED = ("events", "customers", "out_of_sequence", "retracted")
 
 
 def _counted(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    row: Callable[[Mapping[str, Any], Mapping[str, Any]], ColumnElement[bool]],
-    **asked: Any,
+    figure: Figure, *, row: Callable[[Mapping[str, Any], Mapping[str, Any]], ColumnElement[bool]]
 ) -> Evidence:
     """Every event of a row; the members are whose they are."""
+    column = figure.column
     if column not in _EXPLAINED:
         raise not_explained(column, _EXPLAINED)
     c = tables.events.c
-    own = [c.position <= cut.position, row(cell, asked)]
+    own = [c.position <= figure.cut.position, row(figure.cell, figure.asked)]
     if column == "customers":
         own.append(c.kind == "customer")
     elif column == "out_of_sequence":
         own.append(c.out_of_sequence)
     elif column == "retracted":
-        own.append(c.retracted_position <= cut.position)
+        own.append(c.retracted_position <= figure.cut.position)
     events = sa.select(c.subject.label("customer"), c.position).where(*own).cte("counted")
     number = sa.func.count().label("number")
     members = sa.select(events.c.customer, number).group_by(events.c.customer).subquery("whose")
     total = sa.cast(sa.func.coalesce(sa.func.sum(members.c.number), 0), sa.BigInteger())
     return Evidence(
-        Units.of(reader, cut, "customer"),
-        cut,
-        definition,
+        Units.of(figure.reader, figure.cut, "customer"),
+        figure.cut,
+        figure.definition,
         members,
         [Trace.facts("counted", events)],
         None if column == "customers" else total,
@@ -78,22 +71,17 @@ sources = partial(_counted, row=_of_source)
 months = partial(_counted, row=_of_month)
 
 
-def coverage(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def coverage(figure: Figure) -> Evidence:
     """Who has at least one fact of a kind, and these facts."""
+    asked = figure.asked
     counted = plural(asked["unit"])
-    if column != counted:
-        raise not_explained(column, [counted])
-    units = Units.of(reader, cut, asked["unit"], check_look_back(asked["look_back"]))
-    (table,) = (tables.facts[name] for name in COVERED[cell["what"]])
-    facts = sa.select(table.c.customer, table.c.position).where(counts(table, cut))
+    if figure.column != counted:
+        raise not_explained(figure.column, [counted])
+    units = Units.of(figure.reader, figure.cut, asked["unit"], check_look_back(asked["look_back"]))
+    (table,) = (tables.facts[name] for name in COVERED[figure.cell["what"]])
+    facts = sa.select(table.c.customer, table.c.position).where(counts(table, figure.cut))
     rows = facts.distinct().cte("covering")
     members = sa.select(rows.c.customer).distinct().subquery("covered")
-    return Evidence(units, cut, definition, members, [Trace.facts(cell["what"], rows)])
+    return Evidence(
+        units, figure.cut, figure.definition, members, [Trace.facts(figure.cell["what"], rows)]
+    )

@@ -85,6 +85,7 @@ class _Plan:
         return self.shape.parts(self.result.rows())
 
     def applied(self, targets: Sequence[Target]) -> Result:
+        """The answer with plan and gap beside its figures, and what could not be placed."""
         rows = self.result.rows()
         places = self._places(rows)
         spans = {span for span, *_ in places}

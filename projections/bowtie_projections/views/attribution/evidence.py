@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -11,13 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
-from bowtie.stages import Definition
-from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
 from bowtie_projections.value import money, value_facts
 from bowtie_projections.views.attribution.paths import KEYS, Paths
 from bowtie_projections.views.attribution.rules import RULES, Touch
 from bowtie_projections.views.attribution.view import asked_of
-from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.cut import Reader
 from bowtie_projections.views.labels import unapart
 from bowtie_projections.views.loop.sources import NO_SOURCE
 
@@ -29,35 +27,23 @@ _MEASURES = {"wins": "wins", "mature": "mature", "value": "worth", "high": "high
 _ROUNDED = Decimal("0.02")
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who committed after a touch of the source, the touches that have credit, and the commitment.
 
     Behind ``value`` and ``high`` is what the value of each is made of too. The figure is the sum
     of their shares.
 
     Args:
-        reader: the read tables.
-        cut: where the attribution was asked.
-        definition: what entering a stage means.
-        cell: the row of a source under a model.
-        column: ``wins``, ``mature``, ``value`` or ``high``.
-        asked: the parameters of :func:`bowtie_projections.views.attribution.attribution`, all of
-            them.
+        figure: of the row of a source under a model; its column is ``wins``, ``mature``,
+            ``value`` or ``high``.
 
     Raises:
         UsageError: no members stand behind the column, or behind the credits of such a model.
     """
+    cell, column = figure.cell, figure.column
     if column not in _MEASURES:
         raise not_explained(column, _MEASURES)
-    answer = asked_of(reader, cut, definition, asked)
+    answer = asked_of(figure.reader, figure.cut, figure.definition, figure.asked)
     paths, by = answer.paths(), answer.wanted.by
     measure, named = _MEASURES[column], str(cell[by])
     if named == NO_SOURCE:
@@ -95,7 +81,9 @@ def evidence(
         sa.func.coalesce(sa.func.sum(members.c.credit), nothing), sa.Double()
     )
     finish = partial(_to_the_cent, cell["value"]) if column == "value" else None
-    return Evidence(answer.units, answer.cut, definition, members, traces, total, finish=finish)
+    return Evidence(
+        answer.units, answer.cut, figure.definition, members, traces, total, finish=finish
+    )
 
 
 def _shared(paths: Paths, reader: Reader, model: str, source: str) -> sa.Subquery:

@@ -152,6 +152,7 @@ class _Wanted:
 
     @classmethod
     def of(cls, *, models: Any, order: Any, **asked: Any) -> _Wanted:
+        """What was asked, checked; the models in the order of their table, each once."""
         names = [models] if isinstance(models, str) else list(models)
         names = list(MODELS) if names == ["all"] else names
         for name in names:

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
-from bowtie.stages import STAGES, Definition
+from bowtie.stages import STAGES
 from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
 from bowtie_projections.expressions import packed_field, packed_min
 from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.cut import Cut, counts
 from bowtie_projections.views.funnel.estimate import ESTIMATES
 from bowtie_projections.views.funnel.estimate_evidence import ESTIMATED, again, stands_behind
 from bowtie_projections.views.funnel.members import COHORT, QUANTILES, Members, State
@@ -34,37 +34,29 @@ _EXPLAINED = (
 )  # fmt: skip
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who is counted in a cell: their entry, what came of it, the loss, and what told the cell.
 
     Args:
-        reader: the read tables.
-        cut: where the funnel was asked.
-        definition: what entering a stage means.
-        cell: the row of the funnel.
-        column: a count, ``conversion`` (its members are the mature), ``conversion_so_far`` (all
-            who entered), a quantile of the days (the mature that reached in time), an estimate
-            (all who were watched), or ``at_risk``.
-        asked: the parameters of :func:`bowtie_projections.views.funnel.funnel`, all of them.
+        figure: of the row of the funnel; its column is a count, ``conversion`` (its members
+            are the mature), ``conversion_so_far`` (all who entered), a quantile of the days
+            (the mature that reached in time), an estimate (all who were watched), or
+            ``at_risk``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    cell, column = figure.cell, figure.column
+    asked = dict(figure.asked)
     if column not in _EXPLAINED:
         raise not_explained(column, _EXPLAINED)
     kept, personal_names = asked.pop("kept"), asked.pop("personal_names")
     question = ask(asked)
     if question.customers is not None:
         raise UsageError("customers lists who is behind a cell already; ask without it")
-    members = asked_members(reader, cut, definition, question, personal_names, kept=kept)
+    members = asked_members(
+        figure.reader, figure.cut, figure.definition, question, personal_names, kept=kept
+    )
     if column in ESTIMATED:
         members = members.with_older()
     rows = _counted(members, cell, column)
@@ -72,7 +64,9 @@ def evidence(
     value, finish = _value(rows, column), None
     if column in ESTIMATED:
         value, finish = again(rows, members, cell["stage"], column)
-    return Evidence(members.units, members.cut, definition, rows, traces, value, finish=finish)
+    return Evidence(
+        members.units, members.cut, figure.definition, rows, traces, value, finish=finish
+    )
 
 
 def _in_cell(members: Members, rows: sa.FromClause, cell: Mapping[str, Any]) -> ColumnElement[bool]:

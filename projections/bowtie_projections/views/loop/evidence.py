@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import Definition
 from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence, Trace, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
 from bowtie_projections.known import Observed
 from bowtie_projections.localtime import local_month
 from bowtie_projections.traits import read_traits
@@ -33,34 +33,39 @@ _OF_LEVELS = ("customers", "high", "high_rate")
 _OF_SOURCES = ("customers", "mature", "high", "value")
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """The mature who have a level of a trait: what entered time zero, and what told the level.
 
     Args:
-        reader: the read tables.
-        cut: where the loop was asked.
-        definition: what the entry of a stage is.
-        cell: the row of the loop.
-        column: ``customers``, ``high`` (with what their value is made of), or ``high_rate``.
-        asked: the parameters of :func:`bowtie_projections.views.loop.loop`, all of them.
+        figure: of the row of the loop; its column is ``customers``, ``high`` (with what
+            their value is made of), or ``high_rate``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    asked = dict(figure.asked)
     rules = read_traits(asked.pop("traits"))
-    column = _plain(column, _OF_LEVELS, asked)
-    population, question = _population(reader, cut, definition, asked)
+    column = _plain(figure.column, _OF_LEVELS, asked)
+    population, question = _population(figure.reader, figure.cut, figure.definition, asked)
+    observed = Observed.of(population.units.reader, population.cut, question.gap, rules)
+    own = _of_level(population, observed, figure.cell)
+    chosen = [own.c.high == 1] if column == "high" else []
+    members = sa.select(own).where(sa.true(), *chosen).cte("of_level")
+    trait = Trace.fact(str(figure.cell["trait"]), members.c.position)
+    traces = [_time_zero(members, question), trait]
+    if column == "high":
+        traces += _worth(population, members)
+    rate = sa.cast(sa.func.sum(members.c.high), sa.Double()) / sa.func.count()
+    return Evidence(
+        population.units, population.cut, figure.definition, members, traces,
+        rate if column == "high_rate" else None,
+    )  # fmt: skip
+
+
+def _of_level(population: Population, observed: Observed, cell: Mapping[str, Any]) -> sa.Subquery:
+    """The judged who have the level of a row, with the position of what told it."""
     who = judged(population)
     among = sa.select(*who.c, who.c.customer.label("member")).subquery("among")
-    observed = Observed.of(population.units.reader, population.cut, question.gap, rules)
     bins = find_bins(population.units.reader, who, observed)
     known = observed.known(among, ("member",), only={cell["trait"]}).subquery("known")
     value = leveled(known.c.name, known.c.value, bins).label("value")
@@ -80,57 +85,36 @@ def evidence(
         wanted = level.is_(None) if cell["level"] == MISSING else level == cell["level"]
         if cell["trait"] in bins and bins[cell["trait"]].split:
             wanted = sa.and_(wanted, who.c.later == 1)
-    if column == "high":
-        wanted = sa.and_(wanted, who.c.high == 1)
     joined = who.outerjoin(own, own.c.member == who.c.customer)
     joined = joined.outerjoin(ranked, ranked.c.value == own.c.value)
-    members = (
+    return (
         sa.select(who.c.customer, who.c.t0, who.c.high, own.c.position)
         .select_from(joined)
         .where(wanted)
-        .cte("of_level")
+        .subquery("with_level")
     )
-    traces = [_time_zero(members, question), Trace.fact(str(cell["trait"]), members.c.position)]
-    if column == "high":
-        traces += _worth(population, members)
-    rate = sa.cast(sa.func.sum(members.c.high), sa.Double()) / sa.func.count()
-    return Evidence(
-        population.units, population.cut, definition, members, traces,
-        rate if column == "high_rate" else None,
-    )  # fmt: skip
 
 
-def sources(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def sources(figure: Figure) -> Evidence:
     """Whom a source brought in the months it has spend on record for, by their first touch.
 
     Args:
-        reader: the read tables.
-        cut: where the loop was asked.
-        definition: what the entry of a stage is.
-        cell: the row of the part ``sources``.
-        column: ``customers``, or of the mature ``mature``, ``high``, ``value`` (with what it is
-            made of).
-        asked: the parameters of :func:`bowtie_projections.views.loop.loop`, all of them.
+        figure: of the row of the part ``sources``; its column is ``customers``, or of the
+            mature ``mature``, ``high``, ``value`` (with what it is made of).
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    asked = dict(figure.asked)
     del asked["traits"]
-    column = _plain(column, _OF_SOURCES, asked)
-    population, question = _population(reader, cut, definition, asked)
+    column = _plain(figure.column, _OF_SOURCES, asked)
+    population, question = _population(figure.reader, figure.cut, figure.definition, asked)
     who = population.kept() if column == "customers" else judged(population)
     parts = [
-        sa.func.coalesce(apart_in_sql(channel_of(who), (NO_SOURCE,)), NO_SOURCE) == cell["source"]
+        sa.func.coalesce(apart_in_sql(channel_of(who), (NO_SOURCE,)), NO_SOURCE)
+        == figure.cell["source"]
     ]
-    months = _months(population, str(cell["source"]))
+    months = _months(population, str(figure.cell["source"]))
     if months is not None:
         parts.append(local_month(who.c.t0, question.tz).in_(months))
     if column == "high":
@@ -140,10 +124,10 @@ def sources(
     if column in {"high", "value"}:
         traces += _worth(population, members)
     if column != "value":
-        return Evidence(population.units, population.cut, definition, members, traces)
+        return Evidence(population.units, population.cut, figure.definition, members, traces)
     worth = sa.func.coalesce(sa.func.sum(members.c.worth), sa.literal_column("0", sa.Integer()))
     return Evidence(
-        population.units, population.cut, definition, members, traces, worth, finish=money
+        population.units, population.cut, figure.definition, members, traces, worth, finish=money
     )
 
 

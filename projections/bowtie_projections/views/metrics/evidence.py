@@ -12,10 +12,9 @@ import sqlalchemy as sa
 
 from bowtie.errors import UsageError
 from bowtie.stages import Definition
-from bowtie_projections.evidence import Evidence, Trace, every_parameter
+from bowtie_projections.evidence import Evidence, Figure, Trace, every_parameter
 from bowtie_projections.results import Result
 from bowtie_projections.views import cohort_evidence
-from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.funnel.evidence import evidence as of_funnel
 from bowtie_projections.views.metrics.editions import numbered
@@ -62,34 +61,26 @@ class _Behind(NamedTuple):
     given: Mapping[str, Any]
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who is behind a metric, as the view behind it names them.
 
     Args:
-        reader: the read tables.
-        cut: where the metrics were asked.
-        definition: what entering a stage means.
-        cell: the row of the metric.
-        column: its ``value``, or whom a share is ``of``.
-        asked: the parameters of :func:`bowtie_projections.views.metrics.metrics`, all of them.
+        figure: of the row of the metric; its column is its ``value``, or whom a share is
+            ``of``.
 
     Raises:
         UsageError: no members stand behind the column; the metric is made of several figures.
     """
+    cell, column = figure.cell, figure.column
+    asked = dict(figure.asked)
     del asked["edition"]
     metric = str(cell["metric"])
     if metric in _COMMITTED and column in {"value", "of"}:
-        right = Right(reader, cut, definition, asked, {})
+        right = Right(figure.reader, figure.cut, figure.definition, asked, {})
         return _committed(right, str(cell["currency"]), _COMMITTED[metric], column)
-    known = dict(_left(definition, asked)) | dict(_right(definition, asked, cell["currency"]))
+    known = dict(_left(figure.definition, asked)) | dict(
+        _right(figure.definition, asked, cell["currency"])
+    )
     behind = known.get(metric)
     own = None if behind is None else behind.columns[0 if column == "value" else 1]
     if behind is None or own is None or column not in {"value", "of"}:
@@ -98,10 +89,10 @@ def evidence(
             f" one of: {', '.join([*known, *_COMMITTED])}"
         )
     given = every_parameter(behind.view, behind.given)
-    rows = behind.view(reader, cut, behind.definition, **given).rows()
+    rows = behind.view(figure.reader, figure.cut, behind.definition, **given).rows()
     wanted = behind.cell.items()
     row = [one for one in rows if all(one[name] == value for name, value in wanted)][-1]
-    found = behind.explain(reader, cut, behind.definition, cell=row, column=own, **given)
+    found = behind.explain(Figure(figure.reader, figure.cut, behind.definition, given, row, own))
     if metric != "recurring_revenue" or column != "value":
         return found
     return _by_the_month(found, 12 if cell["unit"] == "money a month" else 1)

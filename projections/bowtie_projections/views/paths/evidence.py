@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import STAGES, Definition
-from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
-from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
 from bowtie_projections.views.paths.names import LOST, OPEN
 from bowtie_projections.views.paths.told import Told, in_cells
 from bowtie_projections.views.paths.view import taken_by, walks_of
@@ -21,30 +20,19 @@ from bowtie_projections.views.units import Units, plural
 __all__ = ["evidence", "moves", "sequences"]
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who went from one node to another at a step, and the events of both.
 
     Args:
-        reader: the read tables.
-        cut: where the paths were asked.
-        definition: what entering a stage means.
-        cell: the row of the steps.
-        column: the customers, or whatever is counted.
-        asked: the parameters of :func:`bowtie_projections.views.paths.paths`, all of them.
+        figure: of the row of the steps; its column is the customers, or whatever is
+            counted.
 
     Raises:
         UsageError: no members stand behind the column.
     """
-    telling = _Telling.of(reader, cut, definition, asked, cell)
-    telling.check(column, (telling.counted,))
+    cell = figure.cell
+    telling = _Telling.of(figure)
+    telling.check(figure.column, (telling.counted,))
     step = cell["step"]
     found = telling.told.passing(step, cell["source"], cell["target"])
     first = 1 - step if telling.walks.backward else step
@@ -53,31 +41,20 @@ def evidence(
     return telling.evidence(members, telling.nodes(places), is_lost=cell["target"] == LOST)
 
 
-def sequences(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def sequences(figure: Figure) -> Evidence:
     """Who walked a whole path, and the events of its nodes.
 
     Args:
-        reader: the read tables.
-        cut: where the paths were asked.
-        definition: what entering a stage means.
-        cell: the row of the part ``sequences``.
-        column: the customers (or whatever is counted), or of them the ``committed`` or ``open``.
-        asked: the parameters of :func:`bowtie_projections.views.paths.paths`, all of them.
+        figure: of the row of the part ``sequences``; its column is the customers (or
+            whatever is counted), or of them the ``committed`` or ``open``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
-    telling = _Telling.of(reader, cut, definition, asked, cell)
+    column = figure.column
+    telling = _Telling.of(figure)
     telling.check(column, (telling.counted, "committed", "open"))
-    found = telling.told.called(cell["sequence"], telling.walks.question.top)
+    found = telling.told.called(figure.cell["sequence"], telling.walks.question.top)
     if column == "open":
         found = [path for path in found if path.nodes[-1] == OPEN]
     members = telling.walking((path.key for path in found), committed=column == "committed")
@@ -86,29 +63,18 @@ def sequences(
     return telling.evidence(members, nodes, is_lost=lost)
 
 
-def moves(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def moves(figure: Figure) -> Evidence:
     """Who went from one node to another at any step, and the events of both.
 
     Args:
-        reader: the read tables.
-        cut: where the paths were asked.
-        definition: what entering a stage means.
-        cell: the row of the part ``moves``.
-        column: the customers (or whatever is counted), or their ``moves``.
-        asked: the parameters of :func:`bowtie_projections.views.paths.paths`, all of them.
+        figure: of the row of the part ``moves``; its column is the customers (or whatever
+            is counted), or their ``moves``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
-    telling = _Telling.of(reader, cut, definition, asked, cell)
+    cell, column = figure.cell, figure.column
+    telling = _Telling.of(figure)
     telling.check(column, (telling.counted, "moves"))
     codes = telling.codes()
     w = telling.walked.c
@@ -155,12 +121,10 @@ class _Telling:
         self.walked = self.walks.in_cells().cte("walked").prefix_with("MATERIALIZED")
 
     @classmethod
-    def of(
-        cls, reader: Reader, cut: Cut, definition: Definition, asked: Any, cell: Mapping[str, Any]
-    ) -> _Telling:
-        """Those of all parameters of the view."""
-        units, walks = walks_of(reader, cut, definition, asked)
-        return cls(units, walks, definition, cell)
+    def of(cls, figure: Figure) -> _Telling:
+        """Those that a figure is of."""
+        units, walks = walks_of(figure.reader, figure.cut, figure.definition, figure.asked)
+        return cls(units, walks, figure.definition, figure.cell)
 
     @property
     def counted(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
-from bowtie.stages import Definition
-from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
-from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
 from bowtie_projections.views.funnel.members import QUANTILES
 from bowtie_projections.views.opportunities import namings
 from bowtie_projections.views.pipeline.view import (
@@ -32,34 +29,26 @@ _OF_SUMS = {"amount": "valued", "overdue_amount": "overdue"}
 _COLUMNS = ("stage", "currency", *_COUNTS, *_OF_SUMS, "expected", *QUANTILES)
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Whose the open opportunities are, and all that names them.
 
     Args:
-        reader: the read tables.
-        cut: where the pipeline was asked.
-        definition: what entering a stage means.
-        cell: the row of the pipeline.
-        column: a number of opportunities, or a sum of their amounts.
-        asked: the parameters of :func:`bowtie_projections.views.pipeline.pipeline`, all of them.
+        figure: of the row of the pipeline; its column is a number of opportunities, or a
+            sum of their amounts.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    cell, column = figure.cell, figure.column
+    asked = dict(figure.asked)
     personal_names, listed = asked.pop("personal_names"), asked.pop("opportunities")
     if listed is not None:
         raise UsageError("opportunities lists the single ones already; ask without it")
     if column not in (*_COUNTS, *_OF_SUMS):
         raise not_explained(column, (*_COUNTS, *_OF_SUMS), "chances are learnt from all of them")
-    units, customers = owners_of(reader, cut, definition, asked, personal_names)
+    units, customers = owners_of(
+        figure.reader, figure.cut, figure.definition, asked, personal_names
+    )
     customers = replace(customers, kept=values_apart(units, customers))
     rows = placed_ones(customers).order_by(None).subquery("placed_ones")
     c = rows.c
@@ -88,7 +77,7 @@ def evidence(
     return Evidence(
         units,
         customers.cut,
-        definition,
+        figure.definition,
         members,
         [Trace.facts("names an open opportunity", facts.subquery("naming_chosen"))],
         sa.cast(value, kind),

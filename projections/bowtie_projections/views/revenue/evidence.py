@@ -10,13 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import Definition
 from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
 from bowtie_projections.localtime import local_day
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cohorts import days_of
-from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.cut import counts
 from bowtie_projections.views.revenue.levels import MOVES, Levels
 from bowtie_projections.views.revenue.periods import EVERY, number_of
 from bowtie_projections.views.revenue.table import AMOUNTS, COLUMNS, CUSTOMERS, in_months
@@ -33,33 +32,21 @@ _EFFECT = {"contract_signed": "starts_on", "contract_changed": "effective_on"}
 _NOUGHT = sa.cast(sa.literal_column("0", sa.Integer()), MONEY)
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who paid or moved, and what was said of their contracts up to the end of the period.
 
     Behind a rate stand those who paid at first, whose money it is of.
 
     Args:
-        reader: the read tables.
-        cut: where the recurring revenue was asked.
-        definition: what entering a stage means.
-        cell: the row of it.
-        column: an amount, a number of customers or a rate.
-        asked: the parameters of :func:`bowtie_projections.views.revenue.revenue`, all of them.
+        figure: of the row of it; its column is an amount, a number of customers or a rate.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    cell, column, asked = figure.cell, figure.column, figure.asked
     if column not in _KNOWN:
         raise not_explained(column, _KNOWN)
-    levels = levels_of(reader, cut, definition, asked)
+    levels = levels_of(figure.reader, figure.cut, figure.definition, asked)
     first, after = days_of(cell["period"])
     at = number_of(first, levels.every)
     rows = _rows(levels, column, at, daily=asked["movements"] == "daily")
@@ -70,9 +57,14 @@ def evidence(
     own = has_values(inside, members.dimensions, members.kept, cell, COLUMNS)
     chosen = sa.select(inside).where(own, inside.c.currency == cell["currency"])
     each = _each(chosen.subquery("chosen")).cte("paying_members").prefix_with("MATERIALIZED")
-    value, finish = _figure(each.c, column), _finished(column, cell, asked["per"])
+    value, finish = (
+        _figure(each.c, column),
+        _finished(column, cell, asked["per"]),
+    )
     traces = _traces(levels, each, after - timedelta(days=1))
-    return Evidence(members.units, members.cut, definition, each, traces, value, finish=finish)
+    return Evidence(
+        members.units, members.cut, figure.definition, each, traces, value, finish=finish
+    )
 
 
 def _rows(levels: Levels, column: str, at: int, *, daily: bool) -> sa.FromClause:

@@ -90,6 +90,7 @@ class _Sum:
     number: int = 0
 
     def add(self, amount: Decimal, number: int) -> None:
+        """Count these too."""
         self.amount += amount
         self.number += number
 
@@ -101,9 +102,11 @@ class _Line:
     told: defaultdict[tuple[str, int], _Sum] = field(default_factory=lambda: defaultdict(_Sum))
 
     def add(self, row: Mapping[str, Any]) -> None:
+        """Count a row of the levels."""
         self.told[row["what"], row["at"]].add(row["amount"], row["number"])
 
     def of(self, what: str, at: int) -> _Sum:
+        """What is told in a period; nothing is 0."""
         return self.told.get((what, at), _Sum())
 
 

@@ -9,10 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
-from bowtie.stages import Definition
-from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT
 from bowtie_projections.views.steps.any_order import AnyOrder
 from bowtie_projections.views.steps.members import StepMembers
@@ -28,29 +26,17 @@ _EXPLAINED = (
 )  # fmt: skip
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who is counted in a cell, by the events of the sequence that got them there.
 
     Args:
-        reader: the read tables.
-        cut: where the funnel was asked.
-        definition: what entering a stage means.
-        cell: the row of the funnel.
-        column: a count, ``conversion`` (its members are the mature) or ``conversion_so_far`` (all
-            who reached the step).
-        asked: the parameters of :func:`bowtie_projections.views.steps.steps`, all of them.
+        figure: of the row of the funnel; its column is a count, ``conversion`` (its members
+            are the mature) or ``conversion_so_far`` (all who reached the step).
 
     Raises:
         UsageError: no members stand behind the column, or attempts were counted, not members.
     """
+    column, asked = figure.column, figure.asked
     if column not in _EXPLAINED:
         raise not_explained(column, _EXPLAINED)
     if asked["customers"] is not None:
@@ -60,14 +46,25 @@ def evidence(
             "count=conversions counts attempts, several of one member; explain the members:"
             " count=customers"
         )
-    members = members_of(reader, cut, definition, asked, personal_names=asked["personal_names"])
-    (row,) = (one for one in members.rows if one.step == cell["step"])
+    members = members_of(
+        figure.reader,
+        figure.cut,
+        figure.definition,
+        asked,
+        personal_names=asked["personal_names"],
+    )
+    (row,) = (one for one in members.rows if one.step == figure.cell["step"])
     judged = members.judged(row)
-    own = sa.select(judged).where(_in_cell(members, judged, cell), _counts(judged, column))
+    own = sa.select(judged).where(_in_cell(members, judged, figure.cell), _counts(judged, column))
     rows = own.cte("own").prefix_with("MATERIALIZED")
     traces = list(_traces(members, rows, row).values())
     return Evidence(
-        members.cells.units, members.cells.cut, definition, rows, traces, _value(rows, column)
+        members.cells.units,
+        members.cells.cut,
+        figure.definition,
+        rows,
+        traces,
+        _value(rows, column),
     )
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
-from bowtie.stages import STAGES, Definition
+from bowtie.stages import STAGES
 from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import activity
-from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
 from bowtie_projections.views.breakdown import dimensions
-from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel.members import QUANTILES
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.journey_source import settled_through
@@ -31,28 +30,19 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who stands in a stage, by the entry of it; the lost by their loss.
 
     Args:
-        reader: the read tables.
-        cut: where the stock was asked.
-        definition: what entering a stage means.
-        cell: the row of the stock.
-        column: the customers (or what is counted), ``stuck``, or a quantile of the days.
-        asked: the parameters of :func:`bowtie_projections.views.stock.stock`, all of them.
+        figure: of the row of the stock; its column is the customers (or what is counted),
+            ``stuck``, or a quantile of the days.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    cell, column = figure.cell, figure.column
+    asked = dict(figure.asked)
+    cut = figure.cut
     personal_names, listed = asked.pop("personal_names"), asked.pop("customers")
     if listed is not None:
         raise UsageError("customers lists who stands there already; ask without it")
@@ -62,17 +52,17 @@ def evidence(
     if column not in known:
         raise not_explained(column, known)
     by = dimensions(
-        reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
+        figure.reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
     )
-    cut = settled_through(reader, cut, question.data_through)
+    cut = settled_through(figure.reader, cut, question.data_through)
     apart = None
     if every is not None:
-        last = moments_of(reader, cut, question, every)[-1].cut
-        units = Units.of(reader, last, question.unit, question.look_back)
-        apart = everybody_of(units, last, definition, question, by).kept
+        last = moments_of(figure.reader, cut, question, every)[-1].cut
+        units = Units.of(figure.reader, last, question.unit, question.look_back)
+        apart = everybody_of(units, last, figure.definition, question, by).kept
         cut = moment_of(cut, question, cell["period"])
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    everybody = everybody_of(units, cut, definition, question, by, apart=apart)
+    units = Units.of(figure.reader, cut, question.unit, question.look_back)
+    everybody = everybody_of(units, cut, figure.definition, question, by, apart=apart)
     rows = everybody.placed().subquery("placed")
     own = [
         rows.c.place == PLACES.index(cell["stage"]),
@@ -86,7 +76,7 @@ def evidence(
     if column in QUANTILES:
         share: ColumnElement[Any] = sa.literal_column(str(QUANTILES[column]), sa.Double())
         value = sa.func.percentile_cont(share).within_group(members.c.micros) / DAY
-    return Evidence(units, cut, definition, members, traces, value)
+    return Evidence(units, cut, figure.definition, members, traces, value)
 
 
 def _told(

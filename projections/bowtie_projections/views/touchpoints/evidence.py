@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import Definition
-from bowtie_projections.evidence import Evidence, Trace, has_values, not_explained
-from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
 from bowtie_projections.views.funnel.members import WORDS
 from bowtie_projections.views.labels import apart_in_sql
 from bowtie_projections.views.stock.places import PLACES
@@ -21,30 +18,18 @@ from bowtie_projections.views.units import plural
 __all__ = ["evidence"]
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who was touched, and the touches themselves.
 
     Args:
-        reader: the read tables.
-        cut: where the touchpoints were asked.
-        definition: what entering a stage means.
-        cell: the row of the touchpoints.
-        column: ``touches``, ``inbound``, ``outbound``, those reached, or ``cost``.
-        asked: the parameters of :func:`bowtie_projections.views.touchpoints.touchpoints`, all of
-            them.
+        figure: of the row of the touchpoints; its column is ``touches``, ``inbound``,
+            ``outbound``, those reached, or ``cost``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
-    units, touches = touches_of(reader, cut, definition, asked)
+    cell, column = figure.cell, figure.column
+    units, touches = touches_of(figure.reader, figure.cut, figure.definition, figure.asked)
     reached = plural(units.name)
     known = ("touches", "inbound", "outbound", reached, "cost")
     if column not in known:
@@ -72,10 +57,12 @@ def evidence(
         .group_by(o.customer)
         .cte("touched_members")
     )
-    figure: ColumnElement[Any] | None = None
+    total: ColumnElement[Any] | None = None
     if column == "cost":
-        figure = sa.cast(sa.func.sum(members.c.cost), sa.Numeric(38, 6))
+        total = sa.cast(sa.func.sum(members.c.cost), sa.Numeric(38, 6))
     elif column != reached:
-        figure = sa.cast(sa.func.coalesce(sa.func.sum(members.c.number), 0), sa.BigInteger())
+        total = sa.cast(sa.func.coalesce(sa.func.sum(members.c.number), 0), sa.BigInteger())
     facts = sa.select(o.customer, o.position).subquery("touches_of_members")
-    return Evidence(units, touches.cut, definition, members, [Trace.facts("touch", facts)], figure)
+    return Evidence(
+        units, touches.cut, figure.definition, members, [Trace.facts("touch", facts)], total
+    )

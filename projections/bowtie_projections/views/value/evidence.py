@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import Definition
 from bowtie_projections.conditions import Facts
-from bowtie_projections.evidence import Evidence, Trace, named_values, not_explained
+from bowtie_projections.evidence import Evidence, Figure, Trace, named_values, not_explained
 from bowtie_projections.roster import Roster, listed
 from bowtie_projections.value import Horizon, money, value_facts
 from bowtie_projections.views.cohorts import cohort_label
@@ -28,72 +27,52 @@ _OF_MATURE = ("mature", "paying", "high", "value")
 _KNOWN = ("customers", *_OF_MATURE, "realised")
 
 
-def evidence(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def evidence(figure: Figure) -> Evidence:
     """Who has a time zero, what entered it, and what their value is made of.
 
     Args:
-        reader: the read tables.
-        cut: where the value was asked.
-        definition: what the entry of a stage is.
-        cell: the row of it.
-        column: a number of customers, their ``value``, or what they have ``realised``.
-        asked: the parameters of :func:`bowtie_projections.views.value.value`, all of them.
+        figure: of the row of it; its column is a number of customers, their ``value``, or
+            what they have ``realised``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    column = figure.column
     if column not in _KNOWN:
         raise not_explained(column, _KNOWN)
-    worths = worths_of(reader, cut, definition, asked)
+    worths = worths_of(figure.reader, figure.cut, figure.definition, figure.asked)
     if column == "realised":
         rows, worth = worths.to_date(), "realised"
     elif column == "customers":
         rows, worth = worths.people, ""
     else:
         rows, worth = _mature(worths, worths.bounds()), "worth" if column == "value" else ""
-    own = of_cell(worths.members, rows, cell, COLUMNS)
+    own = of_cell(worths.members, rows, figure.cell, COLUMNS)
     told = sa.select(rows).where(own, _counts(rows.c).get(column, sa.true()))
-    return _told(worths, definition, told, worth, facts=column in {"paying", "high"})
+    return _told(worths, figure.definition, told, worth, facts=column in {"paying", "high"})
 
 
-def tiers(
-    reader: Reader,
-    cut: Cut,
-    definition: Definition,
-    *,
-    cell: Mapping[str, Any],
-    column: str,
-    **asked: Any,
-) -> Evidence:
+def tiers(figure: Figure) -> Evidence:
     """Who is in a tier, what entered their time zero, and what their value is made of.
 
     Args:
-        reader: the read tables.
-        cut: where the value was asked.
-        definition: what the entry of a stage is.
-        cell: the row of the part ``tiers``.
-        column: ``customers`` or their ``value``.
-        asked: the parameters of :func:`bowtie_projections.views.value.value`, all of them.
+        figure: of the row of the part ``tiers``; its column is ``customers`` or their
+            ``value``.
 
     Raises:
         UsageError: no members stand behind the column.
     """
+    column = figure.column
     if column not in {"customers", "value"}:
         raise not_explained(column, ("customers", "value"))
-    worths = worths_of(reader, cut, definition, asked)
+    worths = worths_of(figure.reader, figure.cut, figure.definition, figure.asked)
     bounds = worths.bounds()
     rows = _mature(worths, bounds)
-    place = [one.name for one in bounds.tiers].index(cell["tier"])
-    told = sa.select(rows).where(of_cell(worths.members, rows, cell, TIERS), rows.c.tier == place)
-    return _told(worths, definition, told, "worth" if column == "value" else "", facts=True)
+    place = [one.name for one in bounds.tiers].index(figure.cell["tier"])
+    told = sa.select(rows).where(
+        of_cell(worths.members, rows, figure.cell, TIERS), rows.c.tier == place
+    )
+    return _told(worths, figure.definition, told, "worth" if column == "value" else "", facts=True)
 
 
 def _mature(worths: Worths, bounds: Bounds) -> sa.CTE:
