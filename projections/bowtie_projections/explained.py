@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bowtie_projections.evidence import Evidence
+from bowtie_projections.evidence import Evidence, Figure
 from bowtie_projections.results import Result
 from bowtie_projections.roster import Roster
 from bowtie_projections.views import cohort_evidence, cohort_rosters, rfm_evidence, status_evidence
@@ -58,8 +58,8 @@ class Explained:
     """
 
     view: Callable[..., Result]
-    evidence: Callable[..., Evidence]
-    parts: Mapping[str, Callable[..., Evidence]] = field(default_factory=dict)
+    evidence: Callable[[Figure], Evidence]
+    parts: Mapping[str, Callable[[Figure], Evidence]] = field(default_factory=dict)
     roster: Callable[..., Roster] | None = None
 
 

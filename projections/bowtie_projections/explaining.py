@@ -75,11 +75,7 @@ def explanation(
     cell = {_column(table, name): value for name, value in cell.items()}
     column = _column(table, column)
     row = _row(table, cell, column)
-    find = explained.evidence if part is None else explained.parts.get(part)
-    if find is None:
-        known = ", ".join(explained.parts) or "none"
-        raise UsageError(f"{view}: the part {part} can't be explained; these can: {known}")
-    found = find(Figure(reader, cut, definition, asked, row, column))
+    found = _evidence_of(explained, view, part)(Figure(reader, cut, definition, asked, row, column))
     figure = _agreeing(found, row[column], column)
     facts = _facts(found)
     where = view if part is None else f"{view} {part}"
@@ -148,6 +144,15 @@ def _column(answer: Result, name: str) -> str:
         hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(answer.columns)}"
         raise UnknownName(f"{answer.view} has no column {name!r}; {hint}")
     return known[name]
+
+
+def _evidence_of(explained: Explained, view: str, part: str | None) -> Callable[[Figure], Evidence]:
+    """What finds the members of a figure of the view's first table, or of a part."""
+    find = explained.evidence if part is None else explained.parts.get(part)
+    if find is None:
+        known = ", ".join(explained.parts) or "none"
+        raise UsageError(f"{view}: the part {part} can't be explained; these can: {known}")
+    return find
 
 
 def _row(answer: Result, cell: Mapping[str, Any], column: str) -> dict[str, Any]:

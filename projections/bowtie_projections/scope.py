@@ -18,7 +18,7 @@ from bowtie.errors import UsageError
 from bowtie.segments.segment import All, Segment
 from bowtie.stages import Definition
 from bowtie_projections.segments import Judging, everybody
-from bowtie_projections.shadowing import Kept, Layer, Until, standing_alone
+from bowtie_projections.shadowing import Kept, Layer, Until, found_once
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
 
@@ -146,9 +146,7 @@ class Scope:
             at = c[f"{stage}_at"]
             first = sa.select(c.customer, at.label("entered_at"))
             first = first.where(c.cycle == 1, at.is_not(None))
-            kept = self._reader.keep(first, "entries")
-            alone = standing_alone(first, self._layers, "entries_rows")
-            self._found[key] = alone.part("entries") if kept is None else kept
+            self._found[key] = found_once(self._reader, first, self._layers, "entries")
         return self._found[key]
 
     def _counted(self, unit: str, cut: Cut, judging: Judging, rows: Any) -> Outside:

@@ -34,7 +34,7 @@ from bowtie_projections import tables
 from bowtie_projections.conditions import Facts, compares, condition_rows
 from bowtie_projections.cycles import activity, first_touch
 from bowtie_projections.expressions import happened, packed_field, packed_max, span
-from bowtie_projections.shadowing import Layer, standing_alone
+from bowtie_projections.shadowing import Layer, found_once, standing_alone
 from bowtie_projections.value import Horizon, money_by_365, values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
@@ -88,11 +88,7 @@ class Judging:
 
         Judged now where the database can keep it, else in each statement anew.
         """
-        members = self.members(test)
-        kept = self.reader.keep(members, name)
-        if kept is not None:
-            return kept
-        return standing_alone(members, self.layers, f"{name}_rows").part(name)
+        return found_once(self.reader, self.members(test), self.layers, name)
 
     def _holds(self, test: Test, key: ColumnElement[Any]) -> ColumnElement[bool]:
         match test:

@@ -9,7 +9,7 @@ and the view need not know. Where there is nothing to decide, no statement chang
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
@@ -20,9 +20,21 @@ from bowtie_projections import tables
 from bowtie_projections.expressions import stored
 from bowtie_projections.written import written_rows
 
+if TYPE_CHECKING:
+    from bowtie_projections.views.cut import Reader
+
 __all__ = [
-    "Kept", "Layer", "Links", "Until", "of_customers", "replaced", "rows_of", "shadowed",
-    "standing_alone", "whose",
+    "Kept",
+    "Layer",
+    "Links",
+    "Until",
+    "found_once",
+    "of_customers",
+    "replaced",
+    "rows_of",
+    "shadowed",
+    "standing_alone",
+    "whose",
 ]  # fmt: skip
 
 Asking = TypeVar("Asking", bound=sa.Select[Any])
@@ -129,6 +141,23 @@ class standing_alone(sa.TableClause):  # noqa: N801 - read as a function
     def part(self, name: str) -> sa.CTE:
         """The rows as a part of a statement, to stand before all that is given tables' names."""
         return sa.select(*self.c).cte(name).prefix_with("MATERIALIZED")
+
+
+def found_once(
+    reader: Reader, statement: sa.Select[Any], layers: Sequence[Layer], name: str
+) -> sa.FromClause:
+    """The rows of a statement, for several others to join, whatever they make of the tables' names.
+
+    Found now where the database can keep them, else in each statement anew.
+
+    Args:
+        reader: the tables that are asked.
+        statement: what to read; each of its columns has a name.
+        layers: whose the facts are that it reads.
+        name: what it is called.
+    """
+    kept = reader.keep(statement, name)
+    return standing_alone(statement, layers, f"{name}_rows").part(name) if kept is None else kept
 
 
 @compiles(standing_alone)

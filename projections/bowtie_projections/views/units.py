@@ -20,7 +20,7 @@ from bowtie.errors import Refused, UsageError
 from bowtie_projections import tables
 from bowtie_projections.membership import LOOK_BACK, Accounts, Opportunities, opportunity_of
 from bowtie_projections.scope import scope_of
-from bowtie_projections.shadowing import Layer, Links, shadowed, standing_alone
+from bowtie_projections.shadowing import Layer, Links, found_once, shadowed
 from bowtie_projections.views.cut import Cut, Reader
 
 if TYPE_CHECKING:
@@ -184,11 +184,8 @@ class Units:
 
         Found now where the database can keep them, else in each statement anew.
         """
-        kept = self.reader.keep(statement, name)
-        if kept is not None:
-            return kept
         layers = self.reader.layers if isinstance(self.reader, _Layered) else ()
-        return standing_alone(statement, layers, f"{name}_rows").part(name)
+        return found_once(self.reader, statement, layers, name)
 
     def through(self, layer: Layer) -> Reader:
         """The tables, through one layer more: under the keys that it gives."""

@@ -54,7 +54,7 @@ class _Behind(NamedTuple):
     """
 
     view: Callable[..., Result]
-    explain: Callable[..., Evidence]
+    explain: Callable[[Figure], Evidence]
     definition: Definition
     cell: Mapping[str, Any]
     columns: tuple[str, str | None]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bowtie.errors import UsageError
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import STAGES, Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
-from bowtie_projections.views.breakdown import dimensions
+from bowtie_projections.views.breakdown import Dimension, dimensions
 from bowtie_projections.views.cut import Cut, Reader
-from bowtie_projections.views.funnel.question import ask
+from bowtie_projections.views.funnel.question import Question, ask
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.shares import standing
 from bowtie_projections.views.stock.series import Series, check_every, moments_of, series_of
@@ -95,15 +95,14 @@ def stock(
         UnknownName: a breakdown that is not there.
         Refused: a breakdown that is sealed, or more than 400 periods.
     """
-    given: dict[str, Any] = {
-        "unit": unit,
-        "look_back": look_back,
-        "within": within,
-        "lost_after": lost_after,
-    }
-    given |= {"top": top, "tz": tz, "by": by, "data_from": data_from, "data_through": data_through}
-    question, listed = ask(given | {"from_": from_, "to": to}), _who(customers)
-    length = check_every(every, question)
+    question = ask(
+        {
+            "unit": unit, "look_back": look_back, "within": within, "lost_after": lost_after,
+            "top": top, "tz": tz, "by": by, "data_from": data_from, "data_through": data_through,
+            "from_": from_, "to": to,
+        }
+    )  # fmt: skip
+    listed, length = _who(customers), check_every(every, question)
     if length is not None and listed is not None:
         raise UsageError("customers lists who stands in a stage at one moment: leave every= out")
     # nobody's conversion is judged here, so a contract's values may stand beside none
@@ -111,33 +110,70 @@ def stock(
         reader, cut, question.by, cohort_stage=STAGES[-1], personal_names=personal_names
     )
     cut = settled_through(reader, cut, question.data_through)
-    moments = [] if length is None else moments_of(reader, cut, question, length)
-    parts = {}
-    if moments:
-        units, series = series_of(reader, definition, question, found, moments)
-        table, sentence, notes = _in_series(units, series, str(length))
-        parts = {"waiting": waiting_table(series.waits)}
-    else:
-        units = Units.of(reader, cut, question.unit, question.look_back)
-        everybody = everybody_of(units, cut, definition, question, found)
-        if listed is not None:
-            table, sentence, notes = _listed(units, everybody, stage=listed[0], stuck=listed[1])
-        elif length is not None:
-            table = stock_table([], units, found, in_periods=True)
-            sentence, notes = "Nothing is in the log in the time asked for.", []
-        else:
-            table, sentence, notes = _counted(units, everybody)
-            parts = {"waiting": waiting_table([({}, everybody.waits)])}
+    told = (
+        _at_the_moment(reader, cut, definition, question, found, listed=listed)
+        if length is None
+        else _over_time(reader, cut, definition, question, found, length=length)
+    )
     parameters = {**question.written, "customers": customers, "every": every}
     return Result(
         "stock",
-        table,
-        sentence=sentence,
-        notes=notes,
-        sql=units.reader.statements,
-        meta=standing(definition, parameters, cut, units),
-        parts=parts,
+        told.table,
+        sentence=told.sentence,
+        notes=told.notes,
+        sql=told.units.reader.statements,
+        meta=standing(definition, parameters, cut, told.units),
+        parts=told.parts,
     )
+
+
+class _Told(NamedTuple):
+    """What an answer is made of."""
+
+    units: Units
+    table: pa.Table
+    sentence: str
+    notes: list[str]
+    parts: dict[str, pa.Table]
+
+
+def _at_the_moment(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    question: Question,
+    found: Sequence[Dimension],
+    *,
+    listed: tuple[str, bool] | None,
+) -> _Told:
+    """The stock of the cut; or who stands in a stage."""
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    everybody = everybody_of(units, cut, definition, question, found)
+    if listed is not None:
+        stage, stuck = listed
+        return _Told(units, *_listed(units, everybody, stage=stage, stuck=stuck), {})
+    waiting = waiting_table([({}, everybody.waits)])
+    return _Told(units, *_counted(units, everybody), {"waiting": waiting})
+
+
+def _over_time(
+    reader: Reader,
+    cut: Cut,
+    definition: Definition,
+    question: Question,
+    found: Sequence[Dimension],
+    *,
+    length: str,
+) -> _Told:
+    """The stocks at the ends of periods."""
+    moments = moments_of(reader, cut, question, length)
+    if not moments:
+        units = Units.of(reader, cut, question.unit, question.look_back)
+        table = stock_table([], units, found, in_periods=True)
+        return _Told(units, table, "Nothing is in the log in the time asked for.", [], {})
+    units, series = series_of(reader, definition, question, found, moments)
+    waiting = waiting_table(series.waits)
+    return _Told(units, *_in_series(units, series, length), {"waiting": waiting})
 
 
 def _who(customers: str | None) -> tuple[str, bool] | None:
