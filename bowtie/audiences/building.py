@@ -59,6 +59,7 @@ def build_audience(
     *,
     consent: str = "given",
     held_out: Collection[str] = (),
+    withdrew: Collection[str] = (),
     email: str = "email",
     phone: str = "phone",
     purpose: str = "advertising",
@@ -67,7 +68,7 @@ def build_audience(
     """The rows of an audience, or of a suppression.
 
     In neither is who was forgotten or has withdrawn consent, nor any identifier that one of these,
-    or somebody held out, has too, as far as they are among those asked for or held out.
+    or somebody held out, has too.
 
     Args:
         engine: the store, whose master key must be at hand.
@@ -75,6 +76,8 @@ def build_audience(
         platform: whose file it is: an identifier that it doesn't take makes nobody a member.
         consent: of :data:`CONSENTS`: ``given`` leaves out of whom no consent is on record.
         held_out: who must not be in it, by the lot of a target profile; nobody for a suppression.
+        withdrew: who ever withdrew consent, asked for or not: if that is their last word, nobody
+            brings their identifiers in.
         email, phone: the traits that hold identifiers.
         purpose: what consent is asked for.
         calling_code: of phone numbers that have none.
@@ -91,7 +94,8 @@ def build_audience(
     audience = Audience(asked=len(wanted))
     left, barred, kept = Counter(dict.fromkeys(REASONS, 0)), set[str](), dict[str, _Own]()
     names = {"email": email, "phone": phone, "purpose": purpose}
-    for customer, contact in contacts_of(engine, sorted(wanted | held), **names):
+    looked_at = sorted(wanted | held | set(withdrew))
+    for customer, contact in contacts_of(engine, looked_at, **names):
         own = _Own.of(contact, platform, calling_code)
         reason = "held_out" if customer in held else _reason(contact, consent)
         if reason is not None:
@@ -99,8 +103,9 @@ def build_audience(
             barred.update(own.emails if reason != "no_consent" else ())
             barred.update(own.phones if reason != "no_consent" else ())
             continue
-        kept[customer] = own
-        audience.unusable += own.unusable
+        if customer in wanted:
+            kept[customer] = own
+            audience.unusable += own.unusable
     rows: dict[Row, None] = {}
     for own in kept.values():
         free = own.without(barred)

@@ -17,13 +17,13 @@ from bowtie.stores.writing import STATE
 if TYPE_CHECKING:
     from bowtie import Bowtie
 
-__all__ = ["Contact", "contacts_of"]
+__all__ = ["GIVEN", "WITHDRAWN", "Contact", "contacts_of"]
 
 #: Keys whose events are read together.
 _AT_ONCE = 500
 _TOPICS = ("traits_observed", "noted", "retracted")
 #: The names of what is noted of consent.
-_GIVEN, _WITHDRAWN = "consent_given", "consent_withdrawn"
+GIVEN, WITHDRAWN = "consent_given", "consent_withdrawn"
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class _Wanted:
     def tells_of_consent(self, noted: Noted) -> bool:
         """Whether it says that consent was given or withdrawn, for the purpose or for any."""
         for_what = noted.properties.get("purpose")
-        return noted.name in {_GIVEN, _WITHDRAWN} and for_what in {None, self.purpose}
+        return noted.name in {GIVEN, WITHDRAWN} and for_what in {None, self.purpose}
 
     def may_tell(self, stored: StoredState) -> bool:
         """Whether an event may tell something, without reading it."""
@@ -138,7 +138,7 @@ def _contact(events: Sequence[Recorded], wanted: _Wanted) -> Contact:
                     newest[name] = (*when, told[name])
         elif isinstance(one.data, Noted) and wanted.tells_of_consent(one.data):
             # of two words of one moment, no is no
-            word = (one.occurred_at, one.data.name == _WITHDRAWN)
+            word = (one.occurred_at, one.data.name == WITHDRAWN)
             said = word if said is None else max(said, word)
     contact.emails += _text(newest.get(wanted.email))
     contact.phones += _text(newest.get(wanted.phone))

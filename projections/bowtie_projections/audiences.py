@@ -51,7 +51,7 @@ def chosen(
         if least is not None or top is not None:
             raise UsageError("least= and top= are of prospects")
         answer = views.members(of=of, **asked)  # type: ignore[arg-type]  # the view checks it
-        return Chosen([row["customer"] for row in answer.rows()], answer, answer.sentence)
+        return Chosen(_keys(answer), answer, answer.sentence)
     if least is None and top is None:
         raise UsageError(
             "say which prospects: the best so many (top=), or from a score on (least=)"
@@ -112,12 +112,17 @@ def audience(
     """
     if not isinstance(views.engine, Reading):
         raise UsageError("read tables alone hold no addresses: name the store they are of")
-    held = [] if suppress else [row["customer"] for row in views.members(of="held_out").rows()]
+    held = [] if suppress else _keys(views.members(of="held_out"))
     return build_audience(
         views.engine,
         found.customers,
         platform,
         consent=consent or ("unless-withdrawn" if suppress else "given"),
         held_out=held,
+        withdrew=_keys(views.members(of="withdrew")),
         **(identifiers or {}),
     )
+
+
+def _keys(members: Result) -> list[str]:
+    return [row["customer"] for row in members.rows()]

@@ -142,7 +142,7 @@ class SegmentAsked(CutAsked, total=False):
 class MembersAsked(_Defined, total=False):
     """What :meth:`bowtie_projections.Views.members` takes."""
 
-    of: Literal["everybody", "customers", "lost", "tier", "profile", "held_out"]
+    of: Literal["everybody", "customers", "lost", "tier", "profile", "held_out", "withdrew"]
     tier: str | None
     profile: str | None
     horizon: str | timedelta

@@ -25,6 +25,8 @@ from bowtie.audiences import (
 )
 from bowtie.errors import UsageError
 from bowtie.events import IdentityLinked, IdentityUnlinked, Noted, Retracted, TraitsObserved
+from bowtie_projections import Views
+from bowtie_projections.audiences import Chosen, audience
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GENERIC = PLATFORMS["generic"]
@@ -183,6 +185,24 @@ def test_who_is_held_out_is_in_no_audience_nor_is_an_address_of_theirs(engine):
     assert emails(found) == ["ada"]
     assert (found.left_out["held_out"], found.left_out["shared"]) == (1, 1)
     assert found.asked == found.members + sum(found.left_out.values())
+
+
+def test_an_address_of_somebody_who_withdrew_is_in_no_file_whoever_has_it_too(engine):
+    """Two keys of one person need not be linked for a no to be a no."""
+    people(engine, "ada", "bob")
+    told(engine, "old-ada", email="Ada@example.org")
+    said(engine, "old-ada", "consent_withdrawn")
+    told(engine, "old-bob", email="bob@example.org")
+    said(engine, "old-bob", "consent_withdrawn")
+    said(engine, "old-bob", "consent_given", 1)
+    found = build_audience(engine, ["ada", "bob"], GENERIC, withdrew=["old-ada", "old-bob"])
+    assert emails(found) == ["bob"]
+    assert (found.asked, found.members, found.left_out["shared"]) == (2, 1, 1)
+
+    with Views.open(engine) as views:
+        chosen = Chosen(["ada", "bob"], views.members(), "")
+        for suppress in (False, True):
+            assert emails(audience(views, chosen, GENERIC, suppress=suppress)) == ["bob"]
 
 
 def test_who_is_reached_by_nothing_that_the_platform_takes_is_no_member(engine):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bowtie.errors import Refused, UnknownName, UsageError
-from bowtie.events import Disqualified, OrderPlaced, ProfilePublished, StageEntered, Targeted
+from bowtie.events import Disqualified, Noted, OrderPlaced, ProfilePublished, StageEntered, Targeted
 from bowtie.stages import load_definition
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.members import members
@@ -107,6 +107,15 @@ def test_a_word_that_somebody_is_held_out_outweighs_all_others(memory):
     assert who(memory, None, of="held_out", day=-1) == ["a", "b", "d"]
     with pytest.raises(UnknownName, match="bowtie profile list"):
         who(memory, None, of="profile", profile="nobody")
+
+
+def test_who_withdrew_consent_once(memory):
+    log = Log()
+    log.say("a", Noted(name="consent_withdrawn"), 3)
+    log.say("a", Noted(name="consent_given"), 4)
+    log.say("b", Noted(name="consent_given"), 3)
+    log.say("c", Noted(name="consent_withdrawn", properties={"purpose": "post"}), 9)
+    assert who(memory, log, 5, of="withdrew") == ["a", "c"]  # it counts from its recording on
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("members", {"of": "lost", "position": 1500}),
     ("members", {"of": "tier", "tier": "A", "horizon": "90d"}),
     ("members", {"of": "held_out"}),
+    ("members", {"of": "withdrew"}),
     ("prospects", {"within": "60d", "looks": 5, "horizon": "90d", "most": 0, "model": True}),
     ("prospects", {"traits": {"region": {"timeless": True}}, "where": "industry!=rail"}),
     ("prospects", {"position": 1500, "tz": "Asia/Tokyo", "threshold": 100}),

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bowtie.audiences.contacts import WITHDRAWN
 from bowtie.errors import Refused, UnknownName, UsageError
 from bowtie.policies import Policy
 from bowtie.stages import Definition
@@ -31,7 +32,7 @@ from bowtie_projections.views.value.view import worths_of
 __all__ = ["OF", "members"]
 
 #: Of what one can be a member.
-OF = ("everybody", "customers", "lost", "tier", "profile", "held_out")
+OF = ("everybody", "customers", "lost", "tier", "profile", "held_out", "withdrew")
 _HIGH = "high"
 
 
@@ -58,7 +59,8 @@ def members(
         definition: what the entry of a stage is.
         of: ``everybody`` of whom anything is known; ``customers``: who has committed in a cycle
             that is not lost; ``lost``: whose last cycle is; ``tier``: of value; ``profile``: whom
-            it targets; ``held_out``: whom it holds out, or whom any profile does if none is named.
+            it targets; ``held_out``: whom it holds out, or whom any profile does if none is named;
+            ``withdrew``: who ever withdrew consent, for anything, whatever they said later.
         tier: the name of one, as the view ``value`` tells them, or ``high``.
         profile: of one that was published, of all its versions or, as ``lookalike/1``, of one.
         horizon, top, threshold, value, costs_complete, policy: what value is, as in the view
@@ -93,6 +95,7 @@ def members(
         "tier": lambda: _of_tier(reader, cut, definition, str(tier), given),
         "profile": lambda: _of_profile(reader, cut, profile, held=False),
         "held_out": lambda: _of_profile(reader, cut, profile, held=True),
+        "withdrew": lambda: _who_withdrew(cut),
     }
     found = finding[of]().subquery("belonging")
     rows = units.reader.fetch(sa.select(found.c.customer).order_by(found.c.customer))
@@ -103,6 +106,7 @@ def members(
         "tier": f"of the tier {tier}",
         "profile": f"whom {profile} targets",
         "held_out": f"whom {profile or 'a profile'} holds out",
+        "withdrew": "who withdrew consent once",
     }[of]
     return Result(
         "members",
@@ -132,6 +136,13 @@ def _standing(units: Units, cut: Cut, definition: Definition, *, lost: bool) -> 
     if lost:
         kept = sa.func.count(c.lost_at) == sa.func.count()
     return sa.select(c.customer).group_by(c.customer).having(kept)
+
+
+def _who_withdrew(cut: Cut) -> sa.Select[Any]:
+    """Who ever withdrew consent; it counts from its recording on, whatever day is asked of."""
+    table = tables.facts["noted"]
+    told = counts(table, Cut(cut.position))
+    return sa.select(table.c.customer).where(told, table.c.name == WITHDRAWN).distinct()
 
 
 def _of_tier(
