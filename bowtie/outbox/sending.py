@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from bowtie.errors import UsageError
+from bowtie.extras import need
 from bowtie.outbox.messages import body_of
 from bowtie.outbox.secrets import secrets_of
 
@@ -46,7 +46,7 @@ class Answered:
 
 def signed(secrets: Sequence[str], message: str, body: str, at: datetime) -> dict[str, str]:
     """The headers of a message: its id, the time of this attempt, a signature by each secret."""
-    webhooks = _needed("standardwebhooks")
+    webhooks = need("standardwebhooks", "webhooks")
     at = at.astimezone(UTC).replace(microsecond=0)
     signatures = [webhooks.Webhook(one).sign(message, at, body) for one in secrets]
     return {
@@ -72,8 +72,8 @@ class Sender:
     def __init__(
         self, timeout: float = TIMEOUT, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        _needed("standardwebhooks")
-        urllib3 = self._urllib3 = _needed("urllib3")
+        need("standardwebhooks", "webhooks")
+        urllib3 = self._urllib3 = need("urllib3", "webhooks")
         self.timeout, self._clock = timeout, clock
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(total=timeout), retries=False, num_pools=8
@@ -149,19 +149,3 @@ def try_endpoint(engine: Bowtie, endpoint: Endpoint, sender: Sender) -> Answered
     data = {"endpoint": endpoint.name, "topics": list(endpoint.topics)}
     body = body_of("webhook.test", datetime.now(UTC), data)
     return sender.send(endpoint.url, secrets, f"msg_{uuid4().hex}", body)
-
-
-def _needed(module: str) -> Any:
-    """A module of the extra.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise UsageError(
-            f"{module} is not installed; run: pip install 'bowtie-journeys[webhooks]'"
-        ) from error

@@ -21,7 +21,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import UnknownName, UsageError
-from bowtie_projections.extras import need
+from bowtie.extras import need
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from bowtie.errors import Refused
+from bowtie.extras import need
 from bowtie.stages import Definition
-from bowtie_projections.extras import need
 from bowtie_projections.known import Observed
 from bowtie_projections.traits import TOUCH_TRAITS, rule_of
 from bowtie_projections.value import money, money_by_365

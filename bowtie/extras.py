@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from bowtie.errors import UsageError
 
@@ -12,8 +13,8 @@ __all__ = ["need"]
 _PACKAGES = {"sklearn": "scikit-learn"}
 
 
-def need(module: str, extra: str | None = None) -> None:
-    """Check that a module is there.
+def need(module: str, extra: str | None = None) -> Any:
+    """A module that an extra brings.
 
     Args:
         module: its name.
@@ -23,7 +24,7 @@ def need(module: str, extra: str | None = None) -> None:
         UsageError: it is not; the message says how to install it.
     """
     try:
-        import_module(module)
+        return import_module(module)
     except ImportError as error:
         raise UsageError(
             f"{_PACKAGES.get(module, module)} is not installed;"
