@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bowtie.errors import UsageError
 from bowtie.outbox.messages import body_of, insert_message, message_id
+from bowtie.times import to_micros
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
@@ -107,7 +108,8 @@ def note_scores(
     """Note the scores of all open prospects, and make a message of each crossing.
 
     The first scores for an endpoint tell nobody: who stands above then has not crossed. Who is no
-    longer a prospect is below; coming back above later is a crossing.
+    longer a prospect is below; coming back above later is a crossing. Scores of an older position
+    change nothing, nor do those of the same one as of the same moment or an earlier one.
 
     Args:
         engine: the store.
@@ -118,11 +120,13 @@ def note_scores(
     """
     with engine.store.writing() as tx:
         found = tx.rows(
-            "SELECT rule, nonce, scored FROM bowtie_endpoints WHERE endpoint = ?", (endpoint,)
+            "SELECT rule, nonce, scored, scored_as_of FROM bowtie_endpoints WHERE endpoint = ?",
+            (endpoint,),
         )
-        if not found or found[0][2] >= position:
+        as_of = to_micros(when)
+        if not found or (found[0][2], found[0][3] or 0) >= (position, as_of):
             return Noted(stale=True)
-        text, nonce, scored = found[0]
+        text, nonce, scored, _ = found[0]
         rule, first = CrossingRule.read(text), scored < 0
         assert rule.again is not None  # noqa: S101 - set when it is made
         before = _sides(tx, endpoint)
@@ -143,7 +147,10 @@ def note_scores(
             sides.append((endpoint, one.customer, int(now), times))
         sides += [(endpoint, name, 0, times) for name, (was, times) in before.items() if was]
         tx.run_many(_SIDE, sides)
-        tx.run("UPDATE bowtie_endpoints SET scored = ? WHERE endpoint = ?", (position, endpoint))
+        tx.run(
+            "UPDATE bowtie_endpoints SET scored = ?, scored_as_of = ? WHERE endpoint = ?",
+            (position, as_of, endpoint),
+        )
         return Noted(crossed, above, first)
 
 

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,6 +16,7 @@ from bowtie.outbox.crossings import CrossingRule
 from bowtie.outbox.messages import TOPICS
 from bowtie.outbox.secrets import drop_secrets, make_secret
 from bowtie.stores.tables import SCHEMA_VERSION
+from bowtie.times import from_micros
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
@@ -31,7 +33,7 @@ __all__ = [
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
-_COLUMNS = "endpoint, url, topics, rule, nonce, upto, scored, stopped"
+_COLUMNS = "endpoint, url, topics, rule, nonce, upto, scored, stopped, scored_as_of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Endpoint:
         upto: up to which position of the log messages were made.
         scored: at which position prospects were scored last; -1 where they never were.
         stopped: why nothing is sent there any more; None while it is.
+        scored_as_of: as of when prospects were scored last; None where they never were.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Endpoint:
     upto: int
     scored: int
     stopped: str | None
+    scored_as_of: datetime | None
 
     @property
     def shown(self) -> str:
@@ -132,7 +136,7 @@ def add_endpoint(
     with engine.store.writing() as tx:
         head = tx.head
         tx.run(
-            f"INSERT INTO bowtie_endpoints ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, -1, NULL)",
+            f"INSERT INTO bowtie_endpoints ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, -1, NULL, NULL)",
             (
                 called, url, json.dumps(wanted), None if rule is None else rule.text,
                 secrets.token_hex(8), head,
@@ -150,9 +154,10 @@ def endpoints(engine: Bowtie) -> list[Endpoint]:
 
 
 def _of_row(row: tuple[Any, ...]) -> Endpoint:
-    name, url, topics, rule, *rest = row
+    name, url, topics, rule, *rest, as_of = row
     read = None if rule is None else CrossingRule.read(rule)
-    return Endpoint(name, url, tuple(json.loads(topics)), read, *rest)
+    scored_as_of = None if as_of is None else from_micros(as_of)
+    return Endpoint(name, url, tuple(json.loads(topics)), read, *rest, scored_as_of)
 
 
 def endpoint_named(engine: Bowtie, name: str) -> Endpoint:

@@ -160,7 +160,7 @@ class PostgresStore(SqlStore):
     def upgrade(self) -> bool:
         """Bring the tables to the version of this code; whether they were older.
 
-        No store of the first version was ever in PostgreSQL; later ones only have more tables.
+        No store of the first version was ever in PostgreSQL.
         """
         if self.version == SCHEMA_VERSION:
             return False
@@ -168,7 +168,7 @@ class PostgresStore(SqlStore):
             ((version,),) = queries.first(f"SELECT {queries.VERSION}")
             if int(version) == SCHEMA_VERSION:  # another process did it meanwhile
                 return False
-            for statement in self._recorder.own_statements:
+            for statement in self._recorder.upgrading(int(version)):
                 queries.connection.execute(statement)
             queries.run(
                 "UPDATE bowtie_meta SET value = ? WHERE name = 'version'", (str(SCHEMA_VERSION),)

@@ -21,7 +21,7 @@ from bowtie.stores.contract import Taken
 from bowtie.stores.postgres_connections import Connection, PostgresConnections
 from bowtie.stores.postgres_url import PostgresUrl
 from bowtie.stores.queries import Asking, Row
-from bowtie.stores.tables import columns_of, tables_for
+from bowtie.stores.tables import columns_of, lacking, tables_for
 
 __all__ = ["Datastore", "PostgresQueries", "Recorder", "Translator"]
 
@@ -66,8 +66,8 @@ class Recorder(PostgresApplicationRecorder):
         super().__init__(datastore)
         translate = Translator(datastore.schema)
         made = (statement.as_string() for statement in self.sql_create_statements)
-        #: what makes bowtie's own tables, where they are not there
-        self.own_statements = [*map(translate, tables_for(**_TYPES))]
+        self._translate = translate
+        self._own_statements = [*map(translate, tables_for(**_TYPES))]
         #: what makes the tables of a store, in a schema that is there
         self.statements = [
             *(one.encode() for one in made if one.startswith(("CREATE TABLE", "CREATE UNIQUE"))),
@@ -75,8 +75,12 @@ class Recorder(PostgresApplicationRecorder):
                 'ALTER TABLE stored_events ALTER COLUMN originator_id TYPE text COLLATE "C",'
                 " ALTER COLUMN notification_id DROP DEFAULT"
             ),
-            *self.own_statements,
+            *self._own_statements,
         ]
+
+    def upgrading(self, version: int) -> list[bytes]:
+        """The statements that bring tables of an older version to this one."""
+        return [*map(self._translate, lacking(version, **_TYPES)), *self._own_statements]
 
 
 class Translator:

@@ -95,9 +95,7 @@ class SqliteStore(SqlStore):
             if _version(queries) == SCHEMA_VERSION:  # another process did it meanwhile
                 return False
             before = _version(queries)
-            if before == 1:
-                queries.run("ALTER TABLE bowtie_commits ADD COLUMN seal BLOB")
-            for statement in self._recorder.create_table_statements:
+            for statement in self._recorder.upgrading(before):
                 queries.run(statement)
             if before == 1:
                 self._seal(queries)

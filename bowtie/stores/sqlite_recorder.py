@@ -21,7 +21,7 @@ from bowtie.stores.connections import Connections
 from bowtie.stores.contract import Taken
 from bowtie.stores.queries import Asking, Row
 from bowtie.stores.sqlstore import LOCK_TIMEOUT
-from bowtie.stores.tables import tables_for
+from bowtie.stores.tables import lacking, tables_for
 
 __all__ = ["Recorder", "SqliteQueries"]
 
@@ -51,6 +51,10 @@ class Recorder(SQLiteApplicationRecorder):
     def __init__(self, datastore: Connections) -> None:
         super().__init__(datastore)
         self.create_table_statements += tables_for(**_TYPES)
+
+    def upgrading(self, version: int) -> list[str]:
+        """The statements that bring tables of an older version to this one."""
+        return [*lacking(version, **_TYPES), *self.create_table_statements]
 
     @contextmanager
     def writing(self, timeout: float) -> Iterator[SqliteQueries]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bowtie.errors import StoreNewer, StoreOlder
 
-__all__ = ["SCHEMA_VERSION", "columns_of", "tables_for", "too_new", "too_old"]
+__all__ = ["SCHEMA_VERSION", "columns_of", "lacking", "tables_for", "too_new", "too_old"]
 
 #: The version of the tables below.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS bowtie_meta (name {text} PRIMARY KEY, value {any}) {ordered};
@@ -50,11 +50,13 @@ CREATE TABLE IF NOT EXISTS bowtie_forgotten (
 ) {ordered};
 
 -- where messages go: which topics (JSON), by which rule prospects cross (JSON), up to where in the
--- log messages were made, at which position prospects were scored last (-1: never), and why nothing
--- is sent there any more. nonce: makes ids of messages that no other endpoint has
+-- log messages were made, at which position prospects were scored last (-1: never), why nothing is
+-- sent there any more, and as of when prospects were scored (microseconds). nonce: makes ids of
+-- messages that no other endpoint has
 CREATE TABLE IF NOT EXISTS bowtie_endpoints (
     endpoint {text} PRIMARY KEY, url {text} NOT NULL, topics {text} NOT NULL, rule {text},
-    nonce {text} NOT NULL, upto {int} NOT NULL, scored {int} NOT NULL, stopped {text}
+    nonce {text} NOT NULL, upto {int} NOT NULL, scored {int} NOT NULL, stopped {text},
+    scored_as_of {int}
 ) {ordered};
 
 -- state: waiting, delivered or dead; times in microseconds; held_until: a process is sending it
@@ -73,6 +75,12 @@ CREATE TABLE IF NOT EXISTS bowtie_crossings (
     crossings {int} NOT NULL, PRIMARY KEY (endpoint, customer)
 ) {ordered};
 """
+
+#: What the tables of a version lack that those of the next one have; new tables aside.
+_LACKING = {
+    1: "ALTER TABLE bowtie_commits ADD COLUMN seal {bytes}",
+    3: "ALTER TABLE bowtie_endpoints ADD COLUMN scored_as_of {int}",
+}
 
 #: The columns that appends fill, with what each holds.
 _COLUMNS = {
@@ -96,6 +104,23 @@ def tables_for(**types: str) -> list[str]:
             its key).
     """
     return [statement.format(**types) for statement in _TABLES.strip().split("\n\n")]
+
+
+def lacking(version: int, **types: str) -> list[str]:
+    """The statements that add to the tables of a version the columns that they lack.
+
+    New tables are made by :func:`tables_for`, after these.
+
+    Args:
+        version: of the tables that are there.
+        types: as :func:`tables_for` takes them.
+
+    >>> lacking(1, bytes="BLOB")
+    ['ALTER TABLE bowtie_commits ADD COLUMN seal BLOB']
+    >>> lacking(2)
+    []
+    """
+    return [_LACKING[version].format(**types)] if version in _LACKING else []
 
 
 def columns_of(table: str) -> tuple[tuple[str, str], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -164,17 +165,17 @@ class _Scoring:
             self._session.say(f"Prospects were not scored: {error}")
 
     def _score(self) -> None:
-        """Score, if a webhook asks for it and something was recorded since."""
+        """Score, if a webhook asks for it and something was recorded since, or a day has passed."""
         from bowtie.outbox import endpoints
         from bowtie_projections.crossings import note_crossings, waits_for_scores
 
-        head = self._engine.store.head()
-        if not any(waits_for_scores(one, head) for one in endpoints(self._engine)):
+        head, now = self._engine.store.head(), datetime.now(UTC)
+        if not any(waits_for_scores(one, head, now) for one in endpoints(self._engine)):
             return
         from bowtie_projections import Views
 
         with Views.open(self._engine, self._session.views) as views:
-            for name, noted in note_crossings(views).items():
+            for name, noted in note_crossings(views, now).items():
                 if isinstance(noted, str):
                     self._session.say(f"{name}: {noted}")
                 elif not noted.stale:

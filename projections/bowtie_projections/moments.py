@@ -15,10 +15,10 @@ from bowtie_projections.parameters import Moment
 from bowtie_projections.views.cut import Cut, Reader, utc
 from bowtie_projections.views.journey_source import first_of, newest_fact
 
-__all__ = ["beyond", "last_moments", "newest_moments", "nothing_known", "recorded_by"]
+__all__ = ["SILENCE", "beyond", "last_moments", "newest_moments", "nothing_known", "recorded_by"]
 
 #: A log in use may well have been silent for so long.
-_SILENCE = timedelta(days=7)
+SILENCE = timedelta(days=7)
 
 
 def last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
@@ -46,7 +46,7 @@ def beyond(newest: datetime | None, as_of: datetime | None) -> str | None:
     >>> beyond(datetime(2026, 6, 30), datetime(2027, 7, 1, tzinfo=UTC))[:66]
     'The newest fact is of 2026-06-30, and this is asked as of 2027-07-'
     """
-    if newest is None or as_of is None or utc(as_of) - newest <= _SILENCE:
+    if newest is None or as_of is None or utc(as_of) - newest <= SILENCE:
         return None
     return (
         f"The newest fact is of {newest:%Y-%m-%d}, and this is asked as of {as_of:%Y-%m-%d}: if the"

@@ -9,12 +9,17 @@ import json
 import shutil
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from bowtie import Bowtie
+from bowtie.outbox import endpoint_named
 from bowtie_cli.main import main
+from bowtie_projections import Views
+from bowtie_projections.crossings import note_crossings
 from tests.cli.conftest import line
 
 PROFILE = """
@@ -248,6 +253,25 @@ def test_prospects_that_cross_are_told_but_for_those_held_out(run, store, hook):
     run("ingest", "new.jsonl")
     run("outbox", "deliver")
     assert len(hook.got) == 2
+
+
+def test_time_alone_asks_for_scores_again_until_the_log_is_silent(run, store):
+    run("webhook", "add", "http://localhost:9/", "--on", "prospect_crossed", "--least", "0.2",
+        "--name", "crm", *SOON)  # fmt: skip
+
+    def scored(when: datetime) -> datetime | None:
+        with Bowtie.open("sqlite:///bowtie.db") as engine, Views.open(engine) as views:
+            noted = note_crossings(views, when)
+            as_of = endpoint_named(engine, "crm").scored_as_of
+        assert not noted or not noted["crm"].stale
+        return as_of if noted else None
+
+    newest = datetime(2026, 6, 30, 23, 59, 59, 999999, UTC)  # when the profile was assigned
+    assert scored(newest) == newest
+    assert scored(newest + timedelta(hours=23)) is None
+    assert scored(newest + timedelta(days=1)) == newest + timedelta(days=1)
+    assert scored(newest + timedelta(days=100)) == newest + timedelta(days=7)
+    assert scored(newest + timedelta(days=200)) is None
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_an_upgrade_keeps_all_and_seals_what_was_there(old: Path) -> None:
         assert engine.store.upgrade()
         assert not engine.store.upgrade()
 
-        assert engine.store.version == 3
+        assert engine.store.version == 4
         assert _events(engine) == _expected()[1:]
         commits = list(Audit(engine.store, engine.store.head()).commits())
         events = [(one[0], one[1], one[2], one[3], one[4]) for one in engine.store.states()]
@@ -82,7 +82,7 @@ def test_init_upgrades_it(old: Path) -> None:
     )
     assert "was upgraded" in done.stdout + done.stderr
     with Bowtie.open(str(old)) as engine:
-        assert engine.store.version == 3
+        assert engine.store.version == 4
         engine.init("b2b/1")
         assert engine.store.head() == 10
 

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -532,6 +532,22 @@ def test_a_crossing_is_told_once_until_the_prospect_fell_well_below(
     assert len(set(receiver.ids)) == 4
 
 
+def test_scores_of_a_later_moment_are_noted_where_nothing_was_recorded(engine: Bowtie) -> None:
+    url = "http://localhost/hook"
+    add_endpoint(engine, url, ["prospect_crossed"], name="crm", rule=CrossingRule(0.5))
+    assert endpoint_named(engine, "crm").scored_as_of is None
+    later = NOW + timedelta(days=1)
+    assert note_scores(engine, "crm", 4, NOW, scores(a=0.4)).first
+    assert endpoint_named(engine, "crm").scored_as_of == NOW
+    assert note_scores(engine, "crm", 4, NOW, scores(a=0.9)).stale
+    assert note_scores(engine, "crm", 4, later, scores(a=0.6)).crossed == 1
+    assert note_scores(engine, "crm", 4, later, scores(a=0.9)).stale  # another process, too late
+    assert note_scores(engine, "crm", 4, later + timedelta(days=1), scores(a=0.7)).crossed == 0
+    assert note_scores(engine, "crm", 5, NOW, scores(a=0.7)) == (0, 1, False, False)
+    assert endpoint_named(engine, "crm").scored_as_of == NOW
+    assert counted_by_state(engine)["waiting"] == 1
+
+
 def test_an_endpoint_added_again_under_its_name_has_other_ids(
     engine: Bowtie, receiver: Receiver
 ) -> None:
@@ -551,22 +567,26 @@ def test_a_threshold_must_be_a_chance(wrong: dict[str, float]) -> None:
         CrossingRule(**wrong)  # type: ignore[arg-type]  # the values are numbers
 
 
-def older(engine: Bowtie, url: str) -> None:
-    """As a store of the version before: without the outbox."""
+def older(engine: Bowtie, url: str, version: int) -> None:
+    """As a store of the second version, without the outbox; or of the third."""
     with engine.store.writing() as tx:
-        for table in ("bowtie_endpoints", "bowtie_outbox", "bowtie_crossings"):
-            tx.run(f"DROP TABLE {table}")
-        if url.startswith("sqlite"):
-            tx.run("PRAGMA user_version=2")
+        if version == 2:
+            for table in ("bowtie_endpoints", "bowtie_outbox", "bowtie_crossings"):
+                tx.run(f"DROP TABLE {table}")
         else:
-            tx.run("UPDATE bowtie_meta SET value = '2' WHERE name = 'version'")
+            tx.run("ALTER TABLE bowtie_endpoints DROP COLUMN scored_as_of")
+        if url.startswith("sqlite"):
+            tx.run(f"PRAGMA user_version={version}")
+        else:
+            tx.run(f"UPDATE bowtie_meta SET value = '{version}' WHERE name = 'version'")
 
 
-def test_a_store_of_the_version_before_is_read_and_upgraded(
-    engine: Bowtie, store_url: str, receiver: Receiver, sender: Sender
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_store_of_a_version_before_is_read_and_upgraded(
+    engine: Bowtie, store_url: str, receiver: Receiver, sender: Sender, version: int
 ) -> None:
     published(engine, "before")
-    older(engine, store_url)
+    older(engine, store_url, version)
     with Bowtie.open(store_url) as opened:
         assert endpoints(opened) == []
         assert len(opened.documents("profile")) == 1
@@ -576,7 +596,7 @@ def test_a_store_of_the_version_before_is_read_and_upgraded(
         with pytest.raises(StoreOlder, match="bowtie init"):
             published(opened, version=2)
         opened.init()
-        assert opened.store.version == 3
+        assert opened.store.version == 4
         assert not opened.store.upgrade()
         ready(opened, receiver)
         assert deliver(opened, sender).delivered == 1
