@@ -45,9 +45,9 @@ class Journeys:
             order = OrderPlaced(order="o", kind="order", amount=Decimal(amount), currency="EUR")
             self.say(customer, order, 30)
 
-    def ask(self, **asked: Any) -> Result:
+    def ask(self, as_of: datetime = START + 400 * DAY, **asked: Any) -> Result:
         self.memory.load(self.facts, B2B)
-        cut = Cut(self.memory.position, START + 400 * DAY)
+        cut = Cut(self.memory.position, as_of)
         given: dict[str, Any] = {"horizon": "60d", "threshold": 1} | asked
         return attribution(self.memory, cut, B2B, **given)
 
@@ -122,6 +122,11 @@ def test_spend_stands_beside_the_credit_of_the_same_months(journeys: Journeys) -
     assert rows["mail"]["spend"] is None
     assert rows["mail"]["reason"] == "no spend on record for this source"
     assert journeys.ask(by="campaign").rows()[0]["reason"] is not None
+    # where summer time lies between, a horizon of 60 days is of 60 days still
+    summer = datetime(2024, 4, 30, 22, 30, tzinfo=UTC)
+    zoned = journeys.ask(summer, models="linear", tz="Europe/Berlin")
+    found = {row["channel"]: row for row in zoned}
+    assert found["ads"]["payback_months"] == pytest.approx(200 / (100 / 60 * 365 / 12))
 
 
 def test_costs_of_a_campaign_are_read_by_campaign(journeys: Journeys) -> None:

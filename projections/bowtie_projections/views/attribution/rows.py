@@ -12,7 +12,7 @@ from bowtie.wording import are, counted
 from bowtie_projections.value import money
 from bowtie_projections.views.attribution.credits import Credit, Credits, apportioned
 from bowtie_projections.views.labels import apart
-from bowtie_projections.views.loop.sources import NO_SOURCE, Ledger, Span, money_of, unusable
+from bowtie_projections.views.loop.sources import NO_SOURCE, Ledger, money_of, unusable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,12 +34,12 @@ class Spend:
 
     Args:
         ledgers: by source.
-        span: the days they are of.
+        days: over which the value they are set against is counted.
         currency: that of the value they are set against.
     """
 
     ledgers: Mapping[str, Ledger]
-    span: Span
+    days: int
     currency: str | None
 
 
@@ -104,10 +104,9 @@ def _costs(
         "value_to_cost": float(inside.worth / 365 / mature) if mature else None,
         "reason": _left_out(months, ledger, inside),
     }
-    horizon = (spend.span.last - spend.span.mature).days
     if per_win is not None and inside.mature and inside.worth > 0:
-        # as much a month as the mature were worth over the horizon, which is in days
-        a_month = inside.worth / 365 / inside.mature / Fraction(horizon) * Fraction(365, 12)
+        # a twelfth of a year at what the mature were worth a day
+        a_month = inside.worth / 365 / inside.mature / spend.days * Fraction(365, 12)
         found["payback_months"] = float(per_win / a_month)
     return found
 

@@ -250,7 +250,7 @@ class Answer:
         ledgers, _ = spending.read_spend(
             self.units.reader, self.cut, self.question, span, self.wanted.by
         )
-        return Spend(ledgers, span, currency)
+        return Spend(ledgers, self.question.days, currency)
 
     def _check_currencies(self, population: Population, fit: Mapping[str, Any]) -> None:
         check_currencies(self.units.reader, population, fit)
