@@ -10,7 +10,12 @@ from bowtie.errors import UsageError
 __all__ = ["need"]
 
 #: Under which name pip knows a module, where that is another one.
-_PACKAGES = {"sklearn": "scikit-learn"}
+_PACKAGES = {
+    "opentelemetry.metrics": "opentelemetry-api",
+    "opentelemetry.trace": "opentelemetry-api",
+    "psycopg_pool": "psycopg[pool]",
+    "sklearn": "scikit-learn",
+}
 
 
 def need(module: str, extra: str | None = None) -> Any:

@@ -5,13 +5,12 @@ What segments and value policies share; each kind reads its own text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bowtie.errors import DefinitionError, FileError, UnknownName
+from bowtie.errors import UnknownName
 from bowtie.events import DocumentPublished, ProfilePublished
+from bowtie.labels import file_text, newest
 from bowtie.stages.fields import near
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from bowtie.documents import Document
 
 __all__ = ["find_text", "publish_text"]
-
-_LABEL = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)(?:/(?P<version>[1-9][0-9]*))?")
 
 
 def find_text(kind: str, given: str, published: Mapping[str, str]) -> tuple[str, str]:
@@ -42,8 +39,13 @@ def find_text(kind: str, given: str, published: Mapping[str, str]) -> tuple[str,
     """
     if "\n" in given:
         return kind, given
-    label = _newest(given, published)
-    return (label, published[label]) if label is not None else _from_file(kind, given, published)
+    label = newest(given, published)
+    if label is not None:
+        return label, published[label]
+    text = file_text(given, f"name a TOML file of a {kind}")
+    if text is None:
+        raise UnknownName(_unknown(kind, given, published))
+    return given, text
 
 
 def publish_text(
@@ -71,31 +73,6 @@ def publish_text(
     event = publishing(name=name, version=version, body=body, sha256=sha256)
     engine.record(name, event, kind=kind)
     return next(one for one in engine.documents(kind, name) if one.version == version)
-
-
-def _newest(given: str, published: Mapping[str, str]) -> str | None:
-    found = _LABEL.fullmatch(given)
-    if found is None or given in published:
-        return given if given in published else None
-    if found["version"] is not None:
-        return None
-    versions = [label for label in published if label.rpartition("/")[0] == given]
-    return max(versions, key=lambda label: int(label.rpartition("/")[2]), default=None)
-
-
-def _from_file(kind: str, path: str, published: Mapping[str, str]) -> tuple[str, str]:
-    file = Path(path)
-    try:
-        return path, file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        if _LABEL.fullmatch(path):
-            raise UnknownName(_unknown(kind, path, published)) from None
-        raise FileError(path, f"there is no such file; name a TOML file of a {kind}") from None
-    except UnicodeDecodeError:
-        raise DefinitionError(path, "not UTF-8: save the file as UTF-8") from None
-    except OSError as error:
-        problem = "is a folder; name a TOML file" if file.is_dir() else str(error.strerror)
-        raise FileError(path, problem) from error
 
 
 def _unknown(kind: str, label: str, published: Mapping[str, str]) -> str:

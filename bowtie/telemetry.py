@@ -28,7 +28,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bowtie.errors import BowtieError, EventRejected, UsageError
+from bowtie.errors import BowtieError, EventRejected
+from bowtie.extras import need
 from bowtie.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -42,12 +43,7 @@ class Instruments:
     """What is measured, made once."""
 
     def __init__(self, tracers: TracerProvider | None, meters: MeterProvider | None) -> None:
-        try:
-            from opentelemetry import metrics, trace
-        except ImportError:
-            raise UsageError(
-                "OpenTelemetry is not installed: pip install 'bowtie-journeys[otel]'"
-            ) from None
+        trace, metrics = (need(f"opentelemetry.{name}", "otel") for name in ("trace", "metrics"))
         self._tracer = trace.get_tracer("bowtie", tracer_provider=tracers)
         meter = metrics.get_meter("bowtie", meter_provider=meters)
         self._duration = meter.create_histogram(

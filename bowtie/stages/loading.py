@@ -8,22 +8,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from os import PathLike, fspath
-from pathlib import Path
 from types import MappingProxyType
 
-from bowtie.errors import DefinitionError, FileError, UnknownName
+from bowtie.errors import DefinitionError, UnknownName
 from bowtie.events import PERSONAL_NAMES
+from bowtie.labels import file_text, newest
 from bowtie.stages.checking import read_definition
 from bowtie.stages.definition import Definition
 
 __all__ = ["builtin_definitions", "load_definition"]
-
-_LABEL = re.compile(r"([a-z][a-z0-9_-]*)(?:/([1-9][0-9]*))?")
 
 
 @cache
@@ -57,24 +54,16 @@ def load_definition(
     if "\n" in given:
         return _own(read_definition("definition", given, personal_names), published)
     known = {one.label: one.text for one in builtin_definitions()}
-    label = _newest(given, {**published, **known})
+    label = newest(given, {**published, **known})
     if label is None:
-        return _own(_from_file(given, personal_names, published), published, given)
+        text = file_text(given, "name a TOML file, or b2b, or shop")
+        if text is None:
+            raise _unknown(given, published)
+        return _own(read_definition(given, text, personal_names), published, given)
     for one in builtin_definitions():
         if one.label == label:
             return one
     return _labelled(label, read_definition(label, published[label], personal_names))
-
-
-def _newest(given: str, known: Collection[str]) -> str | None:
-    """The label that a name stands for: itself, or without a version the newest one known."""
-    found = _LABEL.fullmatch(given)
-    if found is None:
-        return None
-    if found[2]:
-        return given if given in known else None
-    versions = [int(label.rpartition("/")[2]) for label in known if label.startswith(f"{given}/")]
-    return f"{given}/{max(versions)}" if versions else None
 
 
 def _labelled(label: str, definition: Definition) -> Definition:
@@ -86,23 +75,6 @@ def _labelled(label: str, definition: Definition) -> Definition:
             " bowtie definition publish, which takes name and version from the text",
         )
     return definition
-
-
-def _from_file(
-    path: str, personal_names: Collection[str], published: Collection[str]
-) -> Definition:
-    file = Path(path)
-    try:
-        return read_definition(path, file.read_bytes().decode("utf-8-sig"), personal_names)
-    except FileNotFoundError:
-        if _LABEL.fullmatch(path):
-            raise _unknown(path, published) from None
-        raise FileError(path, "there is no such file; name a TOML file, or b2b, or shop") from None
-    except UnicodeDecodeError:
-        raise DefinitionError(path, "not UTF-8: save the file as UTF-8") from None
-    except OSError as error:
-        problem = "is a folder; name a TOML file" if file.is_dir() else str(error.strerror)
-        raise FileError(path, problem) from error
 
 
 def _unknown(label: str, published: Collection[str]) -> UnknownName:

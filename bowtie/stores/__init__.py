@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from bowtie.errors import StoreError, UsageError
+from bowtie.errors import UsageError
+from bowtie.extras import need
 from bowtie.stores.connections import Synchronous
 from bowtie.stores.contract import StateBatch, Store, StoredState
 from bowtie.stores.postgres_url import is_postgres
@@ -52,10 +52,11 @@ def open_store(url: str, *, create: bool = False) -> Store:
     Raises:
         StoreMissing: it isn't there, and ``create`` is false.
         NotAStore, StoreNewer, StoreReadOnly, StoreAway: it can't be used.
+        UsageError: the URL names no store, or one in PostgreSQL, whose driver is not installed.
     """
     if is_postgres(url):
-        if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
-            raise StoreError("PostgreSQL needs its driver: pip install 'bowtie-journeys[postgres]'")
+        for driver in ("psycopg", "psycopg_pool"):
+            need(driver, "postgres")
         from bowtie.stores.postgres import PostgresStore
 
         return PostgresStore(url, create=create)

@@ -14,10 +14,13 @@ such as "90d", "36h", "2w", "30min" or "45s"
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bowtie.errors import UsageError
-from bowtie.segments import segment_where
+from bowtie.labels import is_label
+from bowtie.policies import load_policy
+from bowtie.segments import load_segment, segment_where
 from bowtie.stages import load_definition
 from bowtie.times import moment, zone
 from bowtie_projections.answering import explained
@@ -33,11 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_question"]
 
-#: Documents are published in the log: what they are, and that they are, tables say.
-_DOCUMENTS = ("definition", "policy")
-#: Views of a document alone.
-_OF_DOCUMENTS = {"segment", "definition_check", "definition_diff"}
-
 
 class _Fine(Exception):
     """A view wants to know something of the data: nothing is wrong up to here."""
@@ -49,20 +47,20 @@ def check_question(view: str, asked: Mapping[str, Any]) -> None:
     Args:
         view: the name of a view, or ``diff``.
         asked: its parameters, as the method of that name in :class:`bowtie_projections.Views`
-            takes them. Documents that they name are not looked for.
+            takes them. Documents that they name are not looked for, but files are read.
 
     Raises:
         UsageError: a value that can't be asked, or two that exclude each other.
         UnknownName: there is no such time zone.
         Refused: a breakdown that only later stages can carry.
         FileError: a file that can't be read.
+        DefinitionError: a file whose document is wrong.
     """
-    own = {name: value for name, value in asked.items() if name not in _DOCUMENTS}
     try:
         if view == "diff":
-            _check_diff(own)
-        elif view not in _OF_DOCUMENTS:
-            getattr(_Questions(), view)(**own)
+            _check_diff(dict(asked))
+        else:
+            getattr(_Questions(), view)(**asked)
     except _Fine:
         return
 
@@ -75,6 +73,21 @@ def _check_diff(asked: dict[str, Any]) -> None:
     check_asked(before, after, asked, limit)
     for side in (before, after):
         check_question(view, {**asked, **side})
+
+
+#: What reads the documents that a view is asked with. Which names are sealed, the store says.
+_LOADED: dict[str, Callable[[Any], object]] = {
+    "definition": partial(load_definition, personal_names=()),
+    "policy": load_policy,
+    "segment": partial(load_segment, personal_names=()),
+}
+
+
+def _check_document(load: Callable[[Any], object], source: Any) -> None:
+    """Read a document that is a file or a text; whether one is published, tables say."""
+    if source is None or (isinstance(source, str) and is_label(source)):
+        return
+    load(source)
 
 
 class _Unread:
@@ -119,7 +132,13 @@ class _Questions(Questions):
             raise UsageError("known_at and position both say up to where: give one of them")
         for name in (*until, "position"):
             parameters.pop(name, None)
+        for name in ("definition", "policy"):
+            _check_document(_LOADED[name], parameters.pop(name, None))
+        if "before" in parameters:
+            _check_document(_LOADED["definition"], parameters["before"])
+            parameters["before"] = self.definition
         tests, segment = parameters.pop("where", None), parameters.pop("segment", None)
+        _check_document(_LOADED["segment"], segment)
         if tests:
             segment_where(tests, ())
         if tests or segment is not None:

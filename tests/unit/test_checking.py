@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -10,6 +11,7 @@ from bowtie import Bowtie
 from bowtie.errors import BowtieError
 from bowtie_projections import Views
 from bowtie_projections.checking import check_question
+from bowtie_projections.questions import Questions
 from tests.unit.test_views_agree import ASKED
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -47,6 +49,30 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("loop", {"horizon": "1h"}, "whole days"),
     ("metrics", {"lost_after": "x"}, "lost_after"),
     ("status", {"look_back": "-1d"}, "look_back"),
+    ("status", {"tz": ""}, "'' is no time zone"),
+    ("rfm", {"unit": "cycle"}, "unit is 'cycle'"),
+    ("rfm", {"since": "2025-13"}, "'2025-13' is no period"),
+    ("rfm", {"currency": "EURO"}, "'EURO' is no ISO 4217 code"),
+    ("rfm", {"data_from": "then"}, "'then' is no period"),
+    ("clv", {"data_from": "then"}, "'then' is no period"),
+    ("value", {"since": "2025-13"}, "'2025-13' is no period"),
+    ("retention", {"currency": "EURO"}, "'EURO' is no ISO 4217 code"),
+    ("retention", {"wide": ""}, "wide is ''"),
+    ("revenue", {"currency": "EURO"}, "'EURO' is no ISO 4217 code"),
+    (
+        "segment",
+        {"segment": {"all": [{"entered": "commitment"}]}, "unit": "cycle"},
+        "unit is 'cycle'",
+    ),
+    ("segment", {"segment": "some", "tz": "Mars"}, "'Mars' is no time zone"),
+    ("definition_check", {"definition": "b2b", "unit": "seat"}, "unit is 'seat'"),
+    ("definition_check", {"definition": "no.toml"}, "there is no such file"),
+    ("definition_diff", {"before": "b2b", "after": "shop", "look_back": "x"}, "look_back"),
+    ("definition_diff", {"before": "no.toml", "after": "shop"}, "there is no such file"),
+    ("funnel", {"definition": "no.toml"}, "there is no such file"),
+    ("funnel", {"definition": 'name = "b\n"'}, "definition"),
+    ("funnel", {"segment": "no.toml"}, "there is no such file"),
+    ("value", {"policy": "no.toml"}, "there is no such file"),
     ("diff", {"view": "funnel"}, "say what differs"),
     ("diff", {"view": "funnel", "before": {"as_of": "x"}}, "'x' is no time"),
 ]
@@ -78,3 +104,43 @@ def test_what_only_tables_can_tell_is_left_to_them():
     check_question("funnel", {"definition": "no_such/7", "by": ["segment:unheard_of"]})
     check_question("loop", {"policy": "unpublished"})
     check_question("segment", {"segment": "anything"})
+    check_question("definition_check", {"definition": "unpublished/3"})
+    check_question("definition_diff", {"before": "unpublished", "after": "shop"})
+
+
+#: What names a view needs beside its parameters.
+NAMED: dict[str, dict[str, Any]] = {
+    "steps": {"steps": ["touched", "contract_signed"]},
+    "members": {"of": "tier", "tier": "high"},
+    "segment": {"segment": "some"},
+    "definition_check": {"definition": "b2b"},
+    "definition_diff": {"before": "b2b", "after": "shop"},
+}
+#: What the tables alone can tell: which traits and events there are.
+OF_DATA = {"by", "active", "position"}
+#: What is of no use alone.
+WITH_OTHERS = {"segment_as_of", "tier", "profile"}
+
+
+def parameters() -> list[tuple[str, str]]:
+    """Every parameter of every view, but for switches and what the tables alone can tell."""
+    found = []
+    for view, method in inspect.getmembers(Questions, inspect.isfunction):
+        if view.startswith(("_", "profile_")):
+            continue
+        asked = get_type_hints(method).get("asked")
+        if asked in (None, Any):
+            continue
+        hints = get_type_hints(get_args(asked)[0])
+        found += [
+            (view, name)
+            for name in hints
+            if hints[name] is not bool and name not in OF_DATA | WITH_OTHERS
+        ]
+    return found
+
+
+@pytest.mark.parametrize(("view", "name"), parameters())
+def test_a_value_that_means_nothing_is_told_without_tables(view, name):
+    with pytest.raises(BowtieError, match="no such value"):
+        check_question(view, {**NAMED.get(view, {}), name: "no such value"})

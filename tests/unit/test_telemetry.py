@@ -119,8 +119,8 @@ def test_nothing_is_loaded_and_nothing_sent_until_it_is_asked_for() -> None:
 
 def test_without_opentelemetry_it_says_what_to_install() -> None:
     with (
-        mock.patch.dict(sys.modules, {"opentelemetry": None}),
-        pytest.raises(UsageError, match=r"bowtie-journeys\[otel\]"),
+        mock.patch.dict(sys.modules, {"opentelemetry.metrics": None}),
+        pytest.raises(UsageError, match=r"^opentelemetry-api is not .*bowtie-journeys\[otel\]"),
     ):
         telemetry.enable()
     assert telemetry.instruments is None

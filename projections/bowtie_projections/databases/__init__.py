@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bowtie.errors import UsageError
+from bowtie.extras import need
 from bowtie_projections.databases.contract import WAIT
 from bowtie_projections.databases.places import SCRATCH, PostgresPlace, is_postgres
 
@@ -37,10 +38,7 @@ def _in_postgres(url: str, wait: float) -> Tables:
     place = PostgresPlace.of(url)
     if place.schema is not None and re.search(f"{SCRATCH}$", place.schema):
         raise UsageError(f"{place.shown}: verify drops schemas of such names: name another one")
-    try:
-        from bowtie_projections.databases.postgres import PostgresTables
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{place.shown} needs a driver: run pip install 'bowtie-journeys[postgres]'"
-        ) from error
+    need("psycopg", "postgres")
+    from bowtie_projections.databases.postgres import PostgresTables
+
     return PostgresTables(place, wait)

@@ -19,6 +19,8 @@ __all__ = [
     "cohort_label",
     "cohort_start",
     "first_day",
+    "first_moment",
+    "last_moment",
     "period",
     "starts_between",
 ]
@@ -57,6 +59,27 @@ def period(written: Any, tz: str = "UTC") -> tuple[datetime, datetime]:
         return moment, moment + timedelta(microseconds=1)
     first, after = days_of(written)
     return _midnight(first, tz), _midnight(after, tz)
+
+
+def first_moment(written: Any, tz: str) -> datetime | None:
+    """The first moment of a period, in UTC without a zone; None where none was given.
+
+    Raises:
+        UsageError: it is no period.
+    """
+    return None if written is None else period(written, tz)[0]
+
+
+def last_moment(written: Any, tz: str) -> datetime | None:
+    """The last moment of a period, in UTC without a zone; None where none was given.
+
+    >>> last_moment("2024-01", "UTC")
+    datetime.datetime(2024, 1, 31, 23, 59, 59, 999999)
+
+    Raises:
+        UsageError: it is no period.
+    """
+    return None if written is None else period(written, tz)[1] - timedelta(microseconds=1)
 
 
 def days_of(written: Any) -> tuple[date, date]:

@@ -53,10 +53,11 @@ def comparison(
         look_back: touches of a member count for the account from so long before the membership.
         who: instead of counts, those that stand elsewhere.
     """
-    cut, span = settled(reader, cut), check_look_back(look_back)
+    unit, span = check_unit(unit), check_look_back(look_back)
+    cut = settled(reader, cut)
     figures = _figures(
         *(
-            funnel(reader, cut, one, unit=check_unit(unit), look_back=span).rows()
+            funnel(reader, cut, one, unit=unit, look_back=span).rows()
             for one in (before, definition)
         )
     )

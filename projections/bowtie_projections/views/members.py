@@ -24,10 +24,11 @@ from bowtie_projections.segments import everybody
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.given import one_of
 from bowtie_projections.views.journey_source import Needs, journeys_at, settled
+from bowtie_projections.views.loop.question import ask
 from bowtie_projections.views.shares import standing
 from bowtie_projections.views.units import Units
+from bowtie_projections.views.value.view import asked_of, worths_of
 from bowtie_projections.views.value.view import value as value_view
-from bowtie_projections.views.value.view import worths_of
 
 __all__ = ["OF", "members"]
 
@@ -77,8 +78,6 @@ def members(
             value.
     """
     _check(of, tier, profile)
-    cut = settled(reader, cut)
-    units = Units.of(reader, cut, "customer")
     asked = {
         "of": of, "tier": tier, "profile": profile, "horizon": str(horizon), "top": str(top),
         "threshold": None if threshold is None else str(threshold), "value": value,
@@ -88,11 +87,14 @@ def members(
         "horizon": horizon, "top": top, "threshold": threshold, "value": value,
         "costs_complete": costs_complete, "policy": policy,
     }  # fmt: skip
+    valued = _valued(definition, given) if of == "tier" else {}
+    cut = settled(reader, cut)
+    units = Units.of(reader, cut, "customer")
     finding: dict[str, Callable[[], sa.Select[Any]]] = {
         "everybody": lambda: everybody(cut),
         "customers": lambda: _standing(units, cut, definition, lost=False),
         "lost": lambda: _standing(units, cut, definition, lost=True),
-        "tier": lambda: _of_tier(reader, cut, definition, str(tier), given),
+        "tier": lambda: _of_tier(reader, cut, definition, str(tier), valued),
         "profile": lambda: _of_profile(reader, cut, profile, held=False),
         "held_out": lambda: _of_profile(reader, cut, profile, held=True),
         "withdrew": lambda: _who_withdrew(cut),
@@ -145,9 +147,8 @@ def _who_withdrew(cut: Cut) -> sa.Select[Any]:
     return sa.select(table.c.customer).where(told, table.c.name == WITHDRAWN).distinct()
 
 
-def _of_tier(
-    reader: Reader, cut: Cut, definition: Definition, tier: str, given: dict[str, Any]
-) -> sa.Select[Any]:
+def _valued(definition: Definition, given: dict[str, Any]) -> dict[str, Any]:
+    """All parameters of the view ``value``, found to be such as can be asked."""
     policy = given["policy"]
     if policy is not None and policy.basis == "predicted":
         raise UsageError("a tier is of value that came: name a policy of realised value")
@@ -158,7 +159,14 @@ def _of_tier(
         for name, one in inspect.signature(value_view).parameters.items()
         if one.default is not inspect.Parameter.empty
     }
-    worths = worths_of(reader, cut, definition, defaults | given)
+    ask(definition, asked_of(defaults | given))
+    return defaults | given
+
+
+def _of_tier(
+    reader: Reader, cut: Cut, definition: Definition, tier: str, asked: dict[str, Any]
+) -> sa.Select[Any]:
+    worths = worths_of(reader, cut, definition, asked)
     bounds = worths.bounds()
     names = [one.name for one in bounds.tiers]
     rows = worths.mature(bounds.threshold, bounds.tiers)

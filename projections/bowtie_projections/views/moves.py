@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from bowtie.errors import UsageError
-from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled
 from bowtie_projections.views.shares import typed_table
@@ -18,16 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["earlier_cut", "moves"]
 
-_MICROSECOND = timedelta(microseconds=1)
 
-
-def earlier_cut(reader: Reader, cut: Cut, since: Any, tz: str) -> Cut:
-    """The cut at the end of an earlier day, or period.
+def earlier_cut(reader: Reader, cut: Cut, moment: datetime) -> Cut:
+    """The cut as of an earlier moment.
 
     Raises:
         UsageError: it is not earlier.
     """
-    moment = period(since, tz)[1] - _MICROSECOND
     if cut.moment is not None and moment >= cut.moment:
         raise UsageError(
             f"since is not before the moment asked as of, {cut.moment:%Y-%m-%d}: write an earlier"

@@ -18,8 +18,9 @@ from bowtie_projections.localtime import check_zone, day_of
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.value import MONEY
-from bowtie_projections.views.cohorts import period
+from bowtie_projections.views.cohorts import first_moment, last_moment
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.given import currency_code
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.moves import earlier_cut, moves
@@ -40,7 +41,6 @@ SEGMENTS = (
 )  # fmt: skip
 #: Who had not ordered at the earlier day.
 NEW = "(no order yet)"
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def rfm(
@@ -115,14 +115,13 @@ def rfm(
 
 def ordered(reader: Reader, cut: Cut, asked: Mapping[str, Any]) -> tuple[Ordered, Cut | None]:
     """Where the orders are read, and the earlier cut, by all parameters of :func:`rfm`."""
-    tz, through = check_zone(asked["tz"]), None
-    if asked["data_through"] is not None:
-        through = period(asked["data_through"], tz)[1] - _MICROSECOND
-    cut = settled_through(reader, cut, through)
-    span = check_look_back(asked["look_back"])
-    found = Ordered(Units.of(reader, cut, check_unit(asked["unit"], UNITS[:-1]), span), cut, tz)
-    since = asked["since"]
-    return found, None if since is None else earlier_cut(found.units.reader, cut, since, tz)
+    tz, unit = check_zone(asked["tz"]), check_unit(asked["unit"], UNITS[:-1])
+    span, then = check_look_back(asked["look_back"]), last_moment(asked["since"], tz)
+    first_moment(asked["data_from"], tz)  # refuses what is none
+    currency_code(asked["currency"])
+    cut = settled_through(reader, cut, last_moment(asked["data_through"], tz))
+    found = Ordered(Units.of(reader, cut, unit, span), cut, tz)
+    return found, None if then is None else earlier_cut(found.units.reader, cut, then)
 
 
 @dataclass(frozen=True, slots=True)

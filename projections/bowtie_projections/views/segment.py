@@ -53,9 +53,10 @@ def segment(
         A row for each test of the segment: how many meet it alone; and one for all of it. The part
         ``examples``: the first keys of those that are in it, and of those that are not.
     """
-    cut, span = settled(reader, cut), check_look_back(look_back)
+    unit, span = check_unit(unit, UNITS[:-1]), check_look_back(look_back)
+    tz, cut = check_zone(tz), settled(reader, cut)
     scope = scope_of(reader)
-    units = Units.of(reader, cut, check_unit(unit, UNITS[:-1]), span)
+    units = Units.of(reader, cut, unit, span)
     if scope is None or scope.segment is None or scope.outside is None:
         raise UsageError("segment names no segment: give a name, a file, or what it would hold")
     asked, outside = scope.segment, scope.outside
@@ -70,7 +71,7 @@ def segment(
         meta={
             "definition": definition.label,
             "parameters": {
-                "unit": unit, "look_back": format_duration(span), "who": who, "tz": check_zone(tz),
+                "unit": unit, "look_back": format_duration(span), "who": who, "tz": tz,
             },
             "position": cut.position,
             "as_of": None if cut.moment is None else cut.moment.replace(tzinfo=UTC),

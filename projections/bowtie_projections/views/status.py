@@ -63,6 +63,7 @@ def status(
         definition, and what is missing for the rest).
     """
     cut, raw, span = Cut(cut.position), reader, check_look_back(look_back)
+    here = zone(tz)
     units = Units.of(reader, cut, _unit(unit), span)
     reader = Units.of(reader, cut, "customer").reader
     overview = reader.fetch(_overview(cut)).to_pylist()[0]
@@ -80,7 +81,7 @@ def status(
     return Result(
         "status",
         types,
-        sentence=_sentence(overview, numbers, reader, cut, zone(tz)),
+        sentence=_sentence(overview, numbers, reader, cut, here),
         notes=_notes(overview),
         sql=reader.statements,
         meta={

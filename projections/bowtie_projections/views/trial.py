@@ -59,8 +59,9 @@ def trial(
         ``events`` one for each type of event (of what is noted, each name): how many there are,
         and how many of them are ``used``: enter a stage, or bear on the end of a journey.
     """
-    cut, span = settled(reader, cut), check_look_back(look_back)
-    standing = stock(reader, cut, definition, unit=check_unit(unit), look_back=span).rows()
+    unit, span = check_unit(unit), check_look_back(look_back)
+    cut = settled(reader, cut)
+    standing = stock(reader, cut, definition, unit=unit, look_back=span).rows()
     stand = {row["stage"]: row[plural(unit)] for row in standing}
     units = Units.of(reader, cut, unit, span)
     reader = units.reader

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bowtie.currencies import ISO_4217
 from bowtie.durations import format_duration, parse_duration
 from bowtie.errors import UsageError
 from bowtie.stages import STAGES
@@ -18,6 +17,7 @@ from bowtie_projections.views.cohorts import check_period, cohort_label, first_d
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.funnel.question import Question as FunnelQuestion
 from bowtie_projections.views.funnel.question import ask as ask_funnel
+from bowtie_projections.views.given import currency_code
 from bowtie_projections.views.units import check_unit
 
 __all__ = ["Question", "ask"]
@@ -110,14 +110,11 @@ def ask(given: Mapping[str, Any]) -> Question:
         raise UsageError("bottleneck looks for the better cohorts: ask with cohort=quarter")
     check_unit(asked["unit"], ("customer", "account", "opportunity"))
     funnel = ask_funnel(asked)
-    currency = given["currency"]
-    if currency is not None and currency not in ISO_4217:
-        raise UsageError(f"currency {currency!r} is no ISO 4217 code in capitals, such as EUR")
     file = given["benchmark"]
     return Question(
         funnel=funnel,
         days=_days(given["horizon"]),
-        currency=currency,
+        currency=currency_code(given["currency"]),
         benchmarks=None if file is None else read_benchmarks(Path(file), funnel.by),
         first=asked["from_"],
         last=asked["to"],

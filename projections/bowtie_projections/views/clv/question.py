@@ -8,13 +8,12 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bowtie.currencies import ISO_4217
 from bowtie.durations import format_duration
 from bowtie.errors import UsageError
 from bowtie_projections.clv.buying import MODELS
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.views.cohorts import PERIODS
-from bowtie_projections.views.given import length, one_of, span
+from bowtie_projections.views.given import currency_code, length, one_of, span
 from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
 __all__ = ["ALL", "TERMS", "Question", "ask"]
@@ -105,9 +104,6 @@ def ask(asked: Mapping[str, Any]) -> Question:
             f"horizon is {format_duration(horizon)}: ten years (3650d) is the longest, and longer"
             " than most data can speak of"
         )
-    currency = asked["currency"]
-    if currency is not None and currency not in ISO_4217:
-        raise UsageError(f"currency {currency!r} is no ISO 4217 code in capitals, such as EUR")
     return Question(
         of=of,
         model=model,
@@ -117,7 +113,7 @@ def ask(asked: Mapping[str, Any]) -> Question:
         term=term,
         cohort=one_of("cohort", asked["cohort"], (*PERIODS, ALL)),
         who=bool(asked["who"]),
-        currency=currency,
+        currency=currency_code(asked["currency"]),
         unit=check_unit(asked["unit"], UNITS[:-1]),
         look_back=check_look_back(asked["look_back"]),
         tz=check_zone(asked["tz"]),

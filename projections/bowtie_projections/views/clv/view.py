@@ -20,7 +20,7 @@ from bowtie_projections.results import Result
 from bowtie_projections.views.clv import contracts, orders
 from bowtie_projections.views.clv.forecast import Fitted, Forecast, Standing, cents
 from bowtie_projections.views.clv.question import ALL, Question, ask
-from bowtie_projections.views.cohorts import cohort_label, first_day, period
+from bowtie_projections.views.cohorts import cohort_label, first_day, first_moment, last_moment
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.numbers import percent
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Predicting", "clv"]
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def clv(
@@ -102,8 +100,8 @@ def clv(
         if name not in {"reader", "cut", "definition", "data_from", "data_through"}
     }  # fmt: skip
     question = ask(asked)
-    through = None if data_through is None else period(data_through, question.tz)[1] - _MICROSECOND
-    cut = settled_through(reader, cut, through)
+    first_moment(data_from, question.tz)  # refuses what is none
+    cut = settled_through(reader, cut, last_moment(data_through, question.tz))
     units = Units.of(reader, cut, question.unit, question.look_back)
     predicting = Predicting(units, cut, question)
     meta = standing_of(

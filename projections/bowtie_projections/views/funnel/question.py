@@ -12,7 +12,7 @@ from bowtie.errors import UsageError
 from bowtie.stages import STAGES
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
-from bowtie_projections.views.cohorts import check_period, period
+from bowtie_projections.views.cohorts import check_period, first_moment, last_moment, period
 from bowtie_projections.views.funnel.horizons import Estimating, estimating
 from bowtie_projections.views.given import length, one_of
 from bowtie_projections.views.units import check_look_back, check_unit
@@ -79,11 +79,10 @@ def ask(given: Mapping[str, Any]) -> Question:
     """
     asked = _DEFAULTS | dict(given)
     tz = check_zone(asked["tz"])
-    start = None if asked["from_"] is None else period(asked["from_"], tz)[0]
+    start = first_moment(asked["from_"], tz)
     end = None if asked["to"] is None else period(asked["to"], tz)[1]
     if start is not None and end is not None and end <= start:
         raise UsageError(f"from {asked['from_']} to {asked['to']}: the end is before the start")
-    since, through = asked["data_from"], asked["data_through"]
     unit = check_unit(asked["unit"])
     return Question(
         unit=unit,
@@ -99,18 +98,14 @@ def ask(given: Mapping[str, Any]) -> Question:
         lost_after=length("lost_after", asked["lost_after"]),
         top=_count("top", asked["top"]),
         include_truncated=bool(asked["include_truncated"]),
-        data_from=None if since is None else period(since, tz)[0],
-        data_through=None if through is None else _last_moment(through, tz),
+        data_from=first_moment(asked["data_from"], tz),
+        data_through=last_moment(asked["data_through"], tz),
         tz=tz,
         customers=_cell(asked["customers"]),
         shrink=_shrink(asked),
         estimating=estimating(asked),
         written=_written(given),
     )
-
-
-def _last_moment(written: Any, tz: str) -> datetime:
-    return period(written, tz)[1] - timedelta(microseconds=1)
 
 
 def _names(by: str | Sequence[str]) -> list[str]:

@@ -8,15 +8,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bowtie.currencies import ISO_4217
 from bowtie.durations import format_duration, parse_duration
 from bowtie.errors import Refused, UsageError
 from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
-from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.given import one_of
+from bowtie_projections.views.cohorts import first_moment, last_moment
+from bowtie_projections.views.given import currency_code, one_of
 from bowtie_projections.views.loop.numbers import percent
 from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
@@ -24,7 +23,7 @@ __all__ = ["TARGETS", "Question", "ask"]
 
 #: Whom the loop can look for.
 TARGETS = ("high", "low", "unprofitable")
-DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +147,6 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
     horizon = _span("horizon", asked["horizon"])
     if horizon % DAY or horizon < DAY:
         raise UsageError("horizon is a number of whole days, such as 365d: contracts accrue by day")
-    currency = asked["currency"]
-    if currency is not None and currency not in ISO_4217:
-        raise UsageError(f"currency {currency!r} is no ISO 4217 code in capitals, such as EUR")
     tz = check_zone(asked["tz"])
     value = one_of("value", asked["value"], ("revenue", "contribution"))
     target = one_of("target", asked.get("target", "high"), TARGETS)
@@ -159,7 +155,6 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
             "unprofitable is a contribution under 0, and has no other threshold: ask without"
             ' threshold, or with target="low"'
         )
-    since, through = asked["data_from"], asked["data_through"]
     return Question(
         unit=_unit(asked.get("unit", "customer")),
         look_back=check_look_back(asked.get("look_back", LOOK_BACK)),
@@ -169,12 +164,12 @@ def ask(definition: Definition, asked: dict[str, Any]) -> Question:
         top=_share(asked["top"]),
         threshold=_threshold(asked["threshold"]),
         value="contribution" if target == "unprofitable" else value,
-        currency=currency,
+        currency=currency_code(asked["currency"]),
         costs_complete=bool(asked["costs_complete"]),
         gap=_span("backfill_gap", asked["backfill_gap"]),
         strict_known=bool(asked["strict_known"]),
-        data_from=None if since is None else period(since, tz)[0],
-        data_through=None if through is None else period(through, tz)[1] - MICROSECOND,
+        data_from=first_moment(asked["data_from"], tz),
+        data_through=last_moment(asked["data_through"], tz),
         include_truncated=bool(asked["include_truncated"]),
         tz=tz,
         policy=policy,

@@ -16,7 +16,7 @@ from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.published import published
 from bowtie_projections.value import Horizon
-from bowtie_projections.views.cohorts import period
+from bowtie_projections.views.cohorts import last_moment, period
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.population import Population
@@ -25,7 +25,6 @@ from bowtie_projections.views.units import Units
 
 __all__ = ["Asked", "profile_at", "versions_at"]
 
-_MICROSECOND = timedelta(microseconds=1)
 #: A fact recorded so much later than it happened is history loaded later, as in the loop.
 GAP = timedelta(days=7)
 
@@ -99,8 +98,7 @@ class Asked:
         tz: str = "UTC",
     ) -> Asked:
         """The question of a profile at a cut."""
-        through = None if data_through is None else period(data_through, tz)[1] - _MICROSECOND
-        cut = settled_through(reader, cut, through)
+        cut = settled_through(reader, cut, last_moment(data_through, tz))
         units = Units.of(reader, cut, "customer")
         value = ask(
             definition,

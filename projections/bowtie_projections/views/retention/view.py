@@ -16,6 +16,7 @@ from bowtie_projections.views.cohorts import PERIODS
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.view import asked_members
+from bowtie_projections.views.given import currency_among, currency_code
 from bowtie_projections.views.retention.activity import active_as
 from bowtie_projections.views.retention.ages import AGES, MOST
 from bowtie_projections.views.retention.population import Acquired
@@ -127,7 +128,7 @@ def acquired_of(
     """Who is counted, by all parameters of :func:`retention`; and the currencies they pay in."""
     given = dict(asked)
     personal_names = given.pop("personal_names")
-    age, wide, currency = given["age"], given["wide"], given["currency"]
+    age, wide, currency = given["age"], given["wide"], currency_code(given["currency"])
     _check(cohort=given["cohort"], age=age, wide=wide, ages=given["ages"])
     check_unit(given["unit"], _UNITS)
     question = replace(ask(given), cohort_stage="commitment")
@@ -138,18 +139,14 @@ def acquired_of(
     most = MOST[age] if given["ages"] is None else given["ages"]
     acquired = Acquired(members, meant, age, most, currency)
     currencies = _currencies(members.units.reader, acquired)
-    if currency is not None and currency not in currencies:
-        known = ", ".join(currencies) or "none"
-        raise UsageError(f"currency is {currency!r}, and contracts are in: {known}")
-    only = currencies[0] if len(currencies) == 1 else None
-    return replace(acquired, only=only), currencies
+    return replace(acquired, only=currency_among(currency, currencies)), currencies
 
 
 def _check(*, cohort: str, age: str, wide: str | None, ages: Any) -> None:
     for name, value, words in (
         ("cohort", cohort, PERIODS),
         ("age", age, AGES),
-        ("wide", wide or WIDE[0], WIDE),
+        ("wide", WIDE[0] if wide is None else wide, WIDE),
     ):
         if value not in words:
             raise UsageError(f"{name} is {value!r}; write one of {', '.join(words)}")

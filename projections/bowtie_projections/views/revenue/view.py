@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from bowtie.errors import UsageError
 from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie_projections.membership import LOOK_BACK
@@ -17,7 +16,7 @@ from bowtie_projections.views.breakdown import dimensions
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.view import members_of
-from bowtie_projections.views.given import one_of
+from bowtie_projections.views.given import currency_among, currency_code, one_of
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.revenue.levels import Levels
 from bowtie_projections.views.revenue.periods import EVERY
@@ -117,7 +116,8 @@ def levels_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[s
     """Whose recurring revenue is told, by all parameters of :func:`revenue`."""
     given = dict(asked)
     personal_names = given.pop("personal_names")
-    every, currency = one_of("every", given["every"], tuple(EVERY)), given["currency"]
+    every = one_of("every", given["every"], tuple(EVERY))
+    currency = currency_code(given["currency"])
     one_of("per", given["per"], ("month", "year"))
     one_of("movements", given["movements"], ("net", "daily"))
     check_unit(given["unit"], _UNITS)
@@ -130,7 +130,4 @@ def levels_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[s
     members = members_of(units, cut, definition, question, found, journeys_of=partial(signers, cut))
     levels = Levels(members, every, currency, with_changes=bool(given["changes"]))
     currencies = [str(one) for one in units.reader.fetch(levels.currencies()).column(0).to_pylist()]
-    if currency is not None and currency not in currencies:
-        known = ", ".join(currencies) or "none"
-        raise UsageError(f"currency is {currency!r}, and contracts are in: {known}")
-    return replace(levels, only=currencies[0] if len(currencies) == 1 else None)
+    return replace(levels, only=currency_among(currency, currencies))

@@ -15,11 +15,12 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.policies import Policy
 from bowtie.stages import Definition
 from bowtie.wording import are
+from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.value import money
 from bowtie_projections.views.breakdown import dimensions
-from bowtie_projections.views.cohorts import PERIODS
+from bowtie_projections.views.cohorts import PERIODS, last_moment
 from bowtie_projections.views.cut import NEVER, Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask as ask_cells
@@ -135,10 +136,11 @@ def value(
         beside = asked | {"policy": replace(policy, basis="realised")}
         worths = worths_of(reader, cut, definition, beside)
         return predicted_value(definition, policy, asked, worths)
+    then = last_moment(since, check_zone(tz))
     worths = worths_of(reader, cut, definition, asked)
     answer = _Answer(worths, definition, str(asked["cohort"]), asked["by"])
-    if since is not None:
-        earlier = earlier_cut(reader, worths.members.cut, since, tz)
+    if then is not None:
+        earlier = earlier_cut(reader, worths.members.cut, then)
         answer.moved = movement(worths_of(reader, earlier, definition, asked), worths)
         answer.since = str(since)
     return answer.nobody() if worths.members.cut.moment is None else answer.somebody()
