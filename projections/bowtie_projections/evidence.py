@@ -121,6 +121,8 @@ class Evidence:
         value: the figure, as an aggregate over the members; how many they are, if it is None.
         called: what a member is called, if it is none of the units.
         finish: what the view does with the figure after SQL, such as rounding it.
+        mean: the figure is the mean of the members: ``value``, their sum, over how many they are;
+            ``finish`` is given it as an exact fraction.
     """
 
     units: Units
@@ -131,6 +133,7 @@ class Evidence:
     value: ColumnElement[Any] | None = None
     called: str = ""
     finish: Callable[[Any], Any] | None = None
+    mean: bool = False
 
     @property
     def has_cycles(self) -> bool:

@@ -100,7 +100,18 @@ EVIDENCE: dict[str, Explained] = {
     ),
     "metrics": Explained(metrics, metrics_evidence),
     "attribution": Explained(attribution, attribution_evidence),
-    "loop": Explained(loop, loop_evidence.evidence, {"sources": loop_evidence.sources}),
+    "loop": Explained(
+        loop,
+        loop_evidence.evidence,
+        {
+            "sources": loop_evidence.sources,
+            "traits": loop_evidence.traits,
+            "pairs": loop_evidence.pairs,
+            "values": loop_evidence.values,
+            "origins": loop_evidence.origins,
+            "prospects": loop_evidence.prospects,
+        },
+    ),
     "status": Explained(
         status,
         status_evidence.types,

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC
 from difflib import get_close_matches
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -28,7 +29,7 @@ from bowtie_projections.views.cut import Cut, Reader
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["explanation"]
+__all__ = ["agreeing", "explanation"]
 
 
 def explanation(
@@ -76,7 +77,7 @@ def explanation(
     column = _column(table, column)
     row = _row(table, cell, column)
     found = _evidence_of(explained, view, part)(Figure(reader, cut, definition, asked, row, column))
-    figure = _agreeing(found, row[column], column)
+    figure = agreeing(found, row[column], column)
     facts = _facts(found)
     where = view if part is None else f"{view} {part}"
     named = {str(name): _word(value) for name, value in cell.items()}
@@ -190,9 +191,11 @@ def _check_number(value: Any, column: str) -> None:
         raise UsageError(f"{column} names the row, it is no figure: name a column of numbers")
 
 
-def _agreeing(found: Evidence, value: Any, column: str) -> int:
+def agreeing(found: Evidence, value: Any, column: str) -> int:
     """How many members there are, if they make the figure that the view gave."""
     (told,) = found.units.reader.fetch(found.figure()).to_pylist()
+    if found.mean and told["members"]:
+        told["value"] = Fraction(told["value"]) / told["members"]
     if found.finish is not None:
         told["value"] = found.finish(told["value"])
     same = told["value"] == value

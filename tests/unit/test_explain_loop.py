@@ -14,6 +14,7 @@ from bowtie.events import (
     ContractSigned,
     CostIncurred,
     SpendRecorded,
+    StageEntered,
     Touched,
     TraitsObserved,
 )
@@ -35,9 +36,8 @@ def world(memory: MemoryTables) -> World:
 
 
 def explain(world: World, column: str, part: str | None = None, **asked: Any) -> Result:
-    named: dict[str, Any] = {
-        name: asked.pop(name) for name in ("trait", "level", "source") if name in asked
-    }
+    names = ("trait", "level", "trait_2", "level_2", "by", "source")
+    named: dict[str, Any] = {name: asked.pop(name) for name in names if name in asked}
     world.memory.load(world.facts, B2B)
     return explanation(
         world.memory, Cut(world.memory.position, START + 400 * DAY), B2B,
@@ -140,3 +140,66 @@ def test_a_test_has_no_members_of_its_own(world):
     world.say("c0", Touched(channel="web", direction="inbound"), START - DAY)
     with pytest.raises(UsageError, match="explain one of: customers, mature, high, value"):
         explain(world, "months", "sources", source="(none)")
+
+
+def planted(world: World) -> None:
+    """Customers of whom every second is of high value, as a trait tells; and some leads."""
+    for n in range(160):
+        at = START + n * DAY
+        world.say(f"c{n:03}", Touched(channel="web", direction="inbound"), at - DAY)
+        world.customer(f"c{n:03}", at, "500" if n % 2 else "50", half="ab"[n % 2], seats=n % 7)
+    for n in range(5):
+        world.say(f"d{n}", TraitsObserved(traits={"half": "b"}), START + 380 * DAY)
+        world.say(f"d{n}", StageEntered(stage="education"), START + 390 * DAY)
+
+
+def test_what_becomes_of_findings(world):
+    planted(world)
+    named = {"trait": "half", "level": "b"}
+    mean = explain(world, "value_mean", "values", **named)
+    assert (mean.meta["value"], mean.meta["members"]) == (Decimal(500), 80)
+    assert roles(mean, "c001")[-1] == ("value: order", "order_placed")
+    others = explain(world, "value_mean_others", "values", **named)
+    assert (others.meta["value"], others.rows()[0]["customer"]) == (Decimal(50), "c000")
+    came = explain(world, "high", "origins", by="channel", source="web", **named)
+    assert [role for role, _ in roles(came, "c001")] == [
+        "first touch", "half", "time zero: entered commitment", "value: order",
+    ]  # fmt: skip
+    now = explain(world, "prospects", "prospects", **named)
+    assert now.meta["members"] == 5
+    assert roles(now, "d0") == [("half", "traits_observed"), ("entered education", "stage_entered")]
+    known = explain(world, "known", "traits", trait="half")
+    assert known.meta["members"] == 160
+
+
+def test_pairs_and_splits_are_of_whom_they_tell(world):
+    for n in range(240):
+        both = n % 4 == 3
+        world.customer(
+            f"c{n:03}", START + n * DAY, "500" if both else "50", one="ab"[n % 2],
+            two="xy"[n // 2 % 2], size=100 if both else n % 9,
+        )  # fmt: skip
+    asked: dict[str, Any] = {"pairs": True, "traits": {"size": {"split": True}}}
+    named = {"trait": "two", "level": "y", "trait_2": "one", "level_2": "b"}
+    pair = explain(world, "high", "pairs", **named, **asked)
+    assert pair.meta["members"] == 60
+    assert [role for role, _ in roles(pair, "c003")[:2]] == ["two", "one"]
+    split = explain(world, "customers", trait="size", level="100 or more", **asked)
+    assert split.meta["members"] == 30, "the later cohorts alone tell of a split"
+
+
+@pytest.mark.parametrize(
+    ("part", "column", "says"),
+    [
+        ("values", "difference", "explain one of: customers, value_mean, value_mean_others"),
+        ("origins", "share", "explain one of: customers, high, high_rate"),
+        ("prospects", "share_of_prospects", "a share of all of them.; explain one of: prospects"),
+        ("traits", "levels", "explain one of: known, ever, assumed, undated"),
+    ],
+)
+def test_what_is_made_of_others_has_no_members(world, part, column, says):
+    planted(world)
+    named = {} if part == "traits" else {"level": "b"}
+    named |= {"by": "channel", "source": "web"} if part == "origins" else {}
+    with pytest.raises(UsageError, match=says):
+        explain(world, column, part, trait="half", **named)

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from fractions import Fraction
 
 import sqlalchemy as sa
-from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.stages import Definition
-from bowtie_projections import tables
-from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
-from bowtie_projections.known import Observed
+from bowtie_projections.evidence import Evidence, Figure, Trace
 from bowtie_projections.localtime import local_month
-from bowtie_projections.traits import read_traits
-from bowtie_projections.value import money, value_facts
-from bowtie_projections.views.cut import Cut, Reader, counts
-from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.value import MONEY, money
 from bowtie_projections.views.labels import apart_in_sql
-from bowtie_projections.views.loop.bins import find_bins, leveled
-from bowtie_projections.views.loop.counts import MISSING
+from bowtie_projections.views.loop.behind import Behind
 from bowtie_projections.views.loop.population import Arrived, Population, channel_of
-from bowtie_projections.views.loop.question import Question, ask
-from bowtie_projections.views.loop.sources import NO_SOURCE, Span, read_spend, source_of, unusable
-from bowtie_projections.views.loop.tables import renamed
-from bowtie_projections.views.loop.tally import fitted, judged, level_named
-from bowtie_projections.views.units import Units
+from bowtie_projections.views.loop.sources import (
+    NO_SOURCE,
+    Span,
+    money_of,
+    read_spend,
+    source_of,
+    unusable,
+)
+from bowtie_projections.views.loop.tally import fitted, judged
+from bowtie_projections.views.loop.tracing import prospects_of
 
-__all__ = ["evidence", "sources"]
+__all__ = ["evidence", "origins", "pairs", "prospects", "sources", "traits", "values"]
 
 _OF_LEVELS = ("customers", "high", "high_rate")
 _OF_SOURCES = ("customers", "mature", "high", "value")
+_OF_TRAITS = ("known", "ever", "assumed", "undated")
+_OF_VALUES = ("customers", "value_mean", "value_mean_others", "value_median")
+_DAYS = 365
 
 
 def evidence(figure: Figure) -> Evidence:
@@ -43,56 +42,153 @@ def evidence(figure: Figure) -> Evidence:
     Raises:
         UsageError: no members stand behind the column.
     """
-    asked = dict(figure.asked)
-    rules = read_traits(asked.pop("traits"))
-    column = _plain(figure.column, _OF_LEVELS, asked)
-    population, question = _population(figure.reader, figure.cut, figure.definition, asked)
-    observed = Observed.of(population.units.reader, population.cut, question.gap, rules)
-    own = _of_level(population, observed, figure.cell)
-    chosen = [own.c.high == 1] if column == "high" else []
-    members = sa.select(own).where(sa.true(), *chosen).cte("of_level")
-    trait = Trace.fact(str(figure.cell["trait"]), members.c.position)
-    traces = [_time_zero(members, question), trait]
-    if column == "high":
-        traces += _worth(population, members)
-    rate = sa.cast(sa.func.sum(members.c.high), sa.Double()) / sa.func.count()
-    return Evidence(
-        population.units, population.cut, figure.definition, members, traces,
-        rate if column == "high_rate" else None,
-    )  # fmt: skip
-
-
-def _of_level(population: Population, observed: Observed, cell: Mapping[str, Any]) -> sa.Subquery:
-    """The judged who have the level of a row, with the position of what told it."""
-    who = judged(population)
-    among = sa.select(*who.c, who.c.customer.label("member")).subquery("among")
-    bins = find_bins(population.units.reader, who, observed)
-    known = observed.known(among, ("member",), only={cell["trait"]}).subquery("known")
-    value = leveled(known.c.name, known.c.value, bins).label("value")
-    others = [one for one in known.c if one.name not in {"name", "value"}]
-    own = sa.select(value, *others).cte("trait_at_t0")
-    place = sa.func.row_number().over(order_by=(sa.func.count().desc(), own.c.value))
-    ranked = (
-        sa.select(own.c.value, place.label("place"))
-        .where(own.c.value.is_not(None))
-        .group_by(own.c.value)
-        .cte("ranked_levels")
-    )
-    level = level_named(own.c.value, ranked.c.place)
+    behind, cell = Behind.of(figure), figure.cell
+    column = behind.column(_OF_LEVELS)
     if cell["level"] is None:  # a leak has no level: all of whom it was ever observed
-        wanted: ColumnElement[bool] = own.c.ever == 1
-    else:
-        wanted = level.is_(None) if cell["level"] == MISSING else level == cell["level"]
-        if cell["trait"] in bins and bins[cell["trait"]].split:
-            wanted = sa.and_(wanted, who.c.later == 1)
-    joined = who.outerjoin(own, own.c.member == who.c.customer)
-    joined = joined.outerjoin(ranked, ranked.c.value == own.c.value)
-    return (
-        sa.select(who.c.customer, who.c.t0, who.c.high, own.c.position)
-        .select_from(joined)
-        .where(wanted)
-        .subquery("with_level")
+        return _of_trait(behind, "ever")
+    return _having(behind, column, {str(cell["trait"]): str(cell["level"])})
+
+
+def pairs(figure: Figure) -> Evidence:
+    """The mature who have both levels of a pair, and what told each.
+
+    Args:
+        figure: of the row of the part ``pairs``; its column is ``customers``, ``high`` (with what
+            their value is made of), or ``high_rate``.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    behind, cell = Behind.of(figure), figure.cell
+    column = behind.column(_OF_LEVELS)
+    wanted = {str(cell[f"trait{end}"]): str(cell[f"level{end}"]) for end in ("", "_2")}
+    return _having(behind, column, wanted)
+
+
+def origins(figure: Figure) -> Evidence:
+    """The mature who have a level and came by a source, by their first touch.
+
+    Args:
+        figure: of the row of the part ``origins``; its column is ``customers``, ``high`` (with
+            what their value is made of), or ``high_rate``.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    behind, cell = Behind.of(figure), figure.cell
+    column = behind.column(_OF_LEVELS)
+    source = (str(cell["by"]), str(cell["source"]))
+    return _having(behind, column, {str(cell["trait"]): str(cell["level"])}, source)
+
+
+def _having(
+    behind: Behind, column: str, wanted: dict[str, str], source: tuple[str, str] | None = None
+) -> Evidence:
+    """The mature who have some levels, and came by some source, if one is named."""
+    levels, traits = behind.levels(), list(wanted)
+    mature = levels.mature(traits)
+    parts = [
+        levels.has(mature.rows, trait, level, place)
+        for place, (trait, level) in enumerate(wanted.items())
+    ]
+    if source is not None:
+        parts.append(_came_by(mature.rows, *source))
+    if column == "high":
+        parts.append(mature.rows.c.high == 1)
+    members = sa.select(mature.rows).where(mature.told, *parts).cte("of_level")
+    traces = [behind.time_zero(members), *_told(members, traits)]
+    if source is not None:
+        traces.append(behind.first_touch(members))
+    if column == "high":
+        traces += behind.worth(members)
+    rate = sa.cast(sa.func.sum(members.c.high), sa.Double()) / sa.func.count()
+    return behind.evidence(members, traces, rate if column == "high_rate" else None)
+
+
+def _told(members: sa.CTE, traits: list[str]) -> list[Trace]:
+    """What told the level of each trait."""
+    return [Trace.fact(trait, members.c[f"position_{place}"]) for place, trait in enumerate(traits)]
+
+
+def _came_by(who: sa.FromClause, by: str, source: str) -> sa.ColumnElement[bool]:
+    """Whether somebody came by a source, as it is named: of their first touch by time zero."""
+    named = apart_in_sql(channel_of(who, by), (NO_SOURCE,))
+    return sa.func.coalesce(named, NO_SOURCE) == source
+
+
+def values(figure: Figure) -> Evidence:
+    """Whose mean or median value is told, and what the value of each is made of.
+
+    Behind ``value_mean_others`` stand the others: who has another level of the trait, or none.
+
+    Args:
+        figure: of the row of the part ``values``; its column is ``customers``, ``value_mean``,
+            ``value_mean_others`` or ``value_median``.
+
+    Raises:
+        UsageError: no members stand behind the column; a difference is made of two means.
+    """
+    behind, trait = Behind.of(figure), str(figure.cell["trait"])
+    column = behind.column(_OF_VALUES)
+    levels = behind.levels()
+    mature = levels.mature([trait])
+    own = levels.has(mature.rows, trait, str(figure.cell["level"]))
+    chosen = sa.not_(own) if column == "value_mean_others" else own
+    members = sa.select(mature.rows).where(mature.told, chosen).cte("of_level")
+    traces = [behind.time_zero(members), *_told(members, [trait])]
+    if column == "customers":
+        return behind.evidence(members, traces)
+    traces += behind.worth(members)
+    worth = members.c.worth
+    if column == "value_median":
+        middle = sa.cast(sa.func.percentile_disc(0.5).within_group(worth), MONEY)
+        return behind.evidence(members, traces, middle, money)
+    total = sa.cast(sa.func.sum(worth), MONEY)
+    return behind.evidence(
+        members, traces, total, lambda mean: money_of(Fraction(mean) / _DAYS), mean=True
     )
+
+
+def traits(figure: Figure) -> Evidence:
+    """The mature of whom a trait was known by time zero, or is by now, and what told it.
+
+    Args:
+        figure: of the row of the part ``traits``; its column is ``known``, ``ever``, ``assumed``
+            or ``undated``.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    behind = Behind.of(figure)
+    return _of_trait(behind, behind.column(_OF_TRAITS))
+
+
+def _of_trait(behind: Behind, flag: str) -> Evidence:
+    trait = str(behind.figure.cell["trait"])
+    rows = behind.levels().mature([trait]).rows
+    members = sa.select(rows).where(rows.c[f"{flag}_0"] == 1).cte("of_trait")
+    return behind.evidence(members, [behind.time_zero(members), *_told(members, [trait])])
+
+
+def prospects(figure: Figure) -> Evidence:
+    """Which prospects have a level now: what made them prospects, and what told the level.
+
+    Args:
+        figure: of the row of the part ``prospects``; its column is ``prospects``.
+
+    Raises:
+        UsageError: no members stand behind the column.
+    """
+    behind, trait = Behind.of(figure), str(figure.cell["trait"])
+    behind.column(("prospects",), "a share of all of them")
+    levels = behind.levels()
+    who = prospects_of(behind.population, figure.definition.lead)
+    rows = levels.known(who, [trait])
+    own = levels.has(rows, trait, str(figure.cell["level"]))
+    members = sa.select(rows).where(own).cte("prospects_of_level")
+    entered = [name for name in who.c.keys() if name.endswith("_at")]  # noqa: SIM118 - columns
+    traces = [Trace.entry(name.removesuffix("_at"), members.c[name]) for name in entered]
+    return behind.evidence(members, [*traces, *_told(members, [trait])])
 
 
 def sources(figure: Figure) -> Evidence:
@@ -105,52 +201,23 @@ def sources(figure: Figure) -> Evidence:
     Raises:
         UsageError: no members stand behind the column.
     """
-    asked = dict(figure.asked)
-    del asked["traits"]
-    column = _plain(figure.column, _OF_SOURCES, asked)
-    population, question = _population(figure.reader, figure.cut, figure.definition, asked)
+    behind, source = Behind.of(figure), str(figure.cell["source"])
+    column, population = behind.column(_OF_SOURCES), behind.population
     who = population.kept() if column == "customers" else judged(population)
-    parts = [
-        sa.func.coalesce(apart_in_sql(channel_of(who), (NO_SOURCE,)), NO_SOURCE)
-        == figure.cell["source"]
-    ]
-    months = _months(population, str(figure.cell["source"]))
+    parts = [_came_by(who, "channel", source)]
+    months = _months(population, source)
     if months is not None:
-        parts.append(local_month(who.c.t0, question.tz).in_(months))
+        parts.append(local_month(who.c.t0, behind.question.tz).in_(months))
     if column == "high":
         parts.append(who.c.high == 1)
     members = sa.select(who).where(*parts).cte("of_source")
-    traces = [_time_zero(members, question), _first_touch(population.cut, members)]
+    traces = [behind.time_zero(members), behind.first_touch(members)]
     if column in {"high", "value"}:
-        traces += _worth(population, members)
+        traces += behind.worth(members)
     if column != "value":
-        return Evidence(population.units, population.cut, figure.definition, members, traces)
+        return behind.evidence(members, traces)
     worth = sa.func.coalesce(sa.func.sum(members.c.worth), sa.literal_column("0", sa.Integer()))
-    return Evidence(
-        population.units, population.cut, figure.definition, members, traces, worth, finish=money
-    )
-
-
-def _plain(column: str, explained: Sequence[str], asked: Mapping[str, Any]) -> str:
-    """The column as it is called where those of high value are looked for.
-
-    Raises:
-        UsageError: no members stand behind it.
-    """
-    target = str(asked.get("target", "high"))
-    names = {renamed(name, target): name for name in explained}
-    if column not in names:
-        raise not_explained(column, tuple(names))
-    return names[column]
-
-
-def _population(
-    reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]
-) -> tuple[Population, Question]:
-    question = ask(definition, dict(asked))
-    cut = settled_through(reader, cut, question.data_through)
-    units = Units.of(reader, cut, question.unit, question.look_back)
-    return Population.of(units, cut, definition, question), question
+    return behind.evidence(members, traces, worth, money)
 
 
 def _months(population: Population, source: str) -> list[int] | None:
@@ -165,33 +232,3 @@ def _months(population: Population, source: str) -> list[int] | None:
     if ledger is None or unusable(source, ledger, currency) is not None:
         return None
     return sorted(ledger.months)
-
-
-def _time_zero(members: sa.FromClause, question: Question) -> Trace:
-    return Trace.entry(question.stage, members.c.t0, f"time zero: entered {question.stage}")
-
-
-def _first_touch(cut: Cut, members: sa.CTE) -> Trace:
-    """The touch that names the source, where it came by time zero."""
-    table = tables.facts["touched"]
-    m, c = members.c, table.c
-    first = sa.and_(
-        c.customer == m.customer, c.occurred_at == m.first_touch_at, c.occurred_at <= m.t0
-    )
-    place = sa.func.row_number().over(partition_by=c.customer, order_by=c.position)
-    rows = (
-        sa.select(c.customer, c.position, place.label("place"))
-        .select_from(members.join(table, first))
-        .where(counts(table, cut))
-        .subquery("first_touches_of")
-    )
-    return Trace.facts("first touch", sa.select(rows).where(rows.c.place == 1).subquery())
-
-
-def _worth(population: Population, members: sa.CTE) -> list[Trace]:
-    """What the value of each is made of."""
-    question = population.question
-    found = value_facts(members, population.cut, population.worth_over())
-    if question.value == "revenue":
-        del found["cost"]
-    return [Trace.facts(f"value: {what}", rows.subquery()) for what, rows in found.items()]

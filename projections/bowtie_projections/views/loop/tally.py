@@ -31,7 +31,6 @@ __all__ = [
     "TRAIT_SUMS",
     "fitted",
     "judged",
-    "level_named",
     "spread",
     "tally",
 ]
@@ -196,7 +195,7 @@ def _levels(judged: sa.CTE, observed: Observed, bins: Mapping[str, Bins]) -> sa.
     )
     ranked = _ranked_levels(cells).cte("levels")
     c = cells.c
-    level = level_named(c.value, ranked.c.place)
+    level = _level_named(c.value, ranked.c.place)
     keys = [c.name, level.label("level"), *(c[name] for name in CELL)]
     sums = [_whole(sa.func.sum(c[name])).label(name) for name in ("customers", "costed", *flags)]
     same = sa.and_(ranked.c.name == c.name, ranked.c.value == c.value)
@@ -207,7 +206,7 @@ def _levels(judged: sa.CTE, observed: Observed, bins: Mapping[str, Bins]) -> sa.
     )
 
 
-def level_named(value: ColumnElement[Any], place: ColumnElement[Any]) -> ColumnElement[Any]:
+def _level_named(value: ColumnElement[Any], place: ColumnElement[Any]) -> ColumnElement[Any]:
     """The name of a level, by its value and its place among those of the trait."""
     return sa.case(
         (value.is_(None), sa.null()),

@@ -15,7 +15,14 @@ from bowtie_projections.views.loop.pairs import Pairs, assess_pair, beam
 from bowtie_projections.views.loop.population import Population
 from bowtie_projections.views.loop.traced import Leveling, Traced
 
-__all__ = ["MOST_TRACED", "PROSPECTS", "assess_pairs", "prospect_rows", "traced_findings"]
+__all__ = [
+    "MOST_TRACED",
+    "PROSPECTS",
+    "assess_pairs",
+    "prospect_rows",
+    "prospects_of",
+    "traced_findings",
+]
 
 #: Of so many findings it is told what they were worth, where they came from, and who has them now.
 MOST_TRACED = 20
@@ -56,13 +63,40 @@ def assess_pairs(
     return Pairs(found, all_pairs - len(found), gain)
 
 
+def prospects_of(population: Population, lead: str) -> sa.CTE:
+    """Those who may still buy: who entered the lead stage or the next ones, and stand there.
+
+    They never committed, and are not lost. What is known of them is asked of the moment of the cut.
+
+    Args:
+        population: of the question.
+        lead: the stage that makes a lead.
+
+    Returns:
+        ``customer``; ``t0``, that moment; and when each stage before the commitment was first
+        entered, such as ``selection_at``.
+    """
+    c = population.journeys.c
+    before = STAGES[STAGES.index(lead) : STAGES.index("commitment")]
+    entered = {f"{stage}_at": sa.func.min(c[f"{stage}_at"]) for stage in before}
+    came = [at <= sa.literal(population.end) for at in entered.values()]
+    still_open = sa.func.max(sa.case((c.lost_at.is_(None), 1), else_=0)) == 1
+    return (
+        sa.select(
+            c.customer,
+            sa.literal(population.end, sa.DateTime()).label("t0"),
+            *(at.label(name) for name, at in entered.items()),
+        )
+        .group_by(c.customer)
+        .having(sa.or_(sa.false(), *came), sa.func.min(c.commitment_at).is_(None), still_open)
+        .cte("prospects")
+    )
+
+
 def prospect_rows(
     population: Population, leveling: Leveling, lead: str, findings: Sequence[Finding]
 ) -> list[dict[str, Any]]:
     """For each finding, how many of those who may still buy have it now.
-
-    Prospects are who entered the lead stage or the next ones, never committed, and are not lost.
-    What is known of them is asked of the moment of the cut.
 
     Args:
         population: of the question.
@@ -70,20 +104,7 @@ def prospect_rows(
         lead: the stage that makes a lead.
         findings: in their order.
     """
-    c = population.journeys.c
-    before = STAGES[STAGES.index(lead) : STAGES.index("commitment")]
-    came = [sa.func.min(c[f"{stage}_at"]) <= sa.literal(population.end) for stage in before]
-    still_open = sa.func.max(sa.case((c.lost_at.is_(None), 1), else_=0)) == 1
-    leads = (
-        sa.select(c.customer, sa.literal(population.end, sa.DateTime()).label("t0"))
-        .group_by(c.customer)
-        .having(
-            sa.or_(sa.false(), *came),
-            sa.func.min(c.commitment_at).is_(None),
-            still_open,
-        )
-        .cte("prospects")
-    )
+    leads = prospects_of(population, lead)
     reader = population.units.reader
     everybody = reader.fetch(sa.select(sa.func.count()).select_from(leads)).column(0)[0].as_py()
     levels = leveling.rows(leads).subquery("levels_now").c
