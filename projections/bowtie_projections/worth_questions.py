@@ -12,6 +12,7 @@ from bowtie.policies import Policy
 from bowtie_projections.answering import Answering
 from bowtie_projections.parameters import InPeriod, Moment, OfData, Period, Unit
 from bowtie_projections.results import Result
+from bowtie_projections.views.clv import clv
 from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.rfm import rfm
 from bowtie_projections.views.value import value
@@ -102,9 +103,6 @@ class WorthQuestions(Answering):
             asked: the parameters of :func:`bowtie_projections.views.clv.clv`, and ``as_of``,
                 ``known_at``, ``position`` and ``definition``.
         """
-        # the models load scipy's special functions, which no other question needs
-        from bowtie_projections.views.clv import clv
-
         return self._answer(clv, asked)
 
     def rfm(self, **asked: Unpack[RfmAsked]) -> Result:

@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
-from scipy.special import betaincinv, betaln, gammaln, hyp2f1
 
 from bowtie_projections.clv.fitting import Fit, Floats, maximise_of_many
+from bowtie_projections.clv.special import betaincinv, betaln, gammaln, hyp2f1
 
 __all__ = ["MODELS", "BetaGeometric", "Buyers", "BuyingModel", "ParetoNBD"]
 

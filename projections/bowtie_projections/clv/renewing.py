@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import betaln, hyp2f1
 
 from bowtie_projections.clv.fitting import Fit, Floats, maximise
+from bowtie_projections.clv.special import betaln, hyp2f1
 
 __all__ = ["ShiftedBetaGeometric"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import gammaln
 
 from bowtie_projections.clv.fitting import Fit, Floats, maximise_of_many
+from bowtie_projections.clv.special import gammaln
 
 __all__ = ["GammaGamma", "correlation"]
 

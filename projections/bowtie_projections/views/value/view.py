@@ -34,6 +34,7 @@ from bowtie_projections.views.moves import earlier_cut
 from bowtie_projections.views.shares import standing, typed_table
 from bowtie_projections.views.units import Units
 from bowtie_projections.views.value.movement import movement
+from bowtie_projections.views.value.predicted import predicted_value
 from bowtie_projections.views.value.tiers import Tier
 from bowtie_projections.views.value.worth import ALL, QUANTILES, TOPS, Worths, arrived
 
@@ -127,9 +128,6 @@ def value(
         if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
     if policy is not None and policy.basis == "predicted":
-        # the models load scipy's special functions, which no other question needs
-        from bowtie_projections.views.value.predicted import predicted_value
-
         # the customers and their cells are those that a policy of realised value tells
         if since is not None:
             raise UsageError("since tells who moved between tiers of what came: leave it out here")
