@@ -15,8 +15,10 @@ from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
 from bowtie_cli.loop import loop
 from bowtie_cli.metrics import metrics
+from bowtie_cli.partners import partners
 from bowtie_cli.paths import paths
 from bowtie_cli.pipeline import pipeline
+from bowtie_cli.referrals import referrals
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
 from bowtie_cli.revenue import revenue
@@ -140,6 +142,8 @@ _VIEWS = {
     bottleneck: "--cell stage=selection --cell lever=conversion --column mature",
     value: "--cohort quarter --cell cohort=2025-Q1 --column high",
     rfm: "--cell segment=champions --column customers",
+    referrals: "--cell customer=acme --column chain_value",
+    partners: "--cell partner=globex --column sourced",
     metrics: "--cell metric=win_rate --column value",
     attribution: "--cell channel=webinar --cell model=linear --column wins",
     loop: "--part sources --cell source=referral --column high",

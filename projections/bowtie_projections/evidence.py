@@ -72,7 +72,8 @@ class Trace:
         kind: how its facts are found.
         value: the moment or the position, a column of the members; null where there is none.
         stage: the stage entered.
-        rows: of several facts each, ``customer``, ``position`` and, where it matters, ``cycle``.
+        rows: of several facts each, ``customer``, ``position`` and, where it matters, ``cycle``;
+            ``subject``, where they may stand in the stream of somebody else.
     """
 
     role: str
@@ -103,7 +104,10 @@ class Trace:
 
     @classmethod
     def facts(cls, role: str, rows: sa.FromClause) -> Trace:
-        """Several facts of each member: rows with ``customer``, ``position`` (and ``cycle``)."""
+        """Several facts of each member: rows with ``customer``, ``position`` (and ``cycle``).
+
+        Facts of somebody else, such as who referred the member, have their key in ``subject``.
+        """
         return cls(role, "facts", sa.null(), rows=rows)
 
 
@@ -123,6 +127,7 @@ class Evidence:
         finish: what the view does with the figure after SQL, such as rounding it.
         mean: the figure is the mean of the members: ``value``, their sum, over how many they are;
             ``finish`` is given it as an exact fraction.
+        notes: what to know before taking the facts for all that made the figure.
     """
 
     units: Units
@@ -134,6 +139,7 @@ class Evidence:
     called: str = ""
     finish: Callable[[Any], Any] | None = None
     mean: bool = False
+    notes: Sequence[str] = ()
 
     @property
     def has_cycles(self) -> bool:
@@ -154,7 +160,8 @@ class Evidence:
     def facts(self) -> sa.Select[Any]:
         """The facts of the members: ``customer``, ``cycle``, ``role``, ``place``, ``position``.
 
-        A member without any has one row, of nulls. ``place`` is that of the trace.
+        A member without any has one row, of nulls. ``place`` is that of the trace; ``subject`` the
+        key that the fact counts for.
         """
         members = self._members()
         # once for all: PostgreSQL, where it takes few members for one, finds them for each anew
@@ -162,7 +169,7 @@ class Evidence:
         m, f = members.c, found.c
         same = sa.and_(f.customer == m.customer, f.cycle.is_not_distinct_from(m.cycle))
         return (
-            sa.select(m.customer, m.cycle, f.role, f.place, f.position)
+            sa.select(m.customer, m.cycle, f.role, f.place, f.position, f.subject)
             .select_from(members.outerjoin(found, same))
             .distinct()
         )
@@ -200,7 +207,8 @@ class Evidence:
                 on = sa.and_(on, rows.c.stage == trace.stage)
             elif trace.kind == "loss":
                 role = rows.c.how
-            row = _row(members, role, place, rows.c.position)
+            subject = rows.c.subject if "subject" in rows.c else None
+            row = _row(members, role, place, rows.c.position, subject)
             found.append(row.select_from(members.join(rows, on)))
         return found
 
@@ -287,7 +295,11 @@ def _once(rows: sa.Select[Any], name: str) -> sa.CTE:
 
 
 def _row(
-    members: sa.CTE, role: ColumnElement[Any], place: int, position: ColumnElement[Any]
+    members: sa.CTE,
+    role: ColumnElement[Any],
+    place: int,
+    position: ColumnElement[Any],
+    subject: ColumnElement[Any] | None = None,
 ) -> sa.Select[Any]:
     return sa.select(
         members.c.customer,
@@ -295,4 +307,5 @@ def _row(
         sa.cast(role, sa.String()).label("role"),
         sa.literal_column(str(place), sa.Integer()).label("place"),
         position.label("position"),
+        (members.c.customer if subject is None else subject).label("subject"),
     )

@@ -26,6 +26,8 @@ from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evidence
 from bowtie_projections.views.pipeline.roster import roster as pipeline_roster
+from bowtie_projections.views.referrals import evidence as referrals_evidence
+from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.revenue import revenue
@@ -98,6 +100,10 @@ EVIDENCE: dict[str, Explained] = {
         {"movement": rfm_evidence.movement},
         roster=rfm_evidence.roster,
     ),
+    "referrals": Explained(
+        referrals, referrals_evidence.evidence, {"depth": referrals_evidence.depth}
+    ),
+    "partners": Explained(partners, referrals_evidence.partners),
     "metrics": Explained(metrics, metrics_evidence),
     "attribution": Explained(attribution, attribution_evidence),
     "loop": Explained(

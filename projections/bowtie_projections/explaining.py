@@ -94,7 +94,7 @@ def explanation(
         "explain",
         _shown(found, facts, data=data),
         sentence=_sentence(pinned, row[column], figure, facts, found),
-        notes=_notes(facts, digest),
+        notes=[*_notes(facts, digest), *found.notes],
         sql=reader.statements,
         meta={
             "definition": definition.label,
@@ -214,7 +214,7 @@ def _facts(found: Evidence) -> pa.Table:
     rows, table = found.facts().subquery("evidence"), tables.events
     e, c = rows.c, table.c
     # a fact may count for several accounts; one of another stream is nobody's
-    own = sa.or_(c.position.is_(None), c.kind != "customer", c.subject == e.customer)
+    own = sa.or_(c.position.is_(None), c.kind != "customer", c.subject == e.subject)
     retracted = sa.case((c.position.is_not(None), c.retracted_position.is_not(None)))
     statement = (
         sa.select(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "packed_max",
     "packed_min",
     "quantiles",
+    "rows_given",
     "span",
     "stored",
 ]
@@ -315,6 +317,49 @@ def _stored(element: stored, compiler: SQLCompiler, *, asfrom: bool = False, **o
     name: str = compiler.visit_table(element, asfrom=asfrom, **options)  # type: ignore[no-untyped-call]
     # elsewhere a name in its own definition is the table's; DuckDB takes it for a circle
     return f"main.{name}" if asfrom and compiler.dialect.name == "duckdb" else name
+
+
+class rows_given(sa.TableClause):  # noqa: N801 - read as a function
+    """Rows that Python found, for SQL to join: one text, however many they are.
+
+    A list of values would be read value by value, which takes minutes where they are a million.
+
+    Args:
+        name: what they are called in the statement.
+        kinds: the columns, each with its type: text, whole numbers or doubles.
+        rows: with a value for each column, None where there is none.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, name: str, kinds: Mapping[str, Any], rows: Iterable[Sequence[Any]]) -> None:
+        super().__init__(name, *(sa.column(column, kind) for column, kind in kinds.items()))
+        named = [dict(zip(kinds, row, strict=True)) for row in rows]
+        self.text = json.dumps(named, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    def once(self) -> sa.CTE:
+        """The rows as a part of a statement."""
+        return sa.select(*self.c).cte(self.name).prefix_with("MATERIALIZED")
+
+
+@compiles(rows_given)
+def _rows_given(
+    element: rows_given, compiler: SQLCompiler, *, asfrom: bool = False, **options: Any
+) -> str:
+    name: str = compiler.visit_table(element, asfrom=asfrom, **options)  # type: ignore[no-untyped-call]
+    if not asfrom:
+        return name
+    kinds = {c.name: c.type.compile(compiler.dialect) for c in element.columns}
+    if compiler.dialect.name == "postgresql":
+        typed = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
+        # text of a function is ordered as the database likes, that of the tables by code point
+        sorts = {c.name: ' COLLATE "C"' for c in element.columns if isinstance(c.type, sa.String)}
+        columns = ", ".join(f"{column}{sorts.get(column, '')} AS {column}" for column in kinds)
+        given = f"json_to_recordset({_quoted(element.text)}) AS given({typed})"
+        return f"(SELECT {columns} FROM {given}) AS {name}"
+    shape = _quoted(json.dumps([kinds]))
+    given = f"from_json({_quoted(element.text)}, {shape})"
+    return f"(SELECT unnest({given}, recursive := true)) AS {name}"
 
 
 def _quoted(text: str) -> str:

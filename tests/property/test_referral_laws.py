@@ -21,6 +21,7 @@ from bowtie.events import (
     StageEntered,
 )
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.referrals.partners import ANY, NONE
@@ -99,7 +100,13 @@ def customers_of(known, as_of):
 
 def brought_by(known, worth):
     """By whom each was brought: the first referral that is no circle and came in time."""
+    return {one: fact.customer for one, fact in told_by(known, worth).items()}
+
+
+def told_by(known, worth):
+    """The referral by which each was brought."""
     by: dict[str, str] = {}
+    told = {}
     said = [f for f in known if isinstance(f.data, Referred)]
     for fact in sorted(said, key=lambda f: (f.occurred_at, f.position)):
         one, other = fact.data.referred, fact.customer
@@ -110,8 +117,8 @@ def brought_by(known, worth):
             above = by[above]
             chain.add(above)
         if one not in chain:
-            by[one] = other
-    return by
+            by[one], told[one] = other, fact
+    return told
 
 
 def depth_of(name, by):
@@ -223,6 +230,141 @@ def test_partners_are_those_of_reading_the_facts(memory, said, until, position):
                 assert row[f"value_{side}_share"] == pytest.approx(float(value / total))
     # what is sourced adds up, and with those of no partner it is everybody
     assert sum(row["sourced"] for name, row in rows.items() if name != ANY) == len(worth)
+
+
+def above_of(name, by):
+    """By whom one was brought, and by whom these were."""
+    found = []
+    while name in by:
+        name = by[name]
+        found.append(name)
+    return found
+
+
+def chosen(rows, names, place):
+    """A figure that is not 0, if there is one."""
+    cells = [(row, name) for row in rows for name in names if row[name] is not None]
+    some = [(row, name) for row, name in cells if row[name]]
+    return (some or cells)[place % len(some or cells)] if cells else None
+
+
+def explained(memory, cut, view, part, cell, column):  # noqa: PLR0917 - what names a figure
+    """The members of a figure, and by role the positions named of each."""
+    found = explanation(
+        memory, cut, B2B, view=view, part=part, cell=cell, column=column, horizon=HORIZON,
+        data_from="2024-01-01",
+    )  # fmt: skip
+    named: defaultdict[str, Any] = defaultdict(lambda: defaultdict(set))
+    for row in found.rows():
+        named[row["customer"]][row["role"]].add(row["position"])
+    assert len(named) == found.meta["members"]
+    return named
+
+
+COMMITTED = "entered commitment"
+ONE_OF = ("customers", "mature", "value")
+
+
+@given(logs, st.integers(20, 100), st.integers(5, 60), st.integers(0, 999))
+def test_behind_referrals_are_who_came_and_what_said_so(memory, said, until, position, place):
+    log, as_of = log_of(said), START + until * DAY
+    memory.load(log, B2B)
+    cut = Cut(min(position, memory.position), as_of)
+    known = [f for f in counted(log, cut.position) if f.occurred_at <= as_of]
+    worth = customers_of(known, as_of)
+    told = told_by(known, worth)
+    by = {one: fact.customer for one, fact in told.items()}
+    answer = referrals(memory, cut, B2B, horizon=HORIZON, data_from="2024-01-01")
+
+    part, names = (
+        (None, ("brought", *ONE_OF, *(f"chain_{name}" for name in ONE_OF))),
+        ("depth", ONE_OF),
+        (None, ("referrals", "rewards")),
+    )[place % 3]
+    figure = chosen((answer if part is None else answer.part(part)).rows(), names, place)
+    if figure is None:
+        return
+    row, column = figure
+    key = "customer" if part is None else "referrals_before"
+    named = explained(memory, cut, "referrals", part, {key: row[key]}, column)
+    if column in {"referrals", "rewards"}:
+        own = {f.position for f in known if f.customer == row[key] and isinstance(f.data, Referred)}
+        assert named == {row[key]: {"referral": own}}
+        return
+    if part is None:
+        chain = column.startswith("chain_")
+        own = {one for one in by if row[key] in (above_of(one, by) if chain else [by[one]])}
+        own = own if column == "brought" else own & worth.keys()
+    else:
+        own = {one for one in worth if row[key] == str(len(above_of(one, by)) or "nobody")}
+    if not column.endswith(("brought", "customers")):
+        own = {one for one in own if worth[one][1] is not None}
+    assert set(named) == own
+    for one, roles in named.items():
+        assert roles.get("referral", set()) == ({told[one].position} if one in told else set())
+        before = {told[name].position for name in above_of(one, by) if name in told}
+        assert roles.get("referral before", set()) == (before if part else set())
+        zero = {f.occurred_at for f in known if f.position in roles[f"time zero: {COMMITTED}"]}
+        assert column == "brought" or zero == {worth[one][0]}
+
+
+@given(logs, st.integers(20, 100), st.integers(5, 60), st.integers(0, 999))
+def test_behind_partners_are_whom_they_took_part_in(memory, said, until, position, place):
+    log, as_of = log_of(said), START + until * DAY
+    memory.load(log, B2B)
+    cut = Cut(min(position, memory.position), as_of)
+    known = [f for f in counted(log, cut.position) if f.occurred_at <= as_of]
+    worth = customers_of(known, as_of)
+    took: defaultdict[str, list[Said]] = defaultdict(list)
+    for fact in sorted(known, key=lambda f: (f.occurred_at, f.position)):
+        in_time = fact.customer in worth and fact.occurred_at <= worth[fact.customer][0]
+        if getattr(fact.data, "partner", None) is not None and in_time:
+            took[fact.customer].append(fact)
+    sourced = {
+        one: next(f for f in facts if getattr(f.data, "role", None) == "source")
+        for one, facts in took.items()
+        if any(getattr(f.data, "role", None) == "source" for f in facts)
+    }
+    answer = partners(memory, cut, B2B, horizon=HORIZON, data_from="2024-01-01")
+    sides = [
+        f"{before}{side}"
+        for side in ("sourced", "influenced")
+        for before in ("", "mature_", "value_")
+    ]
+    figure = chosen(answer.rows(), sides, place)
+    if figure is None:
+        return
+    column, partner = figure[1], figure[0]["partner"]
+    named = explained(memory, cut, "partners", None, {"partner": partner}, column)
+    by_side = {one: [fact] for one, fact in sourced.items()} if "sourced" in column else took
+    expected = {
+        one: {f.position for f in by_side.get(one, ()) if partner in (ANY, f.data.partner)}
+        for one in worth
+    }
+    if not column.startswith(("sourced", "influenced")):
+        expected = {one: own for one, own in expected.items() if worth[one][1] is not None}
+    if partner == NONE:
+        assert set(named) == {one for one in expected if not by_side.get(one)}
+        return
+    expected = {one: own for one, own in expected.items() if own}
+    assert set(named) == set(expected)
+    for one, roles in named.items():
+        told = [roles[role] for role in roles if role.startswith("partner: ")]
+        assert set().union(*told) == expected[one]
+
+
+def test_what_is_a_share_or_a_mean_names_what_to_explain(memory):
+    said = [
+        Said("a", StageEntered(stage="commitment"), START, 1),
+        Said("a", order(50), START, 2),
+        Said("a", PartnerInvolved(partner="p", role="source"), START, 3),
+    ]
+    memory.load(said, B2B)
+    cut = Cut(3, START + 90 * DAY)
+    with pytest.raises(UsageError, match="explain one of: sourced, mature_sourced"):
+        explained(memory, cut, "partners", None, {"partner": "p"}, "sourced_share")
+    with pytest.raises(UsageError, match="explain one of: customers, mature, value"):
+        explained(memory, cut, "referrals", "depth", {"referrals_before": "nobody"}, "value_mean")
 
 
 def test_who_came_is_found_under_the_key_they_have_now(memory):

@@ -16,6 +16,7 @@ class Brought:
 
     Args:
         by: by whom each was brought.
+        told: at which position of the log that was told.
         unnamed: referrals that name nobody who came.
         late: of somebody who was a customer already.
         again: of somebody whom another had referred before, or the same.
@@ -23,6 +24,7 @@ class Brought:
     """
 
     by: dict[str, str] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
     unnamed: int = 0
     late: int = 0
     again: int = 0
@@ -35,17 +37,21 @@ class Brought:
         """From referrals in the order they happened; the first of each customer counts.
 
         Args:
-            said: each with ``customer``, who referred; ``referred``; and ``occurred_at``.
+            said: each with ``customer``, who referred; ``referred``; ``occurred_at`` and
+                ``position``.
             committed: the time zero of those referred who have one.
 
         >>> day = datetime(2026, 1, 1)
         >>> said = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "c"), ("d", None)]
         >>> found = Brought.of(
-        ...     ({"customer": one, "referred": other, "occurred_at": day} for one, other in said),
+        ...     (
+        ...         {"customer": one, "referred": other, "occurred_at": day, "position": place}
+        ...         for place, (one, other) in enumerate(said)
+        ...     ),
         ...     {},
         ... )
-        >>> found.by, found.circular, found.again, found.unnamed
-        ({'b': 'a', 'c': 'b'}, 1, 1, 1)
+        >>> found.by, found.told, found.circular, found.again, found.unnamed
+        ({'b': 'a', 'c': 'b'}, {'b': 0, 'c': 1}, 1, 1, 1)
         """
         found = cls()
         for one in said:
@@ -61,6 +67,7 @@ class Brought:
                 found.late += 1
             else:
                 found.by[referred] = referrer
+                found.told[referred] = one["position"]
         return found
 
     def above(self, customer: str) -> list[str]:

@@ -22,7 +22,7 @@ from bowtie_projections.views.shares import standing, typed_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ANY", "NONE", "partners"]
+__all__ = ["ANY", "NONE", "involvements", "partners"]
 
 #: The customers of all partners together, each once; and all others.
 ANY, NONE = "(any partner)", "(no partner)"
@@ -116,48 +116,59 @@ def partners(
     )
 
 
-def _shares(everybody: Everybody, cut: Cut) -> sa.Select[Any]:
-    """By partner what they sourced and influenced; and, without a name, of all of them."""
-    known = everybody.known()
+def involvements(known: sa.CTE, cut: Cut) -> sa.Subquery:
+    """Each time a partner took part in one of the customers, by the customer's commitment.
+
+    Columns ``customer``, ``partner``, ``position`` of the fact, ``named`` (1 where a contract names
+    the partner), ``sources`` (1 where it is the one that sourced the customer) and the customer's
+    ``worth`` times 365.
+    """
     involved, signed = tables.facts["partner_involved"], tables.facts["contract_signed"]
-    named = sa.literal_column("'contract'", sa.String())
+    nothing, one = sa.literal_column("0", sa.Integer()), sa.literal_column("1", sa.Integer())
+    source = sa.case((involved.c.role == "source", one), else_=nothing)
     said = sa.union_all(
-        sa.select(
-            *(involved.c[name] for name in ("customer", "partner", "role", *_TIMES))
-        ).where(counts(involved, cut)),
-        sa.select(
-            signed.c.customer, signed.c.partner, named.label("role"),
-            *(signed.c[name] for name in _TIMES),
-        ).where(counts(signed, cut), signed.c.kind == "paid", signed.c.partner.is_not(None)),
-    ).subquery("said")  # fmt: skip
+        sa.select(*_who(involved), source.label("source"), nothing.label("named")).where(
+            counts(involved, cut)
+        ),
+        sa.select(*_who(signed), nothing.label("source"), one.label("named")).where(
+            counts(signed, cut), signed.c.kind == "paid", signed.c.partner.is_not(None)
+        ),
+    ).subquery("said")
     s = said.c
-    source = sa.case((s.role == "source", 0), else_=1)
     place = sa.func.row_number().over(
-        partition_by=s.customer, order_by=(source, s.occurred_at, s.position)
+        partition_by=s.customer, order_by=(s.source.desc(), s.occurred_at, s.position)
     )
     ranked = (
-        sa.select(
-            s.customer, s.partner, source.label("source"), known.c.worth, place.label("place")
-        )
+        sa.select(s.customer, s.partner, s.position, s.source, s.named, known.c.worth)
+        .add_columns(place.label("place"))
         .select_from(said.join(known, known.c.customer == s.customer))
         .where(s.occurred_at <= known.c.t0)
         .subquery("ranked")
-    )
-    r = ranked.c
-    sourced = sa.func.max(sa.case((sa.and_(r.source == 0, r.place == 1), 1), else_=0))
-    each = [sourced.label("sourced"), sa.func.max(r.worth).label("worth")]
-    pairs = sa.select(r.customer, r.partner, *each).group_by(r.customer, r.partner).cte("pairs")
+    ).c
+    sources = sa.case((sa.and_(ranked.source == one, ranked.place == one), one), else_=nothing)
+    return sa.select(
+        ranked.customer, ranked.partner, ranked.position, ranked.named,
+        sources.label("sources"), ranked.worth,
+    ).subquery("involvements")  # fmt: skip
+
+
+def _who(table: sa.Table) -> list[ColumnElement[Any]]:
+    return [table.c[name] for name in ("customer", "partner", "occurred_at", "position")]
+
+
+def _shares(everybody: Everybody, cut: Cut) -> sa.Select[Any]:
+    """By partner what they sourced and influenced; and, without a name, of all of them."""
+    c = involvements(everybody.known(), cut).c
+    each = [sa.func.max(c.sources).label("sourced"), sa.func.max(c.worth).label("worth")]
+    pairs = sa.select(c.customer, c.partner, *each).group_by(c.customer, c.partner).cte("pairs")
     nobody = sa.cast(sa.null(), sa.String()).label("partner")
-    alone = sa.select(r.customer, nobody, *each).group_by(r.customer).cte("alone")
+    alone = sa.select(c.customer, nobody, *each).group_by(c.customer).cte("alone")
     return sa.select(
         sa.union_all(
             sa.select(pairs.c.partner, *_sums(pairs.c)).group_by(pairs.c.partner),
             sa.select(alone.c.partner, *_sums(alone.c)).group_by(alone.c.partner),
         ).subquery("shares")
     )
-
-
-_TIMES = ("occurred_at", "position")
 
 
 def _sums(c: Any) -> list[ColumnElement[Any]]:

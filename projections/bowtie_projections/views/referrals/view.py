@@ -27,7 +27,7 @@ from bowtie_projections.views.shares import standing, typed_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["referrals"]
+__all__ = ["NOBODY", "Referring", "referrals"]
 
 #: Who was brought by nobody.
 NOBODY = "nobody"
@@ -85,11 +85,10 @@ def referrals(
     check_most(most)
     asked = {
         name: given for name, given in locals().items()
-        if name not in {"reader", "cut", "definition", "most"}
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    everybody = Everybody.of(reader, cut, definition, asked | {"unit": "customer"})
-    members = everybody.worths.members
-    answer = _Answer(everybody, [], {}) if members.cut.moment is None else _Answer.of(everybody)
+    answer = Referring.asked(reader, cut, definition, asked)
+    everybody, members = answer.everybody, answer.everybody.worths.members
     parameters = everybody.worths.population.question.parameters()
     for name in ("top", "threshold", "backfill_gap", "strict_known", "unit", "time_zero"):
         parameters.pop(name)
@@ -113,7 +112,7 @@ class _One:
     worth: Decimal | None
 
 
-class _Answer:
+class Referring:
     """Who referred whom.
 
     Args:
@@ -129,12 +128,22 @@ class _Answer:
         self.brought = Brought.of(said, {key: one.t0 for key, one in came.items()})
 
     @classmethod
-    def of(cls, everybody: Everybody) -> _Answer:
-        """From the log.
+    def asked(
+        cls, reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]
+    ) -> Referring:
+        """Those of a question, by all parameters of :func:`referrals`.
 
         Raises:
-            Refused: rewards are in another currency than value.
+            UsageError: a value that can't be asked.
+            Refused: amounts are in several currencies.
         """
+        own = {name: given for name, given in asked.items() if name != "most"}
+        everybody = Everybody.of(reader, cut, definition, own | {"unit": "customer"})
+        nobody = everybody.worths.members.cut.moment is None
+        return cls(everybody, [], {}) if nobody else cls._of(everybody)
+
+    @classmethod
+    def _of(cls, everybody: Everybody) -> Referring:
         members = everybody.worths.members
         reader, cut = members.units.reader, members.cut
         said = reader.fetch(_referrals(reader, cut)).to_pylist()
@@ -173,6 +182,19 @@ class _Answer:
         for row in rows:
             row |= {name: money(row[name]) for name in ("value", "chain_value")}
         return rows
+
+    def brought_under(self, referrer: str, *, chain: bool) -> dict[str, int]:
+        """Whom one brought, customers or not yet, each with the position that told so.
+
+        Args:
+            referrer: who brought them.
+            chain: all whom these brought in turn, too.
+        """
+        if not chain:
+            own = [key for key, by in self.brought.by.items() if by == referrer]
+        else:
+            own = [key for key in self.brought.by if referrer in self.brought.above(key)]
+        return {key: self.brought.told[key] for key in own}
 
     def depths(self) -> list[dict[str, Any]]:
         """All customers, by how many referrals lie before them."""

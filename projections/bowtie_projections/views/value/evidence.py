@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from bowtie_projections.views.shares import of_cell
 from bowtie_projections.views.value.view import COLUMNS, TIERS, worths_of
 from bowtie_projections.views.value.worth import ALL, Bounds, Worths
 
-__all__ = ["evidence", "roster", "tiers"]
+__all__ = ["evidence", "of_worth", "roster", "tiers"]
 
 #: Of the mature: whom each column counts, or whose worth it adds up.
 _OF_MATURE = ("mature", "paying", "high", "value")
@@ -49,7 +50,7 @@ def evidence(figure: Figure) -> Evidence:
         rows, worth = _mature(worths, worths.bounds()), "worth" if column == "value" else ""
     own = of_cell(worths.members, rows, figure.cell, COLUMNS)
     told = sa.select(rows).where(own, _counts(rows.c).get(column, sa.true()))
-    return _told(worths, figure.definition, told, worth, facts=column in {"paying", "high"})
+    return of_worth(worths, figure.definition, told, worth, facts=column in {"paying", "high"})
 
 
 def tiers(figure: Figure) -> Evidence:
@@ -72,7 +73,9 @@ def tiers(figure: Figure) -> Evidence:
     told = sa.select(rows).where(
         of_cell(worths.members, rows, figure.cell, TIERS), rows.c.tier == place
     )
-    return _told(worths, figure.definition, told, "worth" if column == "value" else "", facts=True)
+    return of_worth(
+        worths, figure.definition, told, "worth" if column == "value" else "", facts=True
+    )
 
 
 def _mature(worths: Worths, bounds: Bounds) -> sa.CTE:
@@ -86,13 +89,28 @@ def _counts(c: Any) -> dict[str, ColumnElement[bool]]:
     return {"mature": sa.true(), "paying": c.paying == 1, "high": c.high == 1}
 
 
-def _told(
-    worths: Worths, definition: Definition, told: sa.Select[Any], worth: str, *, facts: bool
+def of_worth(
+    worths: Worths,
+    definition: Definition,
+    told: sa.Select[Any],
+    worth: str,
+    *,
+    facts: bool = False,
+    also: Sequence[Trace] = (),
 ) -> Evidence:
-    """The members and their traces; the sum of their worth, if that is the figure."""
+    """Customers of a question of value, what entered their time zero, and what they were worth.
+
+    Args:
+        worths: of the question.
+        definition: what entering a stage means.
+        told: the members, with ``customer`` and ``t0``.
+        worth: the column of it whose sum the figure is, times 365; how many they are, if none.
+        facts: name what their value is made of, though the figure is a number of them.
+        also: what else is to be told of them.
+    """
     members = told.cte("told").prefix_with("MATERIALIZED")
     stage, population = worths.population.question.stage, worths.population
-    traces = [Trace.entry(stage, members.c.t0, f"time zero: entered {stage}")]
+    traces = [Trace.entry(stage, members.c.t0, f"time zero: entered {stage}"), *also]
     if worth or facts:
         over = worths.life() if worth == "realised" else population.worth_over()
         traces += [
