@@ -315,7 +315,7 @@ def test_behind_partners_are_whom_they_took_part_in(memory, said, until, positio
     cut = Cut(min(position, memory.position), as_of)
     known = [f for f in counted(log, cut.position) if f.occurred_at <= as_of]
     worth = customers_of(known, as_of)
-    took: defaultdict[str, list[Said]] = defaultdict(list)
+    took: defaultdict[str, list[Any]] = defaultdict(list)
     for fact in sorted(known, key=lambda f: (f.occurred_at, f.position)):
         in_time = fact.customer in worth and fact.occurred_at <= worth[fact.customer][0]
         if getattr(fact.data, "partner", None) is not None and in_time:
