@@ -170,11 +170,13 @@ class Traced:
     def worths(self) -> list[dict[str, Any]]:
         """By trait (its ``place``) and ``level``: what its customers were worth (times 365).
 
-        ``customers``, their ``worth``, that of the one with the ``largest``, and the lower
-        ``median``.
+        ``customers``, their ``worth``, that of the one with the ``largest``, and of the two in the
+        ``middles`` together: twice the median.
         """
         c = self.rows.c
-        middle = sa.func.percentile_disc(0.5).within_group(c.worth)
+        half = sa.func.percentile_disc(0.5)
+        # from above it is the upper of two in the middle
+        middles = half.within_group(c.worth) + half.within_group(c.worth.desc())
         parts = [
             sa.select(
                 sa.literal_column(str(place), sa.Integer()).label("place"),
@@ -182,7 +184,7 @@ class Traced:
                 sa.func.count().label("customers"),
                 sa.cast(sa.func.sum(c.worth), MONEY).label("worth"),
                 sa.cast(sa.func.max(c.worth), MONEY).label("largest"),
-                sa.cast(middle, MONEY).label("median"),
+                sa.cast(middles, MONEY).label("middles"),
             )
             .where(told)
             .group_by(level)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowtie_projections import statistics
-from bowtie_projections.value import money
 from bowtie_projections.views.loop.sources import money_of
 from bowtie_projections.views.loop.traced import Traced
 
@@ -90,7 +89,7 @@ def _compared(levels: Sequence[Mapping[str, Any]], level: str) -> dict[str, Any]
         "value_mean_others": _told(others.mean),
         "difference": _told(difference),
         "difference_without_one": _told(_difference(*without)),
-        "value_median": money(own_row["median"]),
+        "value_median": money_of(Fraction(own_row["middles"]) / (2 * _YEAR)),
     }
 
 
