@@ -84,7 +84,7 @@ def postgres_events(step: Step) -> dict[str, Any]:
 def postgres_append(step: Step) -> dict[str, Any]:
     """Events, ids and a seal for each batch, as an ingest writes them."""
     from bowtie.seals import first_seal, next_seal
-    from bowtie.stores.contract import CommitRow
+    from bowtie.stores.rows import CommitRow
 
     seconds, count = 0.0, 0
     with _schema(step) as schema, _engine(step, schema) as engine:

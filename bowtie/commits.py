@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bowtie.problems import Problem
 from bowtie.seals import first_seal, next_seal
 from bowtie.stores.auditing import Audit
-from bowtie.stores.contract import CommitRow, StoredState
+from bowtie.stores.rows import CommitRow, StoredState
 from bowtie.times import from_micros, iso
 
 __all__ = ["SealedCommits", "wrong_dates"]

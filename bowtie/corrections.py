@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from bowtie.codec import Fact, id_hash
-from bowtie.stores.contract import IdRow
+from bowtie.stores.rows import IdRow
 
 __all__ = ["corrected", "newest_version", "retraction_of"]
 

@@ -28,7 +28,8 @@ from bowtie.reader import Reader
 from bowtie.rules import SEQUENCED
 from bowtie.sealing import SEALED_PREFIX, StoreKeys
 from bowtie.seals import first_seal, next_seal
-from bowtie.stores.contract import CommitRow, IdRow, Writing
+from bowtie.stores.contract import Writing
+from bowtie.stores.rows import CommitRow, IdRow
 
 __all__ = ["FORGOTTEN", "Batch"]
 

@@ -15,7 +15,7 @@ from bowtie.errors import StoreError, StoreNewer
 from bowtie.events import CATALOGUE, Event
 from bowtie.lifting import lift, newest_name, older_names
 from bowtie.sealing import is_sealed, open_sealed, seal, unwrap, wrap
-from bowtie.stores.contract import StoredState
+from bowtie.stores.rows import StoredState
 from bowtie.times import from_micros
 
 __all__ = [

@@ -16,7 +16,8 @@ from bowtie.erasing import subject_of_stream
 from bowtie.ruled import RULED_TOPICS, RuledStream, snapshot_schema
 from bowtie.sealing import StoreKeys
 from bowtie.stores.auditing import Audit
-from bowtie.stores.contract import Store, StoredState
+from bowtie.stores.contract import Store
+from bowtie.stores.rows import StoredState
 
 __all__ = ["LinkWords", "unfinished_forgettings", "wrong_snapshots"]
 

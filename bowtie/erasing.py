@@ -19,7 +19,8 @@ import msgspec
 from bowtie.codec import Fact
 from bowtie.decoding import open_value
 from bowtie.sealing import StoreKeys
-from bowtie.stores.contract import Store, StoredState, Writing
+from bowtie.stores.contract import Store, Writing
+from bowtie.stores.rows import StoredState
 
 __all__ = ["Erased", "Erasure", "LinkedKeys", "erase", "forgotten_streams", "linked_keys"]
 

@@ -22,7 +22,8 @@ from bowtie.decoding import Decoder
 from bowtie.envelope import Recorded
 from bowtie.events import Forgotten, IdentityLinked, IdentityUnlinked, Retracted
 from bowtie.sealing import is_sealed
-from bowtie.stores.contract import Store, StoredState
+from bowtie.stores.contract import Store
+from bowtie.stores.rows import StoredState
 
 __all__ = ["Links"]
 

@@ -20,7 +20,8 @@ from bowtie.reader import Reader
 from bowtie.sealing import StoreKeys
 from bowtie.sources import LogLines, open_lines
 from bowtie.stores import open_store
-from bowtie.stores.contract import StateBatch, Store
+from bowtie.stores.contract import Store
+from bowtie.stores.rows import StateBatch
 
 __all__ = ["LogSource", "log_source"]
 

@@ -11,7 +11,8 @@ from bowtie.ruled import RULED_TOPICS, SNAPSHOT_EVERY, RuledStream, ruled_stream
 from bowtie.rules import SEQUENCED, broken_rule
 from bowtie.sealing import new_key
 from bowtie.stores.about import NOTHING, About, Part
-from bowtie.stores.contract import StoredState, Writing
+from bowtie.stores.contract import Writing
+from bowtie.stores.rows import StoredState
 from bowtie.times import from_micros
 
 __all__ = ["StreamMemory"]

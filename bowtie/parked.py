@@ -19,7 +19,8 @@ from bowtie.logs import Unmapped
 from bowtie.outcome import Mode, Outcome
 from bowtie.reader import Reader
 from bowtie.sealing import unwrap, wrap
-from bowtie.stores.contract import ParkedLine, Store, Writing
+from bowtie.stores.contract import Store, Writing
+from bowtie.stores.rows import ParkedLine
 from bowtie.times import from_micros
 
 __all__ = [

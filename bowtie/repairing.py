@@ -11,7 +11,8 @@ from bowtie.derived import LinkWords, unfinished_forgettings, wrong_snapshots
 from bowtie.erasing import erase
 from bowtie.errors import Conflict
 from bowtie.stores.auditing import Audit
-from bowtie.stores.contract import IdRow, Store
+from bowtie.stores.contract import Store
+from bowtie.stores.rows import IdRow
 from bowtie.verifying import id_rows_of
 
 __all__ = ["Repair", "repair_log"]

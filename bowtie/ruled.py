@@ -19,7 +19,8 @@ from msgspec import Struct
 from bowtie.decoding import Decoder
 from bowtie.events import CATALOGUE, ContractSigned
 from bowtie.rules import Signing
-from bowtie.stores.contract import Snapshot, StoredState, Writing
+from bowtie.stores.contract import Writing
+from bowtie.stores.rows import Snapshot, StoredState
 from bowtie.times import from_micros, to_micros
 
 __all__ = ["RULED_TOPICS", "RuledStream", "ruled_stream", "snapshot_schema"]

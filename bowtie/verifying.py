@@ -28,7 +28,8 @@ from bowtie.problems import Problem
 from bowtie.reader import Reader, explain
 from bowtie.sealing import SEALED_PREFIX
 from bowtie.stores.auditing import Audit
-from bowtie.stores.contract import IdRow, Store, StoredState
+from bowtie.stores.contract import Store
+from bowtie.stores.rows import IdRow, StoredState
 
 __all__ = ["KeptSeal", "Problem", "head_seal", "id_rows_of", "verify_log"]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bowtie.events import CATALOGUE, PERSONAL_NAMES, Event, OrderPlaced, personal_fields
 from bowtie.fields import Currency
 from bowtie.sealing import StoreKeys
-from bowtie.stores.contract import StateBatch
+from bowtie.stores.rows import StateBatch
 from bowtie.times import to_micros
 from bowtie_projections.tables import plain_type
 

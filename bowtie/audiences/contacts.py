@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bowtie.envelope import Recorded
 from bowtie.events import Noted, Retracted, TraitsObserved
 from bowtie.sealing import is_sealed
-from bowtie.stores.contract import StoredState
+from bowtie.stores.rows import StoredState
 from bowtie.stores.writing import STATE
 
 if TYPE_CHECKING:

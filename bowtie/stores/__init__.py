@@ -7,8 +7,9 @@ from pathlib import Path
 from bowtie.errors import UsageError
 from bowtie.extras import need
 from bowtie.stores.connections import Synchronous
-from bowtie.stores.contract import StateBatch, Store, StoredState
+from bowtie.stores.contract import Store
 from bowtie.stores.postgres_url import is_postgres
+from bowtie.stores.rows import StateBatch, StoredState
 from bowtie.stores.sqlite import SqliteStore
 
 __all__ = ["StateBatch", "Store", "StoredState", "open_store", "store_path"]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bowtie.stores.contract import CommitRow, IdRow, Snapshot, Store
+from bowtie.stores.contract import Store
+from bowtie.stores.rows import CommitRow, IdRow, Snapshot
 
 __all__ = ["Audit"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from bowtie.stores.about import About, StreamHead
-from bowtie.stores.contract import CommitRow, IdRow, Snapshot, StoredState
 from bowtie.stores.queries import Asking, Queries, Row
+from bowtie.stores.rows import CommitRow, IdRow, Snapshot, StoredState
 from bowtie.times import now_micros
 
 __all__ = ["SECRETS", "STATE", "SqlWriting"]

@@ -5,7 +5,7 @@ positions of the newlines are found, the lines of one type are gathered into a b
 and pyarrow reads that with the type's own short schema (a schema of all fields of all types is
 three times slower). Only where that fails are the lines halved until the bad ones stand alone.
 
->>> from bowtie.stores.contract import StateBatch
+>>> from bowtie.stores.rows import StateBatch
 >>> state = b'{"_key":"acme","_at":1767607200000000,"_source":"crm","_id":"17"}'
 >>> made = columns_of(StateBatch(range(1, 3), b"onboarded\nmoved\n", state + b"\n{}\n", []))
 >>> made.facts["onboarded"].column("customer").to_pylist()
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bowtie.lifting import Unliftable
-from bowtie.stores.contract import StateBatch
+from bowtie.stores.rows import StateBatch
 from bowtie_projections.lifting import NOT_ONE, Unreadable
 from bowtie_projections.lines import Lines
 from bowtie_projections.shapes import NO_ROWS, Shape, shape_of

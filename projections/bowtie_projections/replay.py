@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from bowtie.errors import SealedKeyMissing, TablesDamaged, TablesForeign, TablesHeld
-from bowtie.stores.contract import StateBatch
+from bowtie.stores.rows import StateBatch
 from bowtie_projections.columns import Columns, Misaligned, columns_of
 from bowtie_projections.databases.contract import BeingBuilt, Overtaken
 from bowtie_projections.filling import apply_retractions, insert_columns, recompute_journeys

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bowtie.errors import SealedKeyMissing, TablesError
 from bowtie.sealing import StoreKeys
 from bowtie.stages import Definition
-from bowtie.stores.contract import StateBatch
+from bowtie.stores.rows import StateBatch
 from bowtie.verifying import Problem
 from bowtie_projections.databases.asking import Reader
 from bowtie_projections.databases.contract import Tables

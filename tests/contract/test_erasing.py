@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from bowtie import Bowtie
-from bowtie.stores.contract import Snapshot
+from bowtie.stores.rows import Snapshot
 from tests.logs import log, wire
 
 

@@ -14,7 +14,7 @@ from bowtie.errors import Conflict, EventRejected, UnknownName
 from bowtie.events import Forgotten, IdentityLinked
 from bowtie.sealing import is_sealed
 from bowtie.stores.auditing import Audit
-from bowtie.stores.contract import Snapshot
+from bowtie.stores.rows import Snapshot
 from tests.logs import log, wire
 
 TOUCH = Touched(channel="web", direction="inbound")

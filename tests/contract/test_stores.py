@@ -8,7 +8,8 @@ import pytest
 
 from bowtie import Bowtie
 from bowtie.stores.about import About, StreamHead
-from bowtie.stores.contract import CommitRow, StoredState, Taken
+from bowtie.stores.contract import Taken
+from bowtie.stores.rows import CommitRow, StoredState
 from tests.logs import log, wire
 
 

@@ -8,7 +8,7 @@ from bowtie import Bowtie
 from bowtie.codec import id_hash
 from bowtie.events import IdentityLinked
 from bowtie.repairing import repair_log
-from bowtie.stores.contract import Snapshot
+from bowtie.stores.rows import Snapshot
 from bowtie.verifying import head_seal, verify_log
 from tests.logs import log, wire
 

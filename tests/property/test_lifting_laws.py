@@ -16,7 +16,7 @@ from bowtie.decoding import Decoder
 from bowtie.envelope import data_to_wire
 from bowtie.errors import BowtieError, EventRejected
 from bowtie.reader import Reader
-from bowtie.stores.contract import StateBatch, StoredState
+from bowtie.stores.rows import StateBatch, StoredState
 from bowtie_projections.columns import columns_of
 from tests.strategies import DAYS, SCALARS, TEXTS
 from tests.versions import MeetingHeld, RoomBooked, in_catalogue

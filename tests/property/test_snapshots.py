@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bowtie import Bowtie, ContractChanged, ContractSigned, Touched, memory, ruled
 from bowtie.errors import RuleViolation
-from bowtie.stores.contract import Snapshot
+from bowtie.stores.rows import Snapshot
 from tests.logs import log, wire
 
 JAN = datetime(2026, 1, 5, tzinfo=UTC)

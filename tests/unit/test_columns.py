@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bowtie.events import ContractSigned, Forgotten, Noted, Onboarded, Touched, TraitsObserved
-from bowtie.stores.contract import StateBatch
+from bowtie.stores.rows import StateBatch
 from bowtie_projections.columns import Misaligned, columns_of
 from tests.strategies import Logged, MemoryLog
 
