@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from bowtie.durations import parse_duration
 from bowtie.events import TraitsObserved
 from bowtie.stages import STAGES, Definition
-from bowtie_projections.views import velocity as velocity_module
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.flow import flow
-from bowtie_projections.views.velocity import velocity
+from bowtie_projections.views.velocity import pace, velocity
 from tests.histories import DEFINITIONS, logs, moments
 from tests.property.test_funnel_laws import _cell, _in_period, _journeys
 from tests.read_tables import FilledTables, Said, counted
@@ -157,7 +156,7 @@ def test_the_velocity_is_that_of_a_plain_reading(
     """Only the mature are judged; who was there before has moved and has no days."""
     where, known, now = _known(memory, facts, definition, cut, asked)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(velocity_module, "FEWEST", 1)
+        patch.setattr(pace, "FEWEST", 1)
         rows = velocity(memory, where, definition, **asked).rows()
 
     read = _defaults(asked) | {"cohort": None if asked["cohort"] == "all" else asked["cohort"]}

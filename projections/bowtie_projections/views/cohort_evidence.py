@@ -15,14 +15,16 @@ from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
 from bowtie_projections.localtime import local_day
 from bowtie_projections.views import flow as flow_view
-from bowtie_projections.views import repeat as repeat_view
-from bowtie_projections.views import velocity as pace_view
 from bowtie_projections.views.cut import counts
 from bowtie_projections.views.funnel.members import Members
+from bowtie_projections.views.repeat import buyers as buying
+from bowtie_projections.views.repeat.view import buyers_of
 from bowtie_projections.views.retention.ages import age_in_sql
 from bowtie_projections.views.retention.population import Acquired
 from bowtie_projections.views.retention.view import acquired_of
 from bowtie_projections.views.shares import of_cell
+from bowtie_projections.views.velocity import pace
+from bowtie_projections.views.velocity.view import paces
 
 __all__ = ["flow", "repeat", "retention", "velocity"]
 
@@ -90,16 +92,16 @@ def velocity(figure: Figure) -> Evidence:
         UsageError: no members stand behind the column.
     """
     column = figure.column
-    known = ("entered", "mature", "moved", "out_of_order", "moved_share", *pace_view.QUANTILES)
+    known = ("entered", "mature", "moved", "out_of_order", "moved_share", *pace.QUANTILES)
     if column not in known:
         raise not_explained(column, known)
-    asked_of = pace_view.paces(figure.reader, figure.cut, figure.definition, figure.asked)
+    asked_of = paces(figure.reader, figure.cut, figure.definition, figure.asked)
     place = [step.name for step in asked_of.steps].index(figure.cell["step"])
     rows = asked_of.judged(place)
     c = rows.c
-    counts_it = {**pace_view.counts_of(c), "moved_share": c.mature}
+    counts_it = {**pace.counts_of(c), "moved_share": c.mature}
     which = counts_it.get(column, sa.and_(c.mature, c.moved, c.waited >= 0))
-    own = of_cell(asked_of.members, rows, figure.cell, pace_view.COLUMNS)
+    own = of_cell(asked_of.members, rows, figure.cell, pace.COLUMNS)
     told = sa.select(rows).where(own, which).subquery("told")
     step = asked_of.steps[place]
     traces = [
@@ -109,8 +111,8 @@ def velocity(figure: Figure) -> Evidence:
     value = None
     if column == "moved_share":
         value = _share(told.c.moved)
-    elif column in pace_view.QUANTILES:
-        value = _days(told.c.waited, pace_view.QUANTILES[column])
+    elif column in pace.QUANTILES:
+        value = _days(told.c.waited, pace.QUANTILES[column])
     return _evidence(asked_of.members, figure.definition, told, traces, value)
 
 
@@ -170,14 +172,14 @@ def repeat(figure: Figure) -> Evidence:
         UsageError: no members stand behind the column.
     """
     column = figure.column
-    known = ("customers", "mature", "repeated", "repeat_rate", *repeat_view.QUANTILES)
+    known = ("customers", "mature", "repeated", "repeat_rate", *buying.QUANTILES)
     if column not in known:
         raise not_explained(column, known)
-    buyers = repeat_view.buyers_of(figure.reader, figure.cut, figure.definition, figure.asked)
+    buyers = buyers_of(figure.reader, figure.cut, figure.definition, figure.asked)
     members, rows = buyers.members, buyers.people()
     old, again = buyers.judged(rows.c, parse_duration(figure.cell["within"]))
     which = {"customers": sa.true(), "mature": old, "repeat_rate": old}
-    own = of_cell(members, rows, figure.cell, repeat_view.COLUMNS)
+    own = of_cell(members, rows, figure.cell, buying.COLUMNS)
     told = (
         sa.select(rows, again.label("again"))
         .where(own, which.get(column, sa.and_(old, again)))
@@ -189,8 +191,8 @@ def repeat(figure: Figure) -> Evidence:
     value = None
     if column == "repeat_rate":
         value = _share(told.c.again)
-    elif column in repeat_view.QUANTILES:
-        value = _days(told.c.waited, repeat_view.QUANTILES[column])
+    elif column in buying.QUANTILES:
+        value = _days(told.c.waited, buying.QUANTILES[column])
     return _evidence(members, figure.definition, told, traces, value)
 
 

@@ -16,13 +16,14 @@ from bowtie_projections.conditions import Facts
 from bowtie_projections.evidence import named_values
 from bowtie_projections.roster import Naming, Roster, listed
 from bowtie_projections.views import flow as flow_view
-from bowtie_projections.views import repeat as repeat_view
-from bowtie_projections.views import velocity as pace_view
-from bowtie_projections.views.cohorts import cohort_label
+from bowtie_projections.views.cohorts import ALL, cohort_label
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT, Members
+from bowtie_projections.views.repeat.view import buyers_of
 from bowtie_projections.views.retention.ages import every_age
 from bowtie_projections.views.retention.view import acquired_of
+from bowtie_projections.views.velocity import pace
+from bowtie_projections.views.velocity.view import paces
 
 __all__ = ["flow", "repeat", "retention", "velocity"]
 
@@ -40,7 +41,7 @@ def _values(members: Members) -> list[Naming]:
 
 def _cell(members: Members, rows: sa.FromClause) -> list[ColumnElement[Any]]:
     """The breakdowns' values and the cohort; all together where there is none."""
-    cohort = rows.c[COHORT] if COHORT in rows.c else _text(pace_view.ALL)
+    cohort = rows.c[COHORT] if COHORT in rows.c else _text(ALL)
     return [*named_values(rows, members.dimensions, members.kept), cohort]
 
 
@@ -101,13 +102,13 @@ def velocity(reader: Reader, cut: Cut, definition: Definition, **asked: Any) -> 
         definition: what entering a stage means.
         asked: the parameters of :func:`bowtie_projections.views.velocity.velocity`, all of them.
     """
-    paces = pace_view.paces(reader, cut, definition, asked)
-    members, rows = paces.members, []
+    asked_of = paces(reader, cut, definition, asked)
+    members, rows = asked_of.members, []
     names: tuple[str, ...] = ()
-    for place, step in enumerate(paces.steps):
-        found = paces.judged(place)
+    for place, step in enumerate(asked_of.steps):
+        found = asked_of.judged(place)
         *values, cohort = _cell(members, found)
-        counts = pace_view.counts_of(found.c)
+        counts = pace.counts_of(found.c)
         cell = [*values, _text(step.name), cohort, _text(format_duration(step.window))]
         rows.append(listed(found, cell, counts, _cycle(members, found)))
         names = tuple(counts)
@@ -169,7 +170,7 @@ def repeat(reader: Reader, cut: Cut, definition: Definition, **asked: Any) -> Ro
         definition: says only how long after the data's beginning a customer may be older than it.
         asked: the parameters of :func:`bowtie_projections.views.repeat.repeat`, all of them.
     """
-    buyers = repeat_view.buyers_of(reader, cut, definition, asked)
+    buyers = buyers_of(reader, cut, definition, asked)
     members, found = buyers.members, buyers.people()
     names: tuple[str, ...] = ()
     rows = []

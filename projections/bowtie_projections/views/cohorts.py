@@ -14,7 +14,9 @@ from bowtie.errors import UsageError
 from bowtie_projections.localtime import local
 
 __all__ = [
+    "ALL",
     "PERIODS",
+    "check_cohort",
     "check_period",
     "cohort_label",
     "cohort_start",
@@ -26,6 +28,8 @@ __all__ = [
 ]
 
 PERIODS = ("day", "week", "month", "quarter", "year")
+#: All cohorts together.
+ALL = "all"
 
 _WRITTEN = re.compile(
     r"(?P<year>\d{4})(?:-Q(?P<quarter>[1-4])|-W(?P<week>\d{2})|-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?"
@@ -37,6 +41,17 @@ def check_period(cohort: str | None) -> str | None:
     if cohort is not None and cohort not in PERIODS:
         raise UsageError(f"cohort is {cohort!r}; write one of {', '.join(PERIODS)}")
     return cohort
+
+
+def check_cohort(cohort: object) -> str | None:
+    """The length of a cohort; None where all are asked for together, as ``all``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if cohort not in (*PERIODS, ALL):
+        raise UsageError(f"cohort is {cohort!r}; write one of {', '.join((*PERIODS, ALL))}")
+    return None if cohort == ALL else str(cohort)
 
 
 def period(written: Any, tz: str = "UTC") -> tuple[datetime, datetime]:

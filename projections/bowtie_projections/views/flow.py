@@ -335,11 +335,7 @@ def _notes(
             f"{definition.label} sees no losses: lost is empty (lost_after declares silence a"
             " loss)."
         )
-    notes += [
-        f"{name}: the {len(kept)} values of the most customers stand apart, the rest are other."
-        for name, kept in members.kept.items()
-    ]
-    return notes
+    return [*notes, *members.folded_notes]
 
 
 def _are(number: int) -> str:

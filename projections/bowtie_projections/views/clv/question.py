@@ -12,14 +12,12 @@ from bowtie.durations import format_duration
 from bowtie.errors import UsageError
 from bowtie_projections.clv.buying import MODELS
 from bowtie_projections.localtime import check_zone
-from bowtie_projections.views.cohorts import PERIODS
+from bowtie_projections.views.cohorts import ALL, PERIODS
 from bowtie_projections.views.given import currency_code, length, one_of, span
 from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
-__all__ = ["ALL", "TERMS", "Question", "ask"]
+__all__ = ["TERMS", "Question", "ask"]
 
-#: All cohorts together.
-ALL = "all"
 #: The terms of contracts, in days; a year accrues over 365 of them.
 TERMS = {"month": 365 / 12, "quarter": 365 / 4, "year": 365.0}
 _DAY = timedelta(days=1)

@@ -19,8 +19,8 @@ from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.clv import contracts, orders
 from bowtie_projections.views.clv.forecast import Fitted, Forecast, Standing, cents
-from bowtie_projections.views.clv.question import ALL, Question, ask
-from bowtie_projections.views.cohorts import cohort_label, first_day, first_moment, last_moment
+from bowtie_projections.views.clv.question import Question, ask
+from bowtie_projections.views.cohorts import ALL, cohort_label, first_day, first_moment, last_moment
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.numbers import percent

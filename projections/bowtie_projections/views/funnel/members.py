@@ -328,6 +328,14 @@ class Members:
             *nothing,
         ).group_by(*groups)
 
+    @property
+    def folded_notes(self) -> list[str]:
+        """What is said of each breakdown of which not all values stand apart."""
+        return [
+            f"{name}: the {len(kept)} values of the most customers stand apart, the rest are other."
+            for name, kept in self.kept.items()
+        ]
+
     def totals(self) -> sa.Select[Any]:
         """How many customers are counted, may be older than the data, are lost by inference."""
         c, question = self.journeys.c, self.question

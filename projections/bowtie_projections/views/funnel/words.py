@@ -106,8 +106,8 @@ class Said:
                 "Skipped stages are imputed: they have the time of the next stage entered, and"
                 " stay out of the days."
             )
-        if question.customers is None and self.members.kept:
-            notes += [_folded(name, len(kept)) for name, kept in self.members.kept.items()]
+        if question.customers is None:
+            notes += self.members.folded_notes
         if self.totals.chances:
             notes.append(noise(self.totals.chances, question.by))
         return notes
@@ -164,10 +164,6 @@ def members_sentence(members: Members, stage: str, state: str, number: int) -> s
         f"{named} entered {stage}{_period(members)} and {what}"
         f" (within {_window(members.question, stage)})."
     )
-
-
-def _folded(name: str, kept: int) -> str:
-    return f"{name}: the {kept} values of the most customers stand apart, the rest are other."
 
 
 def _period(members: Members) -> str:

@@ -203,8 +203,4 @@ def _notes(acquired: Acquired, older: int, currencies: Sequence[str], *, money: 
     if older and members.question.include_truncated:
         many = plural(members.units.name)
         notes.append(f"{older:,} {many} who may be older than the data are counted.")
-    notes += [
-        f"{name}: the {len(kept)} values of the most customers stand apart, the rest are other."
-        for name, kept in members.kept.items()
-    ]
-    return notes
+    return [*notes, *members.folded_notes]

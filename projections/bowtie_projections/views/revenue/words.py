@@ -78,8 +78,4 @@ def notes(levels: Levels, bridge: Bridge, *, daily: bool) -> list[str]:
             f"{' and '.join(sorted(currencies))} are never added: each is told by itself, and who"
             f" pays in several is a {members.units.name} of each."
         )
-    found += [
-        f"{name}: the {len(kept)} values of the most customers stand apart, the rest are other."
-        for name, kept in members.kept.items()
-    ]
-    return found
+    return [*found, *members.folded_notes]

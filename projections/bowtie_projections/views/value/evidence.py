@@ -14,12 +14,12 @@ from bowtie_projections.conditions import Facts
 from bowtie_projections.evidence import Evidence, Figure, Trace, named_values, not_explained
 from bowtie_projections.roster import Roster, listed
 from bowtie_projections.value import Horizon, money, value_facts
-from bowtie_projections.views.cohorts import cohort_label
+from bowtie_projections.views.cohorts import ALL, cohort_label
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT
 from bowtie_projections.views.shares import of_cell
 from bowtie_projections.views.value.view import COLUMNS, TIERS, worths_of
-from bowtie_projections.views.value.worth import ALL, Bounds, Worths
+from bowtie_projections.views.value.worth import Bounds, Worths
 
 __all__ = ["evidence", "of_worth", "roster", "tiers"]
 

@@ -20,7 +20,7 @@ from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.value import money
 from bowtie_projections.views.breakdown import dimensions
-from bowtie_projections.views.cohorts import PERIODS, last_moment
+from bowtie_projections.views.cohorts import ALL, check_cohort, last_moment
 from bowtie_projections.views.cut import NEVER, Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.funnel.question import ask as ask_cells
@@ -36,7 +36,7 @@ from bowtie_projections.views.units import Units
 from bowtie_projections.views.value.movement import movement
 from bowtie_projections.views.value.predicted import predicted_value
 from bowtie_projections.views.value.tiers import Tier
-from bowtie_projections.views.value.worth import ALL, QUANTILES, TOPS, Worths, arrived
+from bowtie_projections.views.value.worth import QUANTILES, TOPS, Worths, arrived
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -155,16 +155,15 @@ def asked_of(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def worths_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]) -> Worths:
     """Whose worth is asked for, by all parameters of :func:`value`."""
-    cohort, most = asked["cohort"], asked["most"]
-    if cohort not in (*PERIODS, ALL):
-        raise UsageError(f"cohort is {cohort!r}; write one of {', '.join((*PERIODS, ALL))}")
+    most = asked["most"]
+    cohort = check_cohort(asked["cohort"])
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise UsageError(f"most is {most!r}; write a whole number from 1")
     question = ask(definition, asked_of(asked))
     shared = ("by", "from_", "to", "look_back", "data_from", "data_through", "tz", "unit")
     cells = ask_cells(
         {name: asked[name] for name in shared}
-        | {"cohort": None if cohort == ALL else cohort, "top": most}
+        | {"cohort": cohort, "top": most}
         | {"include_truncated": asked["include_truncated"]}
     )
     cells = replace(cells, cohort_stage=question.stage)
@@ -342,11 +341,7 @@ class _Answer:
                 f"{members.units.count(self.older)} first seen so early that they may be older than"
                 " the data are counted: their time zero may be none."
             )
-        notes += [
-            f"{name}: the {len(kept)} values of the most customers stand apart, the rest are other."
-            for name, kept in members.kept.items()
-        ]
-        return notes
+        return [*notes, *members.folded_notes]
 
     def _result(
         self, rows: Sequence[Mapping[str, Any]], tiers: Sequence[Mapping[str, Any]], sentence: str

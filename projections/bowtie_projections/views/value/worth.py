@@ -16,7 +16,7 @@ from bowtie.errors import Refused
 from bowtie.stages import STAGES
 from bowtie_projections.expressions import micros_between
 from bowtie_projections.value import MONEY, Horizon, money_by_365, values
-from bowtie_projections.views.cohorts import cohort_label
+from bowtie_projections.views.cohorts import ALL, cohort_label
 from bowtie_projections.views.funnel.members import COHORT, Members
 from bowtie_projections.views.journey_source import Needs
 from bowtie_projections.views.loop.money import check_currencies, threshold_of
@@ -25,10 +25,8 @@ from bowtie_projections.views.loop.tally import fitted
 from bowtie_projections.views.shares import cell_order
 from bowtie_projections.views.value.tiers import Tier, tiers_of
 
-__all__ = ["ALL", "QUANTILES", "TOPS", "Bounds", "Worths", "arrived"]
+__all__ = ["QUANTILES", "TOPS", "Bounds", "Worths", "arrived"]
 
-#: All cohorts together.
-ALL = "all"
 #: Quantiles of value, in tenths.
 QUANTILES = {"median": 5, "p90": 9}
 #: Of the top so many parts of a hundred the share of value is told.

@@ -20,7 +20,7 @@ from bowtie_projections.views.funnel.watched import Span
 from bowtie_projections.views.shares import FEWEST
 
 if TYPE_CHECKING:
-    from bowtie_projections.views.velocity import Paces
+    from bowtie_projections.views.velocity.pace import Paces
 
 __all__ = ["ESTIMATES", "estimates_of", "estimates_say", "watched"]
 
