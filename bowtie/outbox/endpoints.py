@@ -154,10 +154,18 @@ def endpoints(engine: Bowtie) -> list[Endpoint]:
 
 
 def _of_row(row: tuple[Any, ...]) -> Endpoint:
-    name, url, topics, rule, *rest, as_of = row
-    read = None if rule is None else CrossingRule.read(rule)
-    scored_as_of = None if as_of is None else from_micros(as_of)
-    return Endpoint(name, url, tuple(json.loads(topics)), read, *rest, scored_as_of)
+    name, url, topics, rule, nonce, upto, scored, stopped, as_of = row
+    return Endpoint(
+        name,
+        url,
+        tuple(json.loads(topics)),
+        None if rule is None else CrossingRule.read(rule),
+        nonce,
+        upto,
+        scored,
+        stopped,
+        None if as_of is None else from_micros(as_of),
+    )
 
 
 def endpoint_named(engine: Bowtie, name: str) -> Endpoint:

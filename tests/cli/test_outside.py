@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from bowtie import Bowtie
 from bowtie.outbox import endpoint_named
+from bowtie.outbox.crossings import Noted
 from bowtie_cli.main import main
 from bowtie_projections import Views
 from bowtie_projections.crossings import note_crossings
@@ -263,8 +264,12 @@ def test_time_alone_asks_for_scores_again_until_the_log_is_silent(run, store):
         with Bowtie.open("sqlite:///bowtie.db") as engine, Views.open(engine) as views:
             noted = note_crossings(views, when)
             as_of = endpoint_named(engine, "crm").scored_as_of
-        assert not noted or not noted["crm"].stale
-        return as_of if noted else None
+        if not noted:
+            return None
+        told = noted["crm"]
+        assert isinstance(told, Noted)
+        assert not told.stale
+        return as_of
 
     newest = datetime(2026, 6, 30, 23, 59, 59, 999999, UTC)  # when the profile was assigned
     assert scored(newest) == newest
