@@ -21,6 +21,7 @@ from bowtie_cli.output import (
     open_output,
     output_options,
     output_options_with_parts,
+    plot_option,
 )
 from bowtie_cli.session import Session, pass_session
 
@@ -291,11 +292,22 @@ def _assigned(
 @profile.command()
 @click.argument("name", metavar="NAME")
 @click.option("--interim", is_flag=True, help="Tell the figures before all are old enough.")
+@click.option(
+    "--by",
+    metavar="TRAIT",
+    multiple=True,
+    help="The effect within its levels too, as known at assignment; repeat it.",
+)
+@click.option("--segment", metavar="NAME|FILE", help="Only who was in it at their assignment.")
+@click.option(
+    "--where", metavar="TEST", multiple=True, help="Only who had plan=pro then; repeat it."
+)
 @click.option("--record", is_flag=True, help="Keep the answer in the log.")
 @click.option("--data-through", metavar="DAY", help="Up to when the data is complete.")
 @click.option("--definition", metavar="NAME|FILE", help="If not the store's own.")
 @click.option("--tz", metavar="ZONE", help="The zone of days (UTC).")
 @moment_options
+@plot_option
 @output_options_with_parts
 @pass_session
 def evaluate(session: Session, output: Output, *, record: bool, **asked: Any) -> None:
@@ -305,6 +317,8 @@ def evaluate(session: Session, output: Output, *, record: bool, **asked: Any) ->
     Example:
       bowtie profile evaluate lookalike
       bowtie profile evaluate lookalike/1 --part trend
+      bowtie profile evaluate lookalike --by channel --by industry
+      bowtie profile evaluate lookalike --where industry=food
     """
     from bowtie.profiles import load_profile, record_evaluated
 
@@ -324,6 +338,7 @@ def evaluate(session: Session, output: Output, *, record: bool, **asked: Any) ->
 @click.option("--definition", metavar="NAME|FILE", help="If not the store's own.")
 @click.option("--tz", metavar="ZONE", help="The zone of days (UTC).")
 @moment_options
+@plot_option
 @output_options
 @pass_session
 def history(session: Session, output: Output, **asked: Any) -> None:
@@ -332,6 +347,7 @@ def history(session: Session, output: Output, **asked: Any) -> None:
     \b
     Example:
       bowtie profile history lookalike
+      bowtie profile history lookalike --plot history.svg
     """
     asked["profile"] = asked.pop("name")
     output.show(ask(session, "profile_history", asked))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from bowtie.profiles import Profile
+from bowtie.segments.segment import Segment
 from bowtie.stages import Definition
 from bowtie_projections.answering import Answering
 from bowtie_projections.parameters import CutAsked, MembersAsked, Moment, ProspectsAsked
@@ -32,9 +34,15 @@ class ProfileAsked(CutAsked, total=False):
 
 
 class ProfileTriedAsked(ProfileAsked, total=False):
-    """What :meth:`bowtie_projections.Views.profile_evaluation` takes beside the profile."""
+    """What :meth:`bowtie_projections.Views.profile_evaluation` takes beside the profile.
+
+    Who is in a ``segment``, or meets the tests of ``where``, is judged as of their assignment.
+    """
 
     interim: bool
+    by: Sequence[str]
+    segment: str | Path | Mapping[str, Any] | Segment | None
+    where: str | Sequence[str]
 
 
 class ProfileQuestions(Answering):

@@ -26,11 +26,41 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
-    "TOUCH_RULES", "Outside", "Scope", "Scoped", "both", "is_narrowed", "of_everybody", "scope_of",
+    "TOUCH_RULES", "Entry", "Outside", "Scope", "Scoped", "both", "is_narrowed", "of_everybody",
+    "scope_of",
 ]  # fmt: skip
 
 #: Which touch a breakdown by a field of touches reads.
 TOUCH_RULES = ("first", "last", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A moment of each customer's own, as of which they are judged.
+
+    Args:
+        name: the stage that was entered, or another word.
+        said: the same as one says it: ``entry into commitment``.
+        rows: makes the statement with ``customer`` and ``entered_at``.
+        alone: the question is of those alone who have such a moment.
+    """
+
+    name: str
+    said: str
+    rows: Callable[[Reader, Cut, Definition], sa.Select[Any]]
+    alone: bool = False
+
+    @classmethod
+    def into(cls, stage: str) -> Entry:
+        """When each customer entered a stage in the first cycle."""
+
+        def rows(reader: Reader, cut: Cut, definition: Definition) -> sa.Select[Any]:
+            c = journeys_at(reader, cut, definition, Needs()).c
+            at = c[f"{stage}_at"]
+            first = sa.select(c.customer, at.label("entered_at"))
+            return first.where(c.cycle == 1, at.is_not(None))
+
+        return cls(stage, f"entry into {stage}", rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +73,7 @@ class Outside:
         everybody: how many there are.
         moment: as of when it was judged.
         judging: what judged them.
-        entry: the stage at whose entry each was judged; then there is no one moment.
+        entry: the moment of each one's own at which they were judged; then there is no other.
     """
 
     unit: str
@@ -51,7 +81,7 @@ class Outside:
     everybody: int
     moment: datetime | None
     judging: Judging
-    entry: str | None = None
+    entry: Entry | None = None
 
 
 @dataclass(slots=True)
@@ -62,7 +92,7 @@ class Scope:
         definition: what entering a stage means.
         segment: only its customers; None for all.
         as_of: when it is judged, if not as of the question's own moment.
-        entry: a stage: each is judged as of their first cycle's entry of it instead.
+        entry: each is judged as of a moment of their own instead.
         touch: one of :data:`TOUCH_RULES`.
         find: the segment of a name, for breakdowns.
         outside: how many are in it; known once the view has asked for its units.
@@ -71,7 +101,7 @@ class Scope:
     definition: Definition
     segment: Segment | None = None
     as_of: datetime | None = None
-    entry: str | None = None
+    entry: Entry | None = None
     touch: str = "first"
     find: Callable[[str], Segment] | None = None
     outside: Outside | None = None
@@ -137,21 +167,20 @@ class Scope:
         assert self._through is not None  # noqa: S101 - for the type checker
         return Judging(self._through(until), layers, cut, self.definition, entries)
 
-    def _entries(self, cut: Cut, stage: str) -> sa.FromClause:
-        """When each customer entered a stage in the first cycle."""
+    def _entries(self, cut: Cut, entry: Entry) -> sa.FromClause:
+        """The moment of each customer's own."""
         assert self._reader is not None  # noqa: S101 - for the type checker
-        key = (f"entries of {stage}", cut)
+        key = (f"entries of {entry.name}", cut)
         if key not in self._found:
-            c = journeys_at(self._reader, cut, self.definition, Needs()).c
-            at = c[f"{stage}_at"]
-            first = sa.select(c.customer, at.label("entered_at"))
-            first = first.where(c.cycle == 1, at.is_not(None))
-            self._found[key] = found_once(self._reader, first, self._layers, "entries")
+            rows = entry.rows(self._reader, cut, self.definition)
+            self._found[key] = found_once(self._reader, rows, self._layers, "entries")
         return self._found[key]
 
     def _counted(self, unit: str, cut: Cut, judging: Judging, rows: Any) -> Outside:
         assert self._reader is not None  # noqa: S101 - for the type checker
-        known = everybody(cut).subquery("known")
+        known: sa.FromClause = everybody(cut).subquery("known")
+        if self.entry is not None and self.entry.alone:
+            known = self._entries(judging.cut, self.entry)
         joined = known.outerjoin(rows, rows.c.customer == known.c.customer)
         numbers = sa.select(
             sa.func.count().label("everybody"), sa.func.count(rows.c.customer).label("inside")

@@ -274,8 +274,8 @@ def _check_at_entries(test: Test) -> None:
         if isinstance(one, Stands | Worth) or (isinstance(one, Did) and one.condition.refers_to):
             raise Refused(
                 f"{one} can't be judged as of each one's entry: stages and revenue are told of all"
-                " customers as of one moment. Ask with segment_as_of=DATE, or by traits, the first"
-                " touch and events"
+                " customers as of one moment. Ask by traits, the first touch and events; or, of a"
+                " view that takes it, with segment_as_of=DATE"
             )
 
 

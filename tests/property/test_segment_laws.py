@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bowtie.errors import Refused
 from bowtie.segments.reading import segment_of
 from bowtie.stages import STAGES, Definition, evaluate
-from bowtie_projections.scope import Scope, Scoped
+from bowtie_projections.scope import Entry, Scope, Scoped
 from bowtie_projections.segments import Judging
 from bowtie_projections.value import money
 from bowtie_projections.views.cut import Cut
@@ -123,7 +123,7 @@ def test_who_is_in_it_as_of_an_entry_is_who_their_facts_said_then(
     """Each by what had happened, and was known, by a moment of their own."""
     facts = _known_late(facts)
     memory.load(facts, definition)
-    scope = Scope(definition, segment_of(content), entry=stage)
+    scope = Scope(definition, segment_of(content), entry=Entry.into(stage))
     try:
         Units.of(Scoped(memory, scope), Cut(memory.position, then), unit)
     except Refused:

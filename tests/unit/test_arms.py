@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.oneway import anova_oneway
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
 from bowtie_projections.arms import (
+    Contrast,
+    clustered_bounds,
     clustered_gap,
     detectable_mean,
     detectable_share,
+    interaction_p,
+    mean_bounds,
+    mean_contrast,
     mean_gap,
     split_p,
 )
@@ -42,6 +48,47 @@ def test_published_sample_sizes_show_what_they_are_for():
     # table 2.4.1: d = .20 takes 393, d = .50 takes 64
     assert detectable_mean(1, 393, 393) == pytest.approx(0.2, abs=0.0005)
     assert detectable_mean(1, 64, 64) == pytest.approx(0.5, abs=0.006)
+
+
+def test_whether_effects_differ_is_welchs_test_of_means():
+    """Each effect as if it were a group's mean: statsmodels has that test."""
+    random = np.random.default_rng(8)
+    groups = [
+        random.normal(shift, scale, n) for shift, scale, n in ((0, 1, 30), (1, 2, 25), (0, 3, 60))
+    ]
+    effects = [Contrast(g.mean(), g.var(ddof=1) / g.size, g.size - 1) for g in groups]
+    known = anova_oneway(groups, use_var="unequal", welch_correction=True)
+    assert interaction_p(effects) == pytest.approx(known.pvalue)
+    pair: Any = interaction_p(effects[:2])
+    assert pair == pytest.approx(stats.ttest_ind(*groups[:2], equal_var=False).pvalue)
+    assert interaction_p(effects[:1]) is None
+    assert interaction_p([*effects, Contrast(1, 0, 9)]) is None
+
+
+def test_a_contrast_is_that_of_scipy():
+    random = np.random.default_rng(9)
+    arms = random.lognormal(0, 1, 40), random.lognormal(0.5, 1, 25)
+    known = stats.ttest_ind(*arms, equal_var=False)
+    found = mean_contrast(*arms)
+    assert found.freedom == pytest.approx(known.df)
+    assert found.bounds(0.99) == pytest.approx([*known.confidence_interval(0.99)])
+    assert Contrast(1, 0, 9).bounds(0.95) is None
+
+
+def test_the_interval_of_one_arm_is_that_of_scipy():
+    random = np.random.default_rng(4)
+    arm = np.where(random.random(300) < 0.3, random.lognormal(3, 1, 300), 0)
+    known = stats.bootstrap([arm], np.mean, method="percentile", n_resamples=4000, rng=3)
+    spread = known.standard_error
+    assert mean_bounds(arm, 1) == pytest.approx([*known.confidence_interval], abs=0.25 * spread)
+    alone = clustered_bounds(arm, np.ones(300), 1)  # clusters of one are members
+    assert alone == pytest.approx([*known.confidence_interval], abs=0.25 * spread)
+    assert mean_bounds(arm, 2) != mean_bounds(arm, 1) == mean_bounds(arm, 1)
+    assert mean_bounds([1.0], 1) is None
+    assert clustered_bounds([5.0], [2], 1) is None
+    many = random.normal(10, 2, 30_000)
+    half = 1.959964 * many.std(ddof=1) / many.size**0.5
+    assert mean_bounds(many, 1) == pytest.approx([many.mean() - half, many.mean() + half])
 
 
 def test_what_can_not_be_seen_is_not_told():

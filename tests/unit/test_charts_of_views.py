@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from bowtie import Bowtie
+from bowtie.errors import Refused
+from bowtie.profiles import publish_profile
 from bowtie.stages import STAGES
 from bowtie_projections import Result, Views
 from bowtie_projections.charts import draw, written
 from bowtie_projections.charts.views import DRAWN
+from tests.trials import PROFILE, prospects, record_trial
 
 ASKED: dict[str, Callable[[Views], Result]] = {
     "funnel": lambda views: views.funnel(by=["channel"]),
@@ -38,6 +41,16 @@ ASKED: dict[str, Callable[[Views], Result]] = {
 }
 
 
+#: Of a profile, which the demo's business has none of.
+OF_TRIALS: dict[str, Callable[[Views], Result]] = {
+    "profile_evaluation": lambda views: views.profile_evaluation("lookalike/1"),
+    "profile_evaluation.subgroups": lambda views: views.profile_evaluation(
+        "lookalike/1", by=["size", "channel"]
+    ).part("subgroups"),
+    "profile_history": lambda views: views.profile_history("lookalike"),
+}
+
+
 @pytest.fixture(scope="module")
 def views(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Views]:
     """Those of a demo."""
@@ -52,7 +65,7 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Views]:
 
 
 def test_every_chart_is_asked_for() -> None:
-    assert ASKED.keys() == DRAWN.keys() >= FORMS
+    assert ASKED.keys() | OF_TRIALS.keys() == DRAWN.keys() >= FORMS
 
 
 #: One of each form; the others are drawn by `make test-all`.
@@ -77,6 +90,47 @@ def test_it_is_drawn(views: Views, name: str) -> None:
     # above each picture, also of a part, who is counted
     assert result.sentence
     assert result.sentence.split(",")[0].split(";")[0][:30] in svg.replace("&amp;", "&")
+
+
+@pytest.fixture(scope="module")
+def tried() -> Iterator[Views]:
+    """Those of a trial, whose second version has assigned nobody."""
+    with Bowtie.open("memory://") as engine:
+        record_trial(engine, prospects(120))
+        publish_profile(engine, PROFILE.replace("version = 1", "version = 2"))
+        with Views.open(engine) as views:
+            yield views
+
+
+@pytest.mark.parametrize("name", OF_TRIALS)
+def test_a_difference_is_drawn_with_its_interval_and_the_line_of_none(
+    tried: Views, name: str
+) -> None:
+    result = OF_TRIALS[name](tried)
+    assert result.view == name
+    spec: dict[str, Any] = draw(result).to_dict()
+    rows = [row for data in spec["datasets"].values() for row in data]
+    told = {row.get("value_effect") or row.get("value_per_prospect") for row in rows}
+    column = "value_per_prospect" if name == "profile_evaluation" else "value_effect"
+    assert {row[column] for row in result if row[column] is not None} <= told
+    assert {"reference": 0.0} in rows
+    svg = written(draw(result), "svg").decode()
+    assert "NaN" not in svg
+    assert "targeted less held out" in svg
+    if name == "profile_history":
+        assert "lookalike/2 (nobody was assigned)" in svg
+
+
+def test_before_its_time_only_counts_are_drawn(tried: Views) -> None:
+    young = tried.profile_evaluation("lookalike/1", as_of="2024-01-20", by=["size"])
+    spec: dict[str, Any] = draw(young).to_dict()
+    rows = [row for data in spec["datasets"].values() for row in data]
+    assert {row["age"] for row in rows} == {"old enough", "too young"}
+    assert "not yet, from 2024-02-05" in written(draw(young), "svg").decode()
+    with pytest.raises(Refused, match="not yet, from 2024-02-05"):
+        draw(young.part("subgroups"))
+    with pytest.raises(Refused, match="nobody was assigned"):
+        draw(tried.profile_evaluation("lookalike/2"))
 
 
 def test_a_series_of_stocks_is_drawn_by_period(views: Views) -> None:

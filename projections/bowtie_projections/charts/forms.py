@@ -19,6 +19,7 @@ __all__ = ["bars", "grid", "labelled", "lines", "points", "values"]
 Rows = Sequence[Mapping[str, Any]]
 #: Of one line of a chart of bars or points, and of a chart of lines.
 _STEP, _WIDTH, _HEIGHT = 20, 560, 280
+_EDGE, _TICK = 12, 60
 #: The column by which the parts of a bar follow each other.
 _PLACE = "place of the part"
 
@@ -96,11 +97,13 @@ def points(
     format: str = "%",
     reference: float | None = None,
     log: bool = False,
+    width: int = _WIDTH,
+    empty: bool = False,
 ) -> Any:
     """A point with its interval for each row, in the order of the rows.
 
     Args:
-        rows: what is drawn; those without a figure are left out.
+        rows: what is drawn; those without a figure are left out, unless ``empty``.
         y: the column that names the points.
         x, low, high: the columns of the figure and its interval.
         title: of the axis.
@@ -109,16 +112,20 @@ def points(
         format: of the figures.
         reference: a line to compare with, such as no difference.
         log: whether equal ratios are equally far apart.
+        width: of the field.
+        empty: rows without a figure keep their line.
     """
-    shown = [row for row in rows if row[x] is not None]
+    shown = [row for row in rows if empty or row[x] is not None]
     kind: Literal["log", "linear"] = "log" if log else "linear"
-    scale = alt.Scale(type=kind, zero=not log, nice=not log)
+    # so that a line to compare with does not lie on the edge
+    edge = alt.Undefined if log or reference is None else _EDGE
+    scale = alt.Scale(type=kind, zero=not log, nice=not log, padding=edge)
     base = alt.Chart(values(shown)).encode(
         y=alt.Y(f"{_field(y)}:N", sort=_in_order(shown, y), title=None), tooltip=_tips(shown)
     )
     if color is not None:
         base = base.encode(color=_colours(shown, color, shades))
-    axis = alt.Axis(format=format, grid=True)
+    axis = alt.Axis(format=format, grid=True, tickCount=width // _TICK)
     spans = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(f"{_field(low)}:Q", title=title, axis=axis, scale=scale),
         x2=alt.X2(f"{_field(high)}:Q"),
@@ -132,7 +139,7 @@ def points(
             strokeDash=[4, 3], color=MUTED
         )
         layers.insert(0, rule.encode(x=alt.X("reference:Q", scale=scale)))
-    return alt.layer(*layers).properties(width=_WIDTH, height=alt.Step(_STEP))
+    return alt.layer(*layers).properties(width=width, height=alt.Step(_STEP))
 
 
 def lines(

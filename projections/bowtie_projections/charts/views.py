@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import Refused
 from bowtie.stages import STAGES
+from bowtie_projections.charts import profile
 from bowtie_projections.charts.bowtie import bowtie
 from bowtie_projections.charts.forms import bars, grid, labelled, lines, points
 from bowtie_projections.charts.look import MUTED, PALETTE, framed
@@ -288,4 +289,7 @@ DRAWN: dict[str, Callable[[Result], Any]] = {
     "prospects": _prospects,
     "prospects.deciles": _prospects,
     "attribution": _attribution,
+    "profile_evaluation": profile.evaluation,
+    "profile_evaluation.subgroups": profile.subgroups,
+    "profile_history": profile.history,
 }

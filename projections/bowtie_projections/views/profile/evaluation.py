@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ from bowtie.stages import Definition
 from bowtie.wording import are
 from bowtie_projections.arms import Gap, detectable_mean, detectable_share
 from bowtie_projections.results import Result
-from bowtie_projections.statistics import wilson
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.loop.numbers import percent
 from bowtie_projections.views.profile.outlook import Came, outlook, trend_table
 from bowtie_projections.views.profile.question import Asked, profile_at
-from bowtie_projections.views.profile.trial import ARMS, Arm, Trial, trial_of
+from bowtie_projections.views.profile.subgroups import checked_by, subgroups
+from bowtie_projections.views.profile.trial import ARMS, Trial, trial_of
 from bowtie_projections.views.shares import typed_table
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def profile_evaluation(
     *,
     profile: str | Path | Profile,
     interim: bool = False,
+    by: Sequence[str] = (),
     data_through: Any = None,
     tz: str = "UTC",
 ) -> Result:
@@ -61,6 +62,8 @@ def profile_evaluation(
         definition: what the entry of a stage is.
         profile: the name of one that was published; a file or text, or one at hand.
         interim: tell the figures of those who are old enough before all are.
+        by: traits, within whose levels the effect is told too: by what was known of each when they
+            were assigned.
         data_through: up to when the data is complete, if not up to the moment asked of.
         tz: the zone of the profile's days.
 
@@ -69,29 +72,37 @@ def profile_evaluation(
         differences that the profile said it could show (``..._detectable``). Nothing but counts
         before everybody who is assigned while the profile runs is old enough: ``reason`` says from
         when. The part ``trend``: prospects by the quarter they came in, as long before as the
-        profile runs, during and after.
+        profile runs, during and after; all of them, whatever segment is asked of. With ``by`` the
+        part ``subgroups``: a row for each level with the effects in it, whose intervals allow for
+        all levels together; and ``interaction``: for each trait whether the effects differ between
+        its levels, with q over all these tests.
 
     Raises:
-        UnknownName: there is no such profile.
+        UnknownName: there is no such profile, or nobody has such a trait.
         DefinitionError: the profile is wrong.
-        Refused: amounts are in several currencies, or costs are missing for too many.
+        Refused: amounts are in several currencies, or costs are missing for too many; a trait is
+            protected, or its levels can't be told apart because levels were drawn.
     """
     found = profile_at(reader, cut, profile)
     asked = Asked.of(reader, cut, definition, found, data_through=data_through, tz=tz)
-    trial = trial_of(asked)
+    by = checked_by(asked, by)
+    trial = trial_of(asked, by)
     reason = None if interim and trial.mature else not_yet(trial)
+    groups, notes = subgroups(trial, by, reason)
     since = found.starts_on - (found.ends_on - found.starts_on)
-    quarters = {start: came for start, came in outlook(asked).items() if start >= since}
+    quarters = {
+        start: came for start, came in outlook(asked.of_everybody).items() if start >= since
+    }
     return Result(
         "profile_evaluation",
         _table(_rows(trial, reason)),
         sentence=f"{_sentence(trial, reason)} {_of_the_trend(quarters)}",
-        notes=list(_notes(trial, reason)),
+        notes=[*_notes(trial, reason), *notes],
         sql=asked.reader.statements,
-        meta=asked.meta()
+        meta=asked.meta(by)
         | {"ready": trial.ready, "split_p": trial.split, "currency": trial.currency}
         | {"detectable": found.detectable},
-        parts={"trend": trend_table(asked, quarters)},
+        parts=groups | {"trend": trend_table(asked, quarters)},
     )
 
 
@@ -115,9 +126,9 @@ def _rows(trial: Trial, reason: str | None) -> list[dict[str, Any]]:
         row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {
             "arm": name, "assigned": arm.assigned, "mature": arm.mature, "reason": own,
         }  # fmt: skip
-        rows.append(row | (_told(arm) if own is None else {}))
+        rows.append(row | (_told(trial, name) if own is None else {}))
     apart: dict[str, Any] = dict.fromkeys(_COLUMNS) | {"arm": DIFFERENCE, "reason": reason}
-    planned = trial.asked.profile.detectable or {}
+    planned = {} if trial.asked.narrowed else trial.asked.profile.detectable or {}
     apart |= {f"{what}_detectable": planned.get(what) for what in ("conversion", "value")}
     if reason is None:
         apart |= _bounds("conversion", trial.gap("conversions"))
@@ -126,18 +137,19 @@ def _rows(trial: Trial, reason: str | None) -> list[dict[str, Any]]:
     return [*rows, apart]
 
 
-def _told(arm: Arm) -> dict[str, Any]:
-    low, high = wilson(arm.converted, arm.mature)
-    return {
-        "converted": arm.converted,
-        "conversion": arm.converted / arm.mature,
-        "conversion_low": float(low),
-        "conversion_high": float(high),
-        "value": arm.worth,
-        "value_per_prospect": _float(arm.per_prospect(arm.worth)),
-        "cost": arm.outlay,
-        "cost_per_prospect": _float(arm.per_prospect(arm.outlay)),
+def _told(trial: Trial, name: str) -> dict[str, Any]:
+    """The figures of an arm of which somebody is old enough, each with its interval."""
+    arm = trial.arms[name]
+    means = {
+        "conversion": ("conversions", arm.converted / arm.mature),
+        "value_per_prospect": ("amounts", _float(arm.per_prospect(arm.worth))),
+        "cost_per_prospect": ("outlays", _float(arm.per_prospect(arm.outlay))),
     }
+    found = {"converted": arm.converted, "value": arm.worth, "cost": arm.outlay}
+    for column, (what, mean) in means.items():
+        low, high = trial.bounds(name, what) or (None, None)
+        found |= {column: mean, f"{column}_low": low, f"{column}_high": high}
+    return found
 
 
 def _float(amount: Any) -> float | None:
@@ -163,6 +175,8 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
 def _sentence(trial: Trial, reason: str | None) -> str:
     asked, profile = trial.asked, trial.asked.profile
     if not trial.assigned or trial.first is None or trial.last is None:
+        if asked.narrowed:
+            return f"Nobody of the segment was assigned by {profile.label}."
         return (
             f"{profile.label} has assigned nobody: bowtie profile assign {profile.name} does, from"
             f" {profile.starts_on} through {profile.ends_on}."
@@ -199,6 +213,13 @@ def _notes(trial: Trial, reason: str | None) -> Iterator[str]:
                 " where it suits finds an effect where there is none."
             )
         yield from _of_the_effect(trial)
+    if asked.narrowed:
+        yield (
+            "A part of those drawn was chosen to be looked at. Who looks at many parts finds one"
+            " with an effect by chance, and the intervals don't allow for the others: by=TRAIT"
+            " tells all levels at once, and whether the effect differs between them. The trend is"
+            " of all prospects."
+        )
     yield (
         "The trend is no effect: it compares prospects who came at different times, and all else"
         " that changed with them. The effect is the difference of the arms."

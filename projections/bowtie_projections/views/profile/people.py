@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from bowtie.errors import Refused, UnknownName
+from bowtie.profiles import Profile
 from bowtie_projections import tables
 from bowtie_projections.conditions import Facts
 from bowtie_projections.cycles import activity
 from bowtie_projections.expressions import happened, packed_field, packed_max, packed_min, span
+from bowtie_projections.known import Observed, called
+from bowtie_projections.traits import TOUCH_TRAITS
 from bowtie_projections.value import MONEY, values
 from bowtie_projections.views.cut import Cut, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
 from bowtie_projections.views.loop.population import data_begin
-from bowtie_projections.views.profile.question import Asked
+from bowtie_projections.views.profile.question import GAP, Asked
 
-__all__ = ["SETTLED", "assigned", "came", "open_prospects", "with_worth"]
+__all__ = [
+    "SETTLED",
+    "assigned",
+    "assignments",
+    "came",
+    "levels_at",
+    "markets",
+    "open_prospects",
+    "with_worth",
+]
 
 #: So long after a prospect was first seen it is judged whether past ones would have fitted.
 SETTLED = timedelta(days=7)
@@ -112,6 +127,17 @@ def came(asked: Asked) -> sa.CTE:
     )
 
 
+def assignments(profile: Profile, cut: Cut) -> sa.Select[Any]:
+    """Whom a version has assigned, and when first: ``customer`` and ``entered_at``."""
+    table = tables.facts["targeted"]
+    c = table.c
+    return (
+        sa.select(c.customer, sa.func.min(c.occurred_at).label("entered_at"))
+        .where(counts(table, cut), c.profile == profile.name, c.version == str(profile.version))
+        .group_by(c.customer)
+    )
+
+
 def assigned(asked: Asked) -> sa.CTE:
     """Everybody whom this version has assigned, once each, by their first assignment.
 
@@ -177,6 +203,37 @@ def markets(asked: Asked, members: sa.FromClause) -> sa.Subquery:
     )
     level = packed_field(found.c.newest, 2, sa.String()).label("market")
     return sa.select(found.c.customer, level).subquery("markets")
+
+
+def levels_at(asked: Asked, members: sa.FromClause, by: Sequence[str]) -> sa.Subquery:
+    """What was known of some traits of each member when they were assigned.
+
+    Args:
+        asked: the question.
+        members: with ``customer`` and ``t0``.
+        by: the traits, as a profile names them.
+
+    Returns:
+        ``customer``, and ``by_0``, ``by_1`` and so on: the level, null where none was known.
+
+    Raises:
+        UnknownName: nobody has such a trait.
+        Refused: it is protected.
+    """
+    observed = Observed.of(asked.reader, asked.cut, GAP, {})
+    asked_for = {*map(called, observed.names), *TOUCH_TRAITS}
+    for name in by:
+        if name in observed.refused:
+            raise Refused(f"{name} is protected: nobody is told apart by it")
+        if name not in asked_for:
+            known = ", ".join(get_close_matches(name, asked_for, 3) or sorted(asked_for))
+            raise UnknownName(f"nobody has a trait {name!r}; there is {known}")
+    told = observed.known(members, ("customer",), {*by}).subquery("levels_told").c
+    levels = (
+        sa.func.max(sa.case((told.name == name, told.value))).label(f"by_{number}")
+        for number, name in enumerate(by)
+    )
+    return sa.select(told.customer, *levels).group_by(told.customer).subquery("levels_of_each")
 
 
 def with_worth(asked: Asked, members: sa.CTE) -> tuple[sa.FromClause, Any, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from bowtie.profiles import Profile, load_profile
 from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.published import published
+from bowtie_projections.scope import is_narrowed, of_everybody
 from bowtie_projections.value import Horizon
 from bowtie_projections.views.cohorts import last_moment, period
 from bowtie_projections.views.cut import Cut, Reader
@@ -116,6 +118,16 @@ class Asked:
         return self.units.reader
 
     @property
+    def of_everybody(self) -> Asked:
+        """The same question of all customers, whatever segment it is narrowed to."""
+        return replace(self, units=replace(self.units, reader=of_everybody(self.reader)))
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether only customers of a segment are asked of."""
+        return is_narrowed(self.reader)
+
+    @property
     def moment(self) -> datetime:
         """The moment asked as of; only of a log with facts."""
         assert self.cut.moment is not None  # noqa: S101 - for the type checker
@@ -152,11 +164,12 @@ class Asked:
         own = sa.and_(c.profile == self.profile.name, c.position <= self.cut.position)
         return sa.select(c.customer).where(own)
 
-    def meta(self) -> dict[str, Any]:
-        """What the answer says of where it stands."""
+    def meta(self, by: Sequence[str] = ()) -> dict[str, Any]:
+        """What the answer says of where it stands, and by what it is broken down."""
+        parameters: dict[str, Any] = {"profile": self.profile.label, "tz": self.value.tz}
         return {
             "definition": self.definition.label,
-            "parameters": {"profile": self.profile.label, "tz": self.value.tz},
+            "parameters": parameters | ({"by": [*by]} if by else {}),
             "position": self.cut.position,
             "as_of": None if self.cut.moment is None else self.cut.moment.replace(tzinfo=UTC),
             "known_at": None,

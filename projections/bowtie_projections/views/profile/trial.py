@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,21 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from bowtie_projections.arms import Gap, clustered_gap, mean_gap, split_p
+from bowtie.errors import Refused
+from bowtie.profiles import MISSING
+from bowtie_projections.arms import (
+    Gap,
+    clustered_bounds,
+    clustered_gap,
+    mean_bounds,
+    mean_gap,
+    split_p,
+)
 from bowtie_projections.statistics import Interval, difference, wilson
 from bowtie_projections.value import money
 from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.profile.outlook import refuse_uncosted
-from bowtie_projections.views.profile.people import assigned, markets, with_worth
+from bowtie_projections.views.profile.people import assigned, levels_at, markets, with_worth
 from bowtie_projections.views.profile.question import Asked
 
 if TYPE_CHECKING:
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["ARMS", "Arm", "Trial", "trial_of"]
 
 ARMS = ("targeted", "holdout")
+#: Of a trait with more levels no effects are told: nearly all would be of too few.
+_MOST_LEVELS = 50
 Floats = NDArray[np.float64]
 
 
@@ -72,6 +84,7 @@ class Trial:
         before: who had committed before they were assigned.
         moved: who stands in another arm than their market was drawn into.
         currency: of all amounts.
+        groups: the arms of those alone who had a level of a trait, by both.
     """
 
     asked: Asked
@@ -82,6 +95,7 @@ class Trial:
     before: int = 0
     moved: int = 0
     currency: str | None = None
+    groups: Mapping[tuple[str, str], dict[str, Arm]] = field(default_factory=dict)
 
     @property
     def assigned(self) -> int:
@@ -121,6 +135,16 @@ class Trial:
             return _newcombe(*(self.arms[name] for name in ARMS))
         return mean_gap(pair[0], pair[1], self.asked.seed)
 
+    def bounds(self, name: str, what: str) -> tuple[float, float] | None:
+        """The 95% interval of the same mean of one arm."""
+        arm = self.arms[name]
+        if self.clustered:
+            return clustered_bounds(*_by_level(getattr(arm, what), arm.levels), self.asked.seed)
+        if what == "conversions":
+            low, high = wilson(arm.converted, arm.mature)
+            return (float(low), float(high)) if arm.mature else None
+        return mean_bounds(getattr(arm, what), self.asked.seed)
+
     @property
     def split(self) -> float | None:
         """How likely the split is by chance, of what was drawn: prospects, or levels."""
@@ -153,11 +177,16 @@ def _by_level(values: Floats, levels: Sequence[str | None]) -> tuple[Floats, Flo
     return sums, np.bincount(where, minlength=len(places)).astype(np.float64)
 
 
-def trial_of(asked: Asked) -> Trial:
+def trial_of(asked: Asked, by: Sequence[str] = ()) -> Trial:
     """The arms of a profile at a cut.
 
+    Args:
+        asked: the question.
+        by: traits, of whose levels the arms are told too: those known when each was assigned.
+
     Raises:
-        Refused: amounts are in several currencies, or costs are missing for too many.
+        Refused: amounts are in several currencies, or costs are missing for too many; or a trait
+            can't be told apart by.
     """
     nothing = np.zeros(0)
     empty = Arm(0, 0, 0, 0, Decimal(0), Decimal(0), nothing, nothing, nothing, ())
@@ -171,22 +200,29 @@ def trial_of(asked: Asked) -> Trial:
         known = markets(asked, members)
         joined = joined.outerjoin(known, known.c.customer == m.customer)
         market = known.c.market
+    told: list[Any] = []
+    if by:
+        of_each = levels_at(asked, members, by)
+        joined = joined.outerjoin(of_each, of_each.c.customer == m.customer)
+        told = [one for one in of_each.c if one.name != "customer"]
     amounts = [worth.worth_by_365, spent.outlay]
     paying = sa.case((worth.revenue_by_365 > sa.literal_column("0"), 1), else_=0)
     rows = asked.reader.fetch(
         sa.select(
             m.arm, m.t0, m.mature, m.converted, m.before, m.words, market.label("market"),
             *amounts, worth.costs, paying.label("paying"),
-            *(c for c in (*worth, *spent) if "currency" in c.name),
+            *(c for c in (*worth, *spent) if "currency" in c.name), *told,
         )
         .select_from(joined)
-        .order_by(*(sa.nulls_last(one) for one in (m.arm, m.mature, market, *amounts, m.converted)))
+        .order_by(
+            *(sa.nulls_last(one) for one in (m.arm, m.mature, market, *amounts, m.converted, *told))
+        )
     )  # fmt: skip
     _check_currencies(asked, rows)
-    return _trial(asked, rows)
+    return _trial(asked, rows, by)
 
 
-def _trial(asked: Asked, rows: pa.Table) -> Trial:
+def _trial(asked: Asked, rows: pa.Table, by: Sequence[str]) -> Trial:
     judged = _column(rows, "mature") == 1
     paying = judged & (_column(rows, "paying") == 1)
     refuse_uncosted(asked, int(paying.sum()), int((paying & (_column(rows, "costs") > 0)).sum()))
@@ -206,7 +242,28 @@ def _trial(asked: Asked, rows: pa.Table) -> Trial:
         int(_column(rows, "before").sum()),
         moved,
         next(iter(_currencies(rows, costs=asked.value.value == "contribution")), None),
+        {
+            (trait, level): {
+                name: _arm(rows, own & (names == name), judged, levels) for name in ARMS
+            }
+            for trait, level, own in _groups(rows, by)
+        },
     )
+
+
+def _groups(rows: pa.Table, by: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """Of each trait its levels, the most frequent first, and who had them."""
+    for number, trait in enumerate(by):
+        own = [level or MISSING for level in rows.column(f"by_{number}").to_pylist()]
+        counted = sorted(Counter(own).items(), key=lambda one: (-one[1], one[0]))
+        if len(counted) > _MOST_LEVELS:
+            raise Refused(
+                f"{trait} has {len(counted):,} levels among those assigned, and {_MOST_LEVELS} are"
+                " told apart at most: say which with where="
+            )
+        known = np.array(own, dtype=object)
+        for level, _ in counted:
+            yield trait, level, known == level
 
 
 def _arm(rows: pa.Table, own: Any, judged: Any, levels: Any) -> Arm:
