@@ -8,6 +8,7 @@ from bowtie import Bowtie, Onboarded
 from bowtie.errors import UsageError
 from bowtie.stores import store_path
 from bowtie.stores.sqlite import SqliteStore
+from bowtie_projections.databases import tables_at
 
 FULL, NORMAL = 2, 1
 
@@ -31,3 +32,14 @@ def test_an_option_that_there_is_not_is_said(tmp_path):
     with pytest.raises(UsageError, match="synchronous=normal or"):
         Bowtie.open(f"sqlite:///{tmp_path / 'a.db'}?sync=off")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("named", [Bowtie.open, tables_at])
+@pytest.mark.parametrize(
+    "wrong",
+    ["me:se/cret@db/shop", "me:secret@db:port/a", "me:secret@db/a?schema", "me@db/a#secret"],
+)
+def test_what_is_no_url_of_postgresql_is_refused_without_its_password(named, wrong):
+    with pytest.raises(UsageError, match="as %40, %2F and %3A") as told:
+        named(f"postgresql://{wrong}")
+    assert "cret" not in str(told.value)

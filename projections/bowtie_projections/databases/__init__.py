@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from bowtie.errors import UsageError
 from bowtie.extras import need
+from bowtie.stores.postgres_url import is_postgres
 from bowtie_projections.databases.contract import WAIT
-from bowtie_projections.databases.places import SCRATCH, PostgresPlace, is_postgres
+from bowtie_projections.databases.places import SCRATCH, PostgresPlace
 
 if TYPE_CHECKING:
     from bowtie_projections.databases.contract import Tables
@@ -27,8 +28,8 @@ def tables_at(url: str | Path, wait: float = WAIT) -> Tables:
     >>> tables_at("memory://").name
     'memory://'
     """
-    if is_postgres(url):
-        return _in_postgres(str(url), wait)
+    if isinstance(url, str) and is_postgres(url):
+        return _in_postgres(url, wait)
     from bowtie_projections.databases.duckdb import TablesFile
 
     return TablesFile.of(url, wait)

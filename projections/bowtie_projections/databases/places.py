@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bowtie.errors import UsageError
+from bowtie.stores.postgres_url import is_postgres, take_apart, with_schema
 
 if TYPE_CHECKING:
     from bowtie.stores.contract import Store
 
-__all__ = ["DEFAULT_SCHEMA", "SCRATCH", "PostgresPlace", "beside", "is_postgres"]
+__all__ = ["DEFAULT_SCHEMA", "SCRATCH", "PostgresPlace", "beside"]
 
-_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgres+psycopg")
 #: Where the read tables are, if no schema is named.
 DEFAULT_SCHEMA = "bowtie"
 #: How the schema of tables ends that a check makes, and drops again.
@@ -23,7 +22,7 @@ _LONGEST = 63 - len("_check_build_1234567890")
 
 
 class PostgresPlace(NamedTuple):
-    """A schema of a PostgreSQL database.
+    """Where read tables are: a schema of a PostgreSQL database.
 
     Attributes:
         server: what the driver connects to; it may hold a password.
@@ -39,14 +38,15 @@ class PostgresPlace(NamedTuple):
 
         >>> PostgresPlace.of("postgresql://me:secret@db/shop?schema=t1&sslmode=require")
         PostgresPlace(server='postgresql://me:secret@db/shop?sslmode=require', schema='t1')
+
+        Raises:
+            UsageError: it is no such URL, or the schema's name is too long.
         """
-        parts = urlsplit(url)
-        query = parse_qsl(parts.query, keep_blank_values=True)
-        schema = dict(query).get("schema")
+        found = take_apart(url)
+        schema = found.schema
         if schema is not None and not 0 < len(schema.encode()) <= _LONGEST:
             raise UsageError(f"a schema's name has 1 to {_LONGEST} bytes: {schema!r} doesn't")
-        rest = urlencode([pair for pair in query if pair[0] != "schema"], quote_via=quote)
-        return cls(urlunsplit(parts._replace(scheme="postgresql", query=rest)), schema)
+        return cls(found.conninfo, schema)
 
     @property
     def shown(self) -> str:
@@ -55,15 +55,7 @@ class PostgresPlace(NamedTuple):
         >>> PostgresPlace.of("postgresql://me:secret@db/shop?schema=t1").shown
         'postgresql://me@db/shop?schema=t1'
         """
-        parts = urlsplit(self.server)
-        user, at, host = parts.netloc.rpartition("@")
-        shown = urlunsplit(("postgresql", user.partition(":")[0] + at + host, parts.path, "", ""))
-        return f"{shown}?schema={self.schema}"
-
-
-def is_postgres(url: str | Path) -> bool:
-    """Whether a place is in a PostgreSQL database."""
-    return isinstance(url, str) and url.partition("://")[0] in _SCHEMES
+        return with_schema(take_apart(self.server).shown, self.schema or DEFAULT_SCHEMA)
 
 
 def beside(store: Store) -> str | Path:
@@ -75,6 +67,5 @@ def beside(store: Store) -> str | Path:
     if is_postgres(store.address):
         place = PostgresPlace.of(store.address)
         schema = DEFAULT_SCHEMA if place.schema is None else f"{place.schema}_views"
-        query = "&" if "?" in place.server else "?"
-        return f"{place.server}{query}schema={quote(schema)}"
+        return with_schema(place.server, schema)
     return "memory://" if store.path is None else store.path.with_suffix(".duckdb")
