@@ -85,11 +85,6 @@ def refused(kind: type[StoreError], says: str) -> Iterator[None]:
 
 
 class TestWhatCanBeWrong:
-    def test_the_driver_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("bowtie.stores.find_spec", lambda name: None)
-        with refused(StoreError, r"pip install 'bowtie-journeys\[postgres\]'"):
-            Bowtie.open("postgresql://localhost/app")
-
     def test_the_server_is_away(self) -> None:
         with refused(StoreAway, "can't be reached"):
             Bowtie.open(f"postgresql://ada:{SECRET}@localhost:1/app")
