@@ -193,7 +193,7 @@ class _Reader:
             if threshold < 0:
                 toml.fail(("threshold",), '"threshold" is not under 0')
         currency = content.get("currency")
-        if currency is not None and currency not in ISO_4217:
+        if currency is not None and not (isinstance(currency, str) and currency in ISO_4217):
             toml.fail(("currency",), '"currency" is an ISO 4217 code: write currency = "EUR"')
         complete = content.get("costs_complete", False)
         if not isinstance(complete, bool):

@@ -127,11 +127,11 @@ def add_endpoint(
         raise UsageError(f"{called!r} is no name: write small letters, digits, - and _")
     wanted = tuple(dict.fromkeys(topics))
     if not wanted or not set(wanted) <= TOPICS.keys():
-        raise UsageError(f"say what the endpoint is told: {', '.join(TOPICS)}")
+        raise UsageError(f"say what the webhook is told: {', '.join(TOPICS)}")
     if (rule is not None) != ("prospect_crossed" in wanted):
         raise UsageError("a threshold goes with prospect_crossed, and that with a threshold")
     if called in {one.name for one in endpoints(engine)}:
-        raise Conflict(f"there is an endpoint {called} already: give this one a --name")
+        raise Conflict(f"there is a webhook {called} already: give this one a --name")
     make_secret(engine.store, called)
     with engine.store.writing() as tx:
         head = tx.head
@@ -179,7 +179,7 @@ def endpoint_named(engine: Bowtie, name: str) -> Endpoint:
         if one.name == name:
             return one
     known = ", ".join(one.name for one in found) or "none: bowtie webhook add URL"
-    raise UnknownName(f"there is no endpoint {name}; there is {known}")
+    raise UnknownName(f"there is no webhook {name}; there is {known}")
 
 
 def remove_endpoint(engine: Bowtie, name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from bowtie.errors import BowtieError, DefinitionError
 from bowtie.policies import Policy, load_policy
 from bowtie.profiles.profile import Exclusion, Profile, Wanted, weight_of
 from bowtie.stages.document import Document as Toml
-from bowtie.stages.fields import decimal_of
+from bowtie.stages.fields import decimal_of, value_of
 from bowtie.stages.lines import Path
 
 __all__ = ["PolicyOf", "content_of", "read_content", "read_profile"]
@@ -35,6 +36,8 @@ _OF_TOUCHES = ("channel", "campaign")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _ADVICE = 'write text in quotes, a trait as [[traits]], key = "value" on one line'
 _YEAR = timedelta(days=364)
+#: The day after it, and the end of a horizon that begins on it, are still days.
+_LAST = date(9000, 12, 31)
 
 
 def read_profile(name: str, text: str, policy_of: PolicyOf) -> Profile:
@@ -70,9 +73,22 @@ def _document(name: str, text: str) -> Toml:
     if not text.lstrip().startswith("{"):
         return Toml(name, text, advice=_ADVICE)
     try:
-        return Toml.of(name, json.loads(text))
-    except ValueError as error:
+        content = json.loads(text, object_pairs_hook=_once)
+        # it goes into the log as JSON: no number that JSON lacks, no half of a character
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
         raise DefinitionError(name, f"not valid JSON: {error}") from None
+    return Toml.of(name, content)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of some pairs, as TOML has it: no key stands there twice."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f'the key "{key}" stands there twice')
+        found[key] = value
+    return found
 
 
 def read_content(content: Mapping[str, Any], policy_of: PolicyOf) -> Profile:
@@ -104,9 +120,6 @@ class _Reader:
             self._exclusion(n, one) for n, one in enumerate(self._tables("exclusions"))
         )
         self._check_twice(traits, exclusions)
-        holdout = self._number(("holdout",), content.get("holdout"))
-        if not Decimal("0.01") <= holdout <= Decimal("0.99"):
-            toml.fail(("holdout",), '"holdout" is a share from 0.01 to 0.99: write holdout = "0.2"')
         prospects = toml.choice(("prospects",), content.get("prospects", "new"), ("new", "open"))
         by = self._text("by")
         if by in _OF_TOUCHES:
@@ -114,7 +127,7 @@ class _Reader:
         found = Profile(
             name, version, self._text("title") or "", starts_on, ends_on, prospects, traits,
             exclusions, self._number(("least",), content.get("least", 0)), policy, published,
-            holdout, by, self._text("salt") or f"{name}/{version}",
+            self._holdout(), by, self._text("salt") or f"{name}/{version}",
             self._table("evidence"), self._table("detectable"),
         )  # fmt: skip
         body = found.body()
@@ -140,39 +153,81 @@ class _Reader:
                 ("starts_on",),
                 "a profile says from when on prospects are assigned: write starts_on = 2026-01-01",
             )
-        ends_on = self._day("ends_on") or starts_on + _YEAR
+        ends_on = self._day("ends_on") or min(starts_on, _LAST - _YEAR) + _YEAR
         if ends_on < starts_on:
             self.toml.fail(("ends_on",), "ends_on lies before starts_on")
         return starts_on, ends_on
 
     def _day(self, key: str) -> date | None:
         given = self.content.get(key)
+        if given is None:
+            return None
         try:
-            return date.fromisoformat(str(given)) if given is not None else None
-        except ValueError:
-            self.toml.fail((key,), f'"{key}" is a day: write {key} = 2026-01-01')
+            day = value_of(given, "day", key, ())
+        except ValueError as error:
+            self.toml.fail((key,), str(error))
+        if not isinstance(day, date) or day > _LAST:
+            self.toml.fail((key,), f'"{key}" lies too far ahead: it is {_LAST} at the latest')
+        return day
+
+    def _holdout(self) -> Decimal:
+        if self.content.get("holdout") is None:
+            self.toml.fail(
+                ("holdout",),
+                "a profile says which share of those who fit is held out, or nobody will ever know"
+                ' what it does: write holdout = "0.2"',
+            )
+        holdout = self._number(("holdout",), self.content["holdout"])
+        if not Decimal("0.01") <= holdout <= Decimal("0.99"):
+            self.toml.fail(
+                ("holdout",), '"holdout" is a share from 0.01 to 0.99: write holdout = "0.2"'
+            )
+        return holdout
 
     def _policy(self, name: str) -> tuple[Policy, bool]:
         given = self.content.get("policy")
-        if given is not None and ("horizon" in self.content or "value" in self.content):
+        if given is None:
+            return self._own_policy(name), False
+        if "horizon" in self.content or "value" in self.content:
             self.toml.fail(("policy",), "the policy says horizon and value: leave them out")
-        if isinstance(given, Mapping) and isinstance(given.get("text"), str):
-            return load_policy(given["text"]), given.get("name") is not None
-        if isinstance(given, str):
-            try:
-                return self._realised(self.policy_of(given)), True
-            except DefinitionError:
-                raise
-            except BowtieError as error:
-                self.toml.fail(("policy",), str(error))
-        if given is not None:
+        if isinstance(given, Mapping):
+            return self._policy_of_text(given), given.get("name") is not None
+        if not isinstance(given, str):
             self.toml.fail(("policy",), 'a policy is named: write policy = "worth/1"')
-        horizon, value = self.content.get("horizon", "365d"), self.content.get("value", "revenue")
-        own = f'name = "{name}"\nversion = 1\nhorizon = "{horizon}"\nvalue = "{value}"\n'
         try:
-            return load_policy(own), False
+            return self._realised(self.policy_of(given)), True
+        except DefinitionError:
+            raise
+        except BowtieError as error:
+            self.toml.fail(("policy",), str(error))
+
+    def _own_policy(self, name: str) -> Policy:
+        """Of horizon and value alone."""
+        said = {"horizon": self.content.get("horizon", "365d"),
+                "value": self.content.get("value", "revenue")}  # fmt: skip
+        for key, value in said.items():
+            if not isinstance(value, str):
+                example = "365d" if key == "horizon" else "revenue"
+                self.toml.fail((key,), f'"{key}" is a text: write {key} = "{example}"')
+        keys = {"name": name, "version": 1, **said}
+        try:
+            return load_policy("".join(f"{key} = {json.dumps(one)}\n" for key, one in keys.items()))
         except DefinitionError as error:
-            self.toml.fail(("horizon" if "horizon" in str(error) else "value",), error.problem)
+            wrong = "value" if error.line == len(keys) else "horizon"
+            self.toml.fail((wrong,), error.problem)
+
+    def _policy_of_text(self, given: Mapping[str, Any]) -> Policy:
+        """As it stands in a profile that was published."""
+        text = given.get("text")
+        if not isinstance(text, str) or "\n" not in text:
+            self.toml.fail(
+                ("policy",),
+                'a policy is named: write policy = "worth/1"; as a table it has its text',
+            )
+        try:
+            return self._realised(load_policy(text))
+        except DefinitionError as error:
+            self.toml.fail(("policy",), f"its text: {error.problem}")
 
     def _realised(self, policy: Policy) -> Policy:
         if getattr(policy, "basis", "realised") != "realised":
@@ -194,9 +249,7 @@ class _Reader:
         self.toml.known_keys(path, given, ("trait", "level", "weight", *_EVIDENCE))
         trait, level = self._level(path, given)
         evidence = {
-            key: float(value) if isinstance(value, Decimal) else value
-            for key, value in given.items()
-            if key in _EVIDENCE
+            key: self._kept((*path, key), value) for key, value in given.items() if key in _EVIDENCE
         }
         if "weight" in given:
             weight = self._number((*path, "weight"), given["weight"])
@@ -207,9 +260,14 @@ class _Reader:
                     ' three decimals: write weight = "1"',
                 )
         elif "lift" in given:
-            weight = weight_of(float(self._number((*path, "lift"), given["lift"])))
-            if not weight:
-                self.toml.fail((*path, "lift"), "a lift of 1 says nothing: leave the trait out")
+            lift = self._number((*path, "lift"), given["lift"])
+            weight = weight_of(float(lift))
+            if lift < 0 or not weight:
+                self.toml.fail(
+                    (*path, "lift"),
+                    '"lift" is over 1 (for) or from 0 to under 1 (against), and 1 says nothing:'
+                    ' write lift = "2"',
+                )
         else:
             weight = Decimal(1)
         return Wanted(trait, level, weight, evidence)
@@ -256,21 +314,22 @@ class _Reader:
         given = self.content.get(key)
         if given is not None and not isinstance(given, Mapping):
             self.toml.fail((key,), f'"{key}" is a table: write [{key}]')
-        return None if given is None else {str(k): _plain(value) for k, value in given.items()}
+        return None if given is None else self._kept((key,), given)
+
+    def _kept(self, path: Path, value: Any) -> Any:
+        """What JSON holds, of what TOML does."""
+        if isinstance(value, Mapping):
+            return {str(key): self._kept((*path, key), inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._kept((*path, n), inner) for n, inner in enumerate(value)]
+        if isinstance(value, Decimal):
+            if not math.isfinite(value):
+                self.toml.fail(path, f'"{path[-1]}" is a number, or left out where there is none')
+            return float(value)
+        return value if value is None or isinstance(value, str | int | bool) else str(value)
 
     def _number(self, path: Path, given: object) -> Decimal:
         try:
             return decimal_of(given, str(path[-1]))
         except ValueError as error:
             self.toml.fail(path, str(error))
-
-
-def _plain(value: Any) -> Any:
-    """What JSON holds, of what TOML does."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, Decimal):
-        return float(value)
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

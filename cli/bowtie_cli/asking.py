@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXPLAINED_BY",
     "as_options",
+    "as_typed",
     "ask",
     "cut_options",
     "given",
@@ -43,13 +44,13 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
     parameters = given(asked)
     refresh = not parameters.pop("no_refresh", False)
     wait, definition = parameters.pop("wait", None), parameters.get("definition")
-    with _as_typed():
+    with as_typed():
         from bowtie_projections.checking import check_question
 
         # opening a large store takes seconds, and bringing its tables up to date may take minutes
         check_question(view, parameters)
     with (
-        _as_typed(),
+        as_typed(),
         session.answers(refresh=refresh, wait=wait, definition=definition) as views,
     ):
         explained = click.get_current_context().meta.get(EXPLAINED_BY)
@@ -79,7 +80,7 @@ def _where(result: Result, asked: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _as_typed() -> Iterator[None]:
+def as_typed() -> Iterator[None]:
     """What is refused names the options of the command line."""
     from bowtie.errors import Refused, UsageError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bowtie_cli.asking import as_options, given, refresh_options
+from bowtie_cli.asking import as_options, as_typed, given, refresh_options
 from bowtie_cli.cells import plain as shown
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Answer, Output, open_output
@@ -28,7 +28,7 @@ _ONLY_OF = {
     "top": ("prospects", "tier"),
     "least": ("prospects",),
     "within": ("prospects",),
-    **dict.fromkeys(("policy", "horizon", "threshold"), ("prospects", "tier")),
+    **dict.fromkeys(("policy", "horizon", "threshold", "currency"), ("prospects", "tier")),
 }
 
 
@@ -53,6 +53,7 @@ _ONLY_OF = {
 @click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value, high, tiers.")
 @click.option("--horizon", metavar="TIME", help="Over which value counts (365d).")
 @click.option("--threshold", metavar="MONEY", help="High is a value from here on.")
+@click.option("--currency", metavar="CODE", help="Of value: refuse all others.")
 @click.option(
     "--for",
     "platform",
@@ -106,7 +107,6 @@ def audience(
       bowtie audience --profile lookalike --suppress --for meta -o held-out.csv
     """
     from bowtie.audiences import PLATFORMS, written_csv, written_json
-    from bowtie.errors import Refused, UsageError
     from bowtie_projections.audiences import audience as make_audience
     from bowtie_projections.audiences import chosen
 
@@ -118,13 +118,9 @@ def audience(
     names = ("email", "phone", "purpose", "calling_code")
     shape["identifiers"] = {name: asked.pop(name) for name in names if name in asked}
     of = _of(asked, suppress=suppress)
-    try:
-        with session.answers(refresh=refresh, wait=wait) as views:
-            found = chosen(views, of, **asked)
-            built = make_audience(views, found, PLATFORMS[platform], **shape)
-    except (Refused, UsageError) as error:
-        error.args = (as_options(str(error)),)
-        raise
+    with as_typed(), session.answers(refresh=refresh, wait=wait) as views:
+        found = chosen(views, of, **asked)
+        built = make_audience(views, found, PLATFORMS[platform], **shape)
     if file is not None:
         write = written_json if file.suffix.lower() == ".json" else written_csv
         with open_output(file) as stream:

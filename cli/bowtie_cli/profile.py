@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bowtie_cli.asking import as_options, ask, given, moment_options
+from bowtie_cli.asking import as_options, as_typed, ask, given, moment_options
 from bowtie_cli.cells import plain
 from bowtie_cli.documents import row_of, show_list, show_published
 from bowtie_cli.groups import Group
@@ -356,7 +356,7 @@ def history(session: Session, output: Output, **asked: Any) -> None:
 @contextmanager
 def _views(session: Session) -> Iterator[Views]:
     """The views of a store that can be written to."""
-    with session.engine() as engine:
+    with as_typed(), session.engine() as engine:
         from bowtie_projections import Views
 
         with Views.open(engine, session.views) as views:

@@ -89,7 +89,7 @@ class Answering:
             policy = parameters["policy"] = question.policy(parameters["policy"])
             if said := sorted(policy.asked().keys() & parameters.keys()):
                 raise UsageError(
-                    f"the policy {policy.label} says {', '.join(policy.asked())}: leave out"
+                    f"the policy {policy.label} says what value is: leave out"
                     f" {', '.join(f'{name}=' for name in said)}"
                 )
         narrowing = Narrowing.of(view, parameters, question)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bowtie.audiences import Audience, Platform, build_audience
@@ -31,7 +32,12 @@ class Chosen(NamedTuple):
 
 
 def chosen(
-    views: Views, of: str, *, least: float | None = None, top: int | None = None, **asked: Any
+    views: Views,
+    of: str,
+    *,
+    least: float | None = None,
+    top: float | Decimal | str | None = None,
+    **asked: Any,
 ) -> Chosen:
     """The customers who are to be in a file.
 
@@ -40,7 +46,7 @@ def chosen(
         of: as :func:`bowtie_projections.views.members.members` has it; or ``prospects``.
         least: of prospects, those whose score is so high; the score is the chance to be won and of
             high value, or to be won where too few were of high value to tell.
-        top: of prospects, the best so many.
+        top: of prospects, the best so many; of a tier, the share that is of high value.
         asked: the other parameters of the view.
 
     Raises:
@@ -48,18 +54,23 @@ def chosen(
         Refused: prospects can't be scored yet.
     """
     if of != "prospects":
-        if least is not None or top is not None:
-            raise UsageError("least= and top= are of prospects")
-        answer = views.members(of=of, **asked)  # type: ignore[arg-type]  # the view checks it
+        if least is not None:
+            raise UsageError("least= is of prospects")
+        share = {} if top is None else {"top": top}
+        answer = views.members(of=of, **asked, **share)  # type: ignore[arg-type]  # it checks that
         return Chosen(_keys(answer), answer, answer.sentence)
     if least is None and top is None:
         raise UsageError(
             "say which prospects: the best so many (top=), or from a score on (least=)"
         )
+    if least is not None and not 0 <= least <= 1:
+        raise UsageError(f"least is {least:g}; a score is a chance: write one from 0 to 1")
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
+        raise UsageError(f"top is {top}; of prospects write how many, such as 500")
     answer = views.prospects(most=0, **asked)
     scored = scores_of(answer)
     kept = [name for name, score in scored.items() if least is None or score >= least]
-    kept = kept[: len(kept) if top is None else top]
+    kept = kept[:top]
     return Chosen(kept, answer, f"{len(kept):,} of {len(scored):,} open prospects.")
 
 

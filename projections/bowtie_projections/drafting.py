@@ -129,13 +129,20 @@ def _found(views: Views, said: Mapping[str, Any], loop: Mapping[str, Any]) -> di
     starts = {}
     if "starts_on" not in said:
         starts["starts_on"] = _after(result.meta["as_of"])
-    written = [one for one in said.get("traits", []) if _key(one) not in set(map(_key, traits))]
     return {
         **own,
         **starts,
-        "traits": [*traits, *written],
+        "traits": _beside(traits, said.get("traits", [])),
         "evidence": _evidence(views, result, asked),
     }
+
+
+def _beside(found: list[dict[str, Any]], written: Any) -> Any:
+    """The traits that were found, and those of a file; what is no tables is refused later."""
+    if not isinstance(written, list) or not all(isinstance(one, Mapping) for one in written):
+        return written
+    known = set(map(_key, found))
+    return [*found, *(one for one in written if _key(one) not in known)]
 
 
 def _check_levels(result: Result, rules: Mapping[str, TraitRule]) -> None:
@@ -158,8 +165,8 @@ def _value(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {key: str(asked[key]) for key in ("horizon", "value") if asked.get(key) is not None}
 
 
-def _key(trait: Mapping[str, Any]) -> tuple[Any, Any]:
-    return trait.get("trait"), trait.get("level")
+def _key(trait: Mapping[str, Any]) -> tuple[str, str]:
+    return str(trait.get("trait")), str(trait.get("level"))
 
 
 def _is_level(row: Mapping[str, Any]) -> bool:

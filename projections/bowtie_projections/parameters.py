@@ -150,6 +150,7 @@ class MembersAsked(_Defined, total=False):
     threshold: Decimal | int | str | None
     value: Literal["revenue", "contribution"]
     costs_complete: bool
+    currency: str | None
     policy: str | Path | Policy | None
 
 

@@ -120,7 +120,7 @@ def read_traits(source: str | Path | Mapping[str, Any] | None) -> dict[str, Trai
         name, text = _text(source)
         try:
             source = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise UsageError(f"{name}: no TOML: {error}") from None
     return {trait: _rule(name, trait, said) for trait, said in (source or {}).items()}
 
@@ -145,7 +145,7 @@ def _rule(name: str, trait: str, said: object) -> TraitRule:
     if unknown:
         raise UsageError(f"{where}: has no key {unknown[0]!r}; it has {', '.join(_KEYS)}")
     kind, timeless, reason = said.get("kind"), said.get("timeless", False), said.get("reason")
-    if kind not in {None, *KINDS}:
+    if kind not in (None, *KINDS):
         raise UsageError(f"{where}: kind is {kind!r}; write one of {', '.join(KINDS)}")
     if not isinstance(timeless, bool):
         raise UsageError(f"{where}: timeless is true or false")

@@ -147,6 +147,8 @@ def test_consent_must_be_on_record_unless_it_is_said_otherwise(run, store):
     told = run("audience", "--tier", "high", "--horizon", "90d", *ALL, "--json").json
     assert told["members"] == told["emails"] > 0
     assert told["members"] + told["no_identifier"] == told["asked"]
+    most = run("audience", "--tier", "high", "--horizon", "90d", "--top", "0.5", "--json").json
+    assert most["asked"] > 2 * told["asked"]
     told = run("audience", "--lost", "--suppress", "--json").json
     assert (told["kind"], told["no_consent"]) == ("suppression", 0)
     assert told["members"] > 0
@@ -184,6 +186,11 @@ MISTAKES = [
     (("--lost", "--horizon", "90d"), "--horizon goes with --prospects or --tier"),
     (("--prospects",), "the best so many"),
     (("--prospects", "--top", "0.1"), "such as 500"),
+    (("--prospects", "--least", "2"), "from 0 to 1"),
+    (("--prospects", "--least", "nan"), "from 0 to 1"),
+    (("--tier", "high", "--least", "0.3"), "--least goes with --prospects"),
+    (("--tier", "high", "--top", "5"), "a share between 0 and 1"),
+    (("--lost", "--currency", "EUR"), "--currency goes with --prospects or --tier"),
     (("--tier", "gold"), "there is high, A, B, C, none"),
     (("--profile", "nobody"), "bowtie profile list"),
     (("--lost", "-o", "x.xlsx"), ".csv or .json"),
@@ -227,7 +234,7 @@ def test_a_webhook_from_its_adding_to_its_end(run, store, hook):
     run("webhook", "rotate", "crm")
     run("webhook", "start", "crm")
     run("webhook", "remove", "crm")
-    assert "no endpoint crm" in run("webhook", "test", "crm", code=2).error
+    assert "no webhook crm" in run("webhook", "test", "crm", code=2).error
 
 
 def test_prospects_that_cross_are_told_but_for_those_held_out(run, store, hook):
@@ -287,7 +294,7 @@ def test_time_alone_asks_for_scores_again_until_the_log_is_silent(run, store):
         (("webhook", "add", "https://example.org/"), "--on"),
         (("webhook", "add", "https://example.org/", "--on", "prospect_crossed", "--least", "30"), "over 0 and up to 1"),
         (("webhook", "add", "https://example.org/", "--on", "prospect_crossed", "--least", "0.3", "--policy", "no"), "no"),
-        (("webhook", "remove", "crm"), "no endpoint crm"),
+        (("webhook", "remove", "crm"), "no webhook crm"),
         (("outbox", "retry"), "--dead"),
         (("outbox", "retry", "msg_x"), "no message msg_x"),
         (("outbox", "drop"), "--state"),

@@ -38,6 +38,7 @@ def test_mistakes_are_said_in_one_line(run, store):
         (["policy", "check", "wrong.toml"], 1, "by top or by threshold"),
         (["policy", "show", "worth"], 2, 'no policy "worth" is published: none is'),
         (["value", "--policy", "worth.toml", "--horizon", "3d"], 2, "leave out --horizon"),
+        (["partners", "--policy", "worth.toml", "--value", "revenue"], 2, "is: leave out --value"),
     ]:
         done = run(*arguments, code=code)
         assert problem in done.err

@@ -77,6 +77,9 @@ def test_tiers_are_those_that_value_tells(memory):
     assert who(memory, None, tier="C", **asked) == ["c", "d"]
     with pytest.raises(UnknownName, match="there is high, A, B, C, none"):
         who(memory, None, tier="gold", **asked)
+    assert who(memory, None, tier="high", currency="EUR", **asked) == ["a", "b"]
+    with pytest.raises(Refused, match="amounts are in EUR"):
+        who(memory, None, tier="high", currency="USD", **asked)
     with pytest.raises(Refused, match="nobody is said to be of high value"):
         who(memory, None, of="tier", tier="high", horizon="600d")
 

@@ -157,6 +157,7 @@ def test_shares_of_value_part_tiers():
         ('threshold = "50"', 'threshold = "fifty"', "decimal number"),
         ('threshold = "50"', 'top = "20"', "between 0 and 1"),
         ('threshold = "50"', 'threshold = "50"\ncurrency = "eur"', "ISO 4217"),
+        ("threshold =", 'currency = ["EUR"]\nthreshold =', "ISO 4217"),
         ("least = 0", 'share = "0.5"', "all alike"),
         ("least = 0", "least = 100", "best tier comes first"),
         ('name = "rest"', 'name = "rest"\nleast = -5', "of all others"),

@@ -50,6 +50,8 @@ trait = "size"
 level = "large"
 lift = "2"
 """
+#: A value policy of what a model expects.
+PREDICTED = 'name = "w"\nversion = 1\nhorizon = "90d"\nbasis = "predicted"\n'
 
 
 def test_the_draw_is_even_stable_and_depends_on_nothing_else():
@@ -94,11 +96,28 @@ def test_a_profile_of_toml_and_its_json_say_the_same():
         ("ends_on = 2024-01-10", "ends_on = 2023-01-10", "before starts_on", 5),
         ("ends_on = 2024-01-10", 'ends_on = "soon"', "is a day", 5),
         ('holdout = "0.5"', "holdout = 0", "from 0.01 to 0.99", 7),
-        ('holdout = "0.5"', "", "decimal number", None),
+        ('holdout = "0.5"', "", 'write holdout = "0.2"', None),
+        ("starts_on = 2024-01-01\nends_on = 2024-01-10", "starts_on = 9999-12-31", "far ahead", 4),
+        ("starts_on = 2024-01-01", "starts_on = 2024-01-01T10:00:00Z", "is a day", 4),
+        ('horizon = "30d"', "horizon = 30", 'write horizon = "365d"', 6),
+        ('horizon = "30d"', "horizon = '9d\"'", "is not a span of time", 6),
+        ('horizon = "30d"', "value = 'a\"b'", "revenue, contribution", 6),
+        ('horizon = "30d"', 'policy = { text = "name = 3" }', 'policy = "worth/1"', 6),
+        (
+            'horizon = "30d"',
+            'policy = { text = "name = 3\\n" }',
+            "its text: a policy has a name",
+            6,
+        ),
+        ('horizon = "30d"', f"policy = {{ text = {json.dumps(PREDICTED)} }}", "predicts value", 6),
         ('horizon = "30d"', 'horizon = "1h"', "whole days", 6),
         ('horizon = "30d"', 'policy = "worth"', 'no policy "worth"', 6),
         ('horizon = "30d"', 'by = "channel"', "name a trait", 6),
         ('lift = "2"', 'lift = "1"', "says nothing", 12),
+        ('lift = "2"', 'lift = "-2"', "from 0 to under 1", 12),
+        ('lift = "2"', 'lift = "2"\nlift_low = nan', "left out where there is none", 13),
+        ('lift = "2"', 'lift = "2"\nq = 1e400', "left out where there is none", 13),
+        ('lift = "2"', 'lift = "2"\n[detectable]\nvalue = inf', "left out where there is none", 14),
         ('lift = "2"', "weight = 9", "from -5 to 5", 12),
         ('lift = "2"', 'weight = "-1"', "nothing speaks for a prospect", None),
         ('lift = "2"', "level2 = 3", 'unknown key "level2"', 12),
@@ -114,8 +133,15 @@ def test_what_is_wrong_is_said_with_its_line(old, new, problem, line):
 
 
 def test_what_is_no_document_is_said():
-    with pytest.raises(DefinitionError, match="not valid JSON"):
-        load_profile('{"name":\n}')
+    for text in (
+        '{"name":\n}',
+        '{"q": NaN,\n"name": "x"}',
+        '{"title":\n"\\ud800"}',
+        '{"name": "x",\n"name": "y"}',
+        '{"name":\n' + "[" * 100_000,
+    ):
+        with pytest.raises(DefinitionError, match="not valid JSON"):
+            load_profile(text)
     with pytest.raises(UnknownName, match='did you mean "lookalike/1"'):
         load_profile("lookalik", {"lookalike/1": load_profile(TEXT).text})
 
@@ -423,6 +449,13 @@ def test_without_a_mark_there_is_nothing_to_look_for(loop_store):
     views = Views.open(loop_store)
     with pytest.raises(Refused, match="found no mark"):
         drafted(views, {"name": "x", "holdout": "0.2"}, loop={"horizon": "30d", "threshold": "5"})
+
+
+@pytest.mark.parametrize("traits", ["size", ["size"], 3])
+def test_traits_of_a_file_beside_the_findings_are_tables(loop_store, traits):
+    content = {"name": "x", "holdout": "0.2", "horizon": "30d", "traits": traits}
+    with pytest.raises(DefinitionError, match="traits are tables"):
+        drafted(Views.open(loop_store), content, loop={"horizon": "30d", "threshold": "50"})
 
 
 def test_numbers_in_bins_and_other_targets_are_no_profile(loop_store):

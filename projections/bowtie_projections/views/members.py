@@ -50,6 +50,7 @@ def members(
     threshold: Decimal | int | str | None = None,
     value: str = "revenue",
     costs_complete: bool = False,
+    currency: str | None = None,
     policy: Policy | None = None,
 ) -> Result:
     """The customers who belong to something, by their keys.
@@ -64,8 +65,8 @@ def members(
             ``withdrew``: who ever withdrew consent, for anything, whatever they said later.
         tier: the name of one, as the view ``value`` tells them, or ``high``.
         profile: of one that was published, of all its versions or, as ``lookalike/1``, of one.
-        horizon, top, threshold, value, costs_complete, policy: what value is, as in the view
-            ``value``; only the mature have one.
+        horizon, top, threshold, value, costs_complete, currency, policy: what value is, as in the
+            view ``value``; only the mature have one.
 
     Returns:
         A row for each, with the column ``customer``: the key that stands for all that are linked.
@@ -81,11 +82,11 @@ def members(
     asked = {
         "of": of, "tier": tier, "profile": profile, "horizon": str(horizon), "top": str(top),
         "threshold": None if threshold is None else str(threshold), "value": value,
-        "costs_complete": costs_complete,
+        "costs_complete": costs_complete, "currency": currency,
     }  # fmt: skip
     given = {
         "horizon": horizon, "top": top, "threshold": threshold, "value": value,
-        "costs_complete": costs_complete, "policy": policy,
+        "costs_complete": costs_complete, "currency": currency, "policy": policy,
     }  # fmt: skip
     valued = _valued(definition, given) if of == "tier" else {}
     cut = settled(reader, cut)
@@ -102,7 +103,7 @@ def members(
     found = finding[of]().subquery("belonging")
     rows = units.reader.fetch(sa.select(found.c.customer).order_by(found.c.customer))
     what = {
-        "everybody": "all of whom anything is known",
+        "everybody": "of whom anything is known",
         "customers": "who committed and are not lost",
         "lost": "whose last cycle is lost",
         "tier": f"of the tier {tier}",
