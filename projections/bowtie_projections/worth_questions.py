@@ -61,6 +61,8 @@ class RfmAsked(OfData, total=False):
 
     since: Moment | None
     unit: Unit
+    by: str | Sequence[str]
+    top: int
     currency: str | None
 
 
@@ -112,7 +114,7 @@ class WorthQuestions(Answering):
             asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, and ``as_of``,
                 ``known_at``, ``position`` and ``definition``.
         """
-        return self._answer(rfm, asked)
+        return self._answer(rfm, asked, personal=True)
 
     def referrals(self, **asked: Unpack[ReferralsAsked]) -> Result:
         """The customers and the value that each customer brought, through chains too.

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bowtie.errors import Refused, UsageError
-from bowtie.events import OrderPlaced
+from bowtie.events import OrderPlaced, Touched, TraitsObserved
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.rfm import NEW, SEGMENTS, rfm
 from tests.read_tables import Said
@@ -123,6 +124,59 @@ def test_segments_and_movement_are_those_of_reading_the_orders(memory, facts, si
     for row in answer.part("movement"):
         starts[row["from"]] += row["share_of_from"]
     assert all(share == pytest.approx(1) for share in starts.values())
+
+
+@given(st.lists(orders, min_size=3, max_size=40), st.integers(10, 110), st.integers(0, 999))
+def test_cells_are_those_of_the_first_touch_by_the_first_order(memory, facts, until, place):
+    """Summed over channels they are all; in each who came by it, and so who is explained."""
+    log = said(facts)
+    bought = by_hand(log, START + timedelta(days=until))
+    came = [
+        Said(f"c{name}", Touched(channel=channel, direction="inbound"), START + timedelta(days=day),
+             len(log) + 1 + name)
+        for name, (channel, day) in enumerate([("web", -1), ("ads", -2), ("web", 300)] * 3)
+    ]  # fmt: skip
+    memory.load([*log, *came], SHOP)
+    cut = Cut(memory.position, START + timedelta(days=until))
+    rows = rfm(memory, cut, SHOP, by="channel").rows()
+    channel = {fact.customer: fact.data.channel for fact in came if fact.occurred_at < START}
+    for row in rows:
+        own = [
+            figures for name, figures in bought.items()
+            if channel.get(name) == row["channel"] and figures[0] == row["segment"]
+        ]  # fmt: skip
+        assert (row["customers"], row["value"]) == (len(own), sum(one[3] for one in own))
+    assert {row["channel"] for row in rows} == {channel.get(name) for name in bought}
+    for name in {row["channel"] for row in rows}:
+        cell = [row["customers_share"] for row in rows if row["channel"] == name]
+        assert (len(cell), sum(cell)) == (9, pytest.approx(1))
+    if not rows:
+        return
+    row = max(rows, key=lambda one: (one["customers"], one["segment"]))
+    cell = {"channel": row["channel"], "segment": row["segment"]}
+    column = ("customers", "value")[place % 2]
+    found = explanation(memory, cut, SHOP, view="rfm", cell=cell, column=column, by="channel")
+    assert {one["customer"] for one in found.rows()} == {
+        name for name, own in bought.items()
+        if (channel.get(name), own[0]) == (row["channel"], row["segment"])
+    }  # fmt: skip
+
+
+def test_values_of_few_customers_are_put_together_and_contracts_tell_nothing_of_orders(memory):
+    facts = said([(f"c{n}", n, "order", 5 + n) for n in range(4)])
+    traits = [
+        Said(f"c{n}", TraitsObserved(traits={"land": land}), START - timedelta(days=1), 5 + n)
+        for n, land in enumerate(("be", "be", "nl", "lu"))
+    ]
+    memory.load([*facts, *traits], SHOP)
+    answer = rfm(memory, Cut(8, START + timedelta(days=9)), SHOP, by=["land"], top=1)
+    sums: Counter[Any] = Counter()
+    for row in answer:
+        sums[row["land"]] += row["customers"]
+    assert sums == {"be": 2, "other": 2}
+    assert any("land: the 1 values" in note for note in answer.notes)
+    with pytest.raises(UsageError, match="motion is of contracts, and these are orders"):
+        rfm(memory, Cut(8), SHOP, by=["motion"])
 
 
 def test_what_cannot_be_asked(memory):

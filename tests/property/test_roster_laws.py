@@ -49,7 +49,7 @@ ASKED: dict[str, dict[str, Any]] = {
         "time_zero": st.sampled_from(["commitment", "lead"]),
         "threshold": st.sampled_from([None, "5"]),
     },
-    "rfm": {},
+    "rfm": _BY,
 }
 asked = st.sampled_from(sorted(ASKED)).flatmap(
     lambda view: st.tuples(st.just(view), st.fixed_dictionaries(ASKED[view]))

@@ -217,7 +217,9 @@ def _clv(result: Result) -> Any:
 
 
 def _rfm(result: Result) -> Any:
-    drawn = bars(result.rows(), "segment", "customers", title="customers")
+    keys = _keys(result, "segment")
+    rows = labelled(result.rows(), keys)
+    drawn = bars(rows, "segment", "customers", color="label" if keys else None, title="customers")
     return framed(drawn, "Who ordered lately, often and much", result.sentence)
 
 

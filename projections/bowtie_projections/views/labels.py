@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-__all__ = ["OTHER", "apart", "apart_in_sql", "unapart"]
+__all__ = ["OTHER", "apart", "apart_in_sql", "others_noted", "unapart"]
 
 #: The values beyond the most frequent ones, together.
 OTHER = "other"
@@ -46,3 +46,16 @@ END AS anon_1
     """
     looks = (sa.or_(value == word, value.startswith(word + _REAL)) for word in words)
     return sa.case((sa.or_(*looks), value + _REAL), else_=value)
+
+
+def others_noted(kept: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is said of breakdowns with more values than stand apart.
+
+    Args:
+        kept: by breakdown, the values that do.
+    """
+    return [
+        f"{name}: the {len(values)} values of the most customers stand apart, the rest are other."
+        for name, values in kept.items()
+        if values
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,34 +10,40 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from bowtie.durations import format_duration
+from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie.times import iso
 from bowtie_projections import tables
-from bowtie_projections.localtime import check_zone, day_of
+from bowtie_projections.localtime import day_of
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.value import MONEY
-from bowtie_projections.views.cohorts import first_moment, last_moment
+from bowtie_projections.views.cohorts import last_moment
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.firsts import broken_down, cells_asked, cells_of, refuse_contracts
+from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.given import currency_code
 from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.labels import others_noted
 from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.moves import earlier_cut, moves
 from bowtie_projections.views.purchases import purchases
-from bowtie_projections.views.shares import standing, typed_table
-from bowtie_projections.views.units import UNITS, Units, check_look_back, check_unit
+from bowtie_projections.views.shares import cell_order, standing, typed_table
+from bowtie_projections.views.units import UNITS, Units, check_unit
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NEW", "SEGMENTS", "Ordered", "ordered", "rfm"]
+__all__ = ["COLUMNS", "NEW", "SEGMENTS", "Ordered", "ordered", "rfm"]
 
 #: By recency (4 or 5, 3, 1 or 2), then by frequency and money together (the same bands).
 SEGMENTS = (
     "champions", "potential loyalists", "new customers",
     "loyal", "need attention", "about to sleep",
     "at risk", "hibernating", "lost",
+)  # fmt: skip
+COLUMNS = (
+    "segment", "customers", "customers_share", "recency_days", "orders", "value", "value_share",
 )  # fmt: skip
 #: Who had not ordered at the earlier day.
 NEW = "(no order yet)"
@@ -51,10 +57,13 @@ def rfm(
     since: Any = None,
     unit: str = "customer",
     look_back: str | timedelta = LOOK_BACK,
+    by: str | Sequence[str] = (),
+    top: int = 10,
     currency: str | None = None,
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
+    personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """Customers with an order, by nine segments of recency, frequency and money.
 
@@ -69,33 +78,39 @@ def rfm(
         since: an earlier day: the part ``movement`` says who went from which segment to which.
         unit: ``customer``, ``account`` or ``opportunity``.
         look_back: touches of a member count for the account from so long before the membership.
+        by: breakdowns, as known at the first order. Scores are of a customer's place among all.
+        top: how many values of a breakdown stand apart; the rest are ``other``.
         currency: refuse all others.
         data_from: where the data begins: who ordered before has fewer orders here than in truth.
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days.
+        personal_names: traits that are sealed.
 
     Returns:
-        A row for each segment, the empty ones too: how many there are and their share; means of
-        ``recency_days`` (since the last order) and ``orders``; their ``value``, what they ordered
-        less what they returned, and its share. Each customer with an order is in exactly one.
+        A row for each segment of each cell, the empty ones too: how many there are and their share
+        of the cell; means of ``recency_days`` (since the last order) and ``orders``; their
+        ``value``, what they ordered less what they returned, and its share of the cell's. Each
+        customer with an order is in exactly one.
 
     Raises:
         UsageError: a value that can't be asked.
-        Refused: amounts are in several currencies.
+        UnknownName: a breakdown that is not there.
+        Refused: a breakdown that is sealed; amounts are in several currencies.
     """
     asked = {
         name: given for name, given in locals().items()
         if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
-    answer, earlier = ordered(reader, cut, asked)
+    answer, earlier = ordered(reader, cut, definition, asked)
     units, cut = answer.units, answer.cut
+    del asked["personal_names"]
     parameters = asked | {
         "since": since if since is None or isinstance(since, str) else str(since),
-        "look_back": format_duration(check_look_back(look_back)),
+        **{name: answer.members.question.written[name] for name in ("by", "look_back")},
     }
     used = answer.currency(currency)
     rows = [] if cut.moment is None else answer.rows()
-    notes = [] if earlier is None else [answer.noted(earlier)]
+    notes = answer.notes(earlier)
     if data_from is not None:
         notes.append(
             f"The data begins {data_from}: who ordered before it is scored too low in orders and"
@@ -104,7 +119,7 @@ def rfm(
     moved = {} if earlier is None or cut.moment is None else answer.movement(earlier)
     return Result(
         "rfm",
-        _table(rows),
+        answer.table(rows),
         sentence=answer.sentence(rows),
         notes=notes,
         sql=units.reader.statements,
@@ -113,24 +128,43 @@ def rfm(
     )
 
 
-def ordered(reader: Reader, cut: Cut, asked: Mapping[str, Any]) -> tuple[Ordered, Cut | None]:
+def ordered(
+    reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]
+) -> tuple[Ordered, Cut | None]:
     """Where the orders are read, and the earlier cut, by all parameters of :func:`rfm`."""
-    tz, unit = check_zone(asked["tz"]), check_unit(asked["unit"], UNITS[:-1])
-    span, then = check_look_back(asked["look_back"]), last_moment(asked["since"], tz)
-    first_moment(asked["data_from"], tz)  # refuses what is none
+    check_unit(asked["unit"], UNITS[:-1])
+    question = cells_asked(asked)
+    refuse_contracts(question.by)
+    then = last_moment(asked["since"], question.tz)
     currency_code(asked["currency"])
-    cut = settled_through(reader, cut, last_moment(asked["data_through"], tz))
-    found = Ordered(Units.of(reader, cut, unit, span), cut, tz)
+    cut = settled_through(reader, cut, question.data_through)
+    units = Units.of(reader, cut, question.unit, question.look_back)
+    members = broken_down(units, cut, definition, question, asked["personal_names"])
+    found = Ordered(members, cut)
     return found, None if then is None else earlier_cut(found.units.reader, cut, then)
 
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """Where the orders of one question are read."""
+    """Where the orders of one question are read.
 
-    units: Units
+    Args:
+        members: everybody with an order, and their cells.
+        cut: the facts that count.
+    """
+
+    members: Members
     cut: Cut
-    tz: str
+
+    @property
+    def units(self) -> Units:
+        """Whose orders they are."""
+        return self.members.units
+
+    @property
+    def tz(self) -> str:
+        """The zone of days."""
+        return self.members.question.tz
 
     def currency(self, wanted: str | None) -> str | None:
         """The one of all orders.
@@ -182,19 +216,53 @@ class Ordered:
         together = _third(s.f + s.m, (7, 3))
         return sa.select(*s, (_third(s.r, (4, 3)) * 3 + together).label("segment")).cte(name)
 
+    def placed(self, cut: Cut) -> sa.FromClause:
+        """Each customer with an order by then, scored, with the keys of their cell."""
+        now = self.scored(cut, "now")
+        if not self.members.dimensions:
+            return now
+        cells = cells_of(self.members)
+        keys = [cells.c[name] for name in self.members.key_names]
+        joined = now.join(cells, cells.c.customer == now.c.customer)
+        return sa.select(*now.c, *keys).select_from(joined).cte("placed")
+
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each segment."""
-        c = self.scored(self.cut, "now").c
+        """A row for each segment of each cell; of nobody, all segments are empty."""
+        names = self.members.key_names
+        c = self.placed(self.cut).c
         figures = {"recency": c.recency, "orders": c.orders, "value": c.value}
+        keys = [c[name] for name in names]
         counted = sa.select(
+            *keys,
             c.segment,
             sa.func.count().label("customers"),
             *(sa.cast(sa.func.sum(one), MONEY).label(name) for name, one in figures.items()),
-        ).group_by(c.segment)
-        found = {row["segment"]: row for row in self.units.reader.fetch(counted).to_pylist()}
-        number = sum(row["customers"] for row in found.values())
-        value = sum(row["value"] for row in found.values())
-        return [_row(name, found.get(place), number, value) for place, name in enumerate(SEGMENTS)]
+        ).group_by(*keys, c.segment)
+        cells: dict[tuple[Any, ...], dict[int, Mapping[str, Any]]] = {} if names else {(): {}}
+        for row in self.units.reader.fetch(counted).to_pylist():
+            cells.setdefault(tuple(row[name] for name in names), {})[row["segment"]] = row
+        named = {key: self._named(key) for key in cells}
+        return [
+            row
+            for key in sorted(cells, key=lambda one: cell_order(tuple(named[one].values())))
+            for row in _rows(cells[key], named[key])
+        ]
+
+    def _named(self, key: Sequence[str | None]) -> dict[str, str | None]:
+        """The values of a cell as an answer names them."""
+        members = self.members
+        pairs = zip(members.dimensions, key, strict=True)
+        return {one.column: members.named(one, value) for one, value in pairs}
+
+    def table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """The rows as Arrow."""
+        import pyarrow as pa
+
+        dimensions = self.members.dimensions
+        kinds: dict[str, Any] = {one.column: pa.string() for one in dimensions}
+        kinds |= dict.fromkeys(COLUMNS, pa.float64())
+        kinds |= {"segment": pa.string(), "customers": pa.int64(), "value": pa.decimal128(38, 6)}
+        return typed_table(rows, kinds, {one.column: one.title(COLUMNS) for one in dimensions})
 
     def movement(self, earlier: Cut) -> dict[tuple[int | None, int | None], int]:
         """How many went from each segment to each."""
@@ -220,13 +288,21 @@ class Ordered:
             " none."
         )
 
-    def noted(self, earlier: Cut) -> str:
-        """What the movement is between."""
-        assert earlier.as_of is not None  # noqa: S101 - for the type checker
-        return (
-            f"Movement is from {iso(earlier.as_of)[:10]} on: fifths are of each day's own"
-            " customers, so one who does nothing moves as others do."
-        )
+    def notes(self, earlier: Cut | None) -> list[str]:
+        """What the movement is between, and which values are put together."""
+        notes = []
+        if earlier is not None:
+            assert earlier.as_of is not None  # noqa: S101 - for the type checker
+            notes.append(
+                f"Movement is from {iso(earlier.as_of)[:10]} on: fifths are of each day's own"
+                " customers, so one who does nothing moves as others do."
+            )
+        if self.members.dimensions:
+            notes.append(
+                "Fifths are of all customers together, and shares of the customers and value of"
+                " each row's own values."
+            )
+        return notes + others_noted(self.members.kept)
 
 
 def _fifth(value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -243,8 +319,20 @@ def _third(score: ColumnElement[Any], borders: tuple[int, int]) -> ColumnElement
     return sa.cast(sa.case((score >= high, 0), (score >= low, 1), else_=2), sa.Integer())
 
 
+def _rows(
+    found: Mapping[int, Mapping[str, Any]], cell: Mapping[str, str | None]
+) -> list[dict[str, Any]]:
+    """The segments of a cell."""
+    number = sum(row["customers"] for row in found.values())
+    value = sum(row["value"] for row in found.values())
+    return [
+        {**cell, **_row(name, found.get(place), number, value)}
+        for place, name in enumerate(SEGMENTS)
+    ]
+
+
 def _row(name: str, found: Mapping[str, Any] | None, number: int, value: Any) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_KINDS) | {"segment": name, "customers": 0, "value": 0}
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"segment": name, "customers": 0, "value": 0}
     if number:
         row["customers_share"] = 0.0
     if value > 0:
@@ -258,22 +346,3 @@ def _row(name: str, found: Mapping[str, Any] | None, number: int, value: Any) ->
     if value > 0:
         row["value_share"] = float(found["value"] / value)
     return row
-
-
-_KINDS = (
-    "segment",
-    "customers",
-    "customers_share",
-    "recency_days",
-    "orders",
-    "value",
-    "value_share",
-)
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    kinds: dict[str, Any] = dict.fromkeys(_KINDS, pa.float64())
-    kinds |= {"segment": pa.string(), "customers": pa.int64(), "value": pa.decimal128(38, 6)}
-    return typed_table(rows, kinds, {})

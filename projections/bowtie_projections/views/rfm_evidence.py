@@ -10,10 +10,17 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.conditions import Facts
-from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
+from bowtie_projections.evidence import (
+    Evidence,
+    Figure,
+    Trace,
+    has_values,
+    named_values,
+    not_explained,
+)
 from bowtie_projections.roster import Roster, listed
 from bowtie_projections.views.cut import NEVER, Cut, Reader
-from bowtie_projections.views.rfm import NEW, SEGMENTS, Ordered, ordered
+from bowtie_projections.views.rfm import COLUMNS, NEW, SEGMENTS, Ordered, ordered
 
 __all__ = ["evidence", "movement", "roster"]
 
@@ -31,10 +38,11 @@ def evidence(figure: Figure) -> Evidence:
     column = figure.column
     if column not in {"customers", "value"}:
         raise not_explained(column, ("customers", "value"))
-    own, _ = ordered(figure.reader, figure.cut, figure.asked)
-    now = own.scored(own.cut, "now")
+    own, _ = ordered(figure.reader, figure.cut, figure.definition, figure.asked)
+    now, cells = own.placed(own.cut), own.members
     inside = now.c.segment == SEGMENTS.index(figure.cell["segment"])
-    members = sa.select(now.c.customer, now.c.value).where(inside).cte("told")
+    of_cell = has_values(now, cells.dimensions, cells.kept, figure.cell, COLUMNS)
+    members = sa.select(now.c.customer, now.c.value).where(inside, of_cell).cte("told")
     total = sa.func.coalesce(sa.func.sum(members.c.value), 0) if column == "value" else None
     return _told(own, figure.definition, members, total)
 
@@ -50,7 +58,7 @@ def movement(figure: Figure) -> Evidence:
     """
     if figure.column != "customers":
         raise not_explained(figure.column, ("customers",))
-    own, earlier = ordered(figure.reader, figure.cut, figure.asked)
+    own, earlier = ordered(figure.reader, figure.cut, figure.definition, figure.asked)
     assert earlier is not None  # noqa: S101 - there is a row of such a part
     then, now = own.scored(earlier, "then"), own.scored(own.cut, "now")
     customer = sa.func.coalesce(now.c.customer, then.c.customer).label("customer")
@@ -87,18 +95,18 @@ def roster(reader: Reader, cut: Cut, definition: Definition, **asked: Any) -> Ro
     Args:
         reader: the read tables.
         cut: where it was asked.
-        definition: stands in the answer.
+        definition: says who may be older than the data.
         asked: the parameters of :func:`bowtie_projections.views.rfm.rfm`, all of them.
     """
-    del definition
-    own, _ = ordered(reader, cut, asked)
+    own, _ = ordered(reader, cut, definition, asked)
     at = own.cut if own.cut.moment is not None else Cut(own.cut.position, NEVER)
-    rows = own.scored(at, "now")
+    rows, cells = own.placed(at), own.members
+    cell = [*named_values(rows, cells.dimensions, cells.kept), rows.c.segment]
     return Roster(
         own.units,
-        [SEGMENTS.__getitem__],
+        [*[None] * len(cells.dimensions), SEGMENTS.__getitem__],
         ("customers",),
-        [listed(rows, [rows.c.segment], {"customers": sa.true()})],
+        [listed(rows, cell, {"customers": sa.true()})],
         stages=(),
         reads={"order": _orders},
     )

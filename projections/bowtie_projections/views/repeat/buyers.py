@@ -11,15 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.durations import format_duration
-from bowtie.stages import STAGES
-from bowtie_projections.conditions import Facts
-from bowtie_projections.cycles import activity, first_touch
-from bowtie_projections.expressions import micros_between, nth_least, quantiles
+from bowtie_projections.expressions import micros_between, quantiles
 from bowtie_projections.views.cohorts import ALL, cohort_label
-from bowtie_projections.views.cut import Cut, time_before
+from bowtie_projections.views.cut import time_before
 from bowtie_projections.views.funnel.members import COHORT, Members
-from bowtie_projections.views.journey_source import Needs
-from bowtie_projections.views.purchases import purchases
 from bowtie_projections.views.shares import (
     FEWEST,
     cell_order,
@@ -31,7 +26,7 @@ from bowtie_projections.views.shares import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "QUANTILES", "Buyers", "first_orders"]
+__all__ = ["COLUMNS", "QUANTILES", "Buyers"]
 
 QUANTILES = {"days_p25": 0.25, "days_p50": 0.5, "days_p75": 0.75, "days_p90": 0.9}
 _COUNTS = ("customers", "mature", "repeated")
@@ -39,53 +34,6 @@ _SHARE = ("repeat_rate", "repeat_rate_low", "repeat_rate_high")
 COLUMNS = ("cohort", "within", *_COUNTS, *_SHARE, *QUANTILES)
 _DAY_MICROS = 86_400_000_000
 _MICROSECOND = timedelta(microseconds=1)
-
-
-def first_orders(tz: str, cut: Cut, needs: Needs) -> sa.CTE:
-    """Customers with an order, in the shape of journeys whose commitment is the first one.
-
-    Beside it ``second_at``, and how many ``orders`` there are.
-    """
-    c = purchases(cut, tz).subquery("purchases").c
-    firsts = (
-        sa.select(
-            c.customer,
-            sa.func.min(c.at).label("first_at"),
-            nth_least(c.at, 2).label("second_at"),
-            sa.func.count().label("orders"),
-        )
-        .group_by(c.customer)
-        .cte("first_orders")
-        .prefix_with("MATERIALIZED")
-    )
-    joined: sa.FromClause = firsts
-    more: list[ColumnElement[Any]] = []
-    facts = Facts(cut, firsts)
-    for needed, statement in ((needs.activity, activity(facts)), (needs.touch, first_touch(facts))):
-        if needed:
-            rows = statement.subquery()
-            joined = joined.outerjoin(rows, rows.c.customer == firsts.c.customer)
-            more += [column for column in rows.c if column.name != "customer"]
-    nothing = sa.cast(sa.null(), sa.DateTime())
-    stages = [
-        (firsts.c.first_at if stage == "commitment" else nothing).label(f"{stage}_at")
-        for stage in STAGES
-    ]
-    return (
-        sa.select(
-            firsts.c.customer,
-            sa.literal_column("1", sa.BigInteger()).label("cycle"),
-            *stages,
-            nothing.label("lost_at"),
-            sa.false().label("lost_inferred"),
-            firsts.c.second_at,
-            firsts.c.orders,
-            *more,
-        )
-        .select_from(joined)
-        .cte("buyers")
-        .prefix_with("MATERIALIZED")
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bowtie.durations import format_duration
 from bowtie.errors import UsageError
@@ -14,21 +14,18 @@ from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
-from bowtie_projections.views.breakdown import CONTRACT
 from bowtie_projections.views.cohorts import check_cohort
 from bowtie_projections.views.cut import Cut, Reader
+from bowtie_projections.views.firsts import first_orders, refuse_contracts
 from bowtie_projections.views.funnel.members import Members
 from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.view import asked_members
 from bowtie_projections.views.given import span
+from bowtie_projections.views.repeat.buyers import Buyers
 from bowtie_projections.views.shares import (
     standing,
 )
 from bowtie_projections.views.units import check_unit
-
-if TYPE_CHECKING:
-    pass
-from bowtie_projections.views.repeat.buyers import Buyers, first_orders
 
 __all__ = ["WITHIN", "buyers_of", "repeat"]
 
@@ -131,7 +128,7 @@ def buyers_of(reader: Reader, cut: Cut, definition: Definition, asked: Mapping[s
     check_unit(given["unit"], _UNITS)
     question = ask(given | {"cohort": cohort})
     question = replace(question, cohort_stage="commitment")
-    _refuse_contracts(question.by)
+    refuse_contracts(question.by)
     members = asked_members(
         reader, cut, definition, question, personal_names,
         journeys_of=partial(first_orders, question.tz), kept=kept,
@@ -146,15 +143,6 @@ def _times(within: str | timedelta | Sequence[str | timedelta]) -> list[timedelt
     if not found:
         raise UsageError("within names no time: write one, such as 90d")
     return sorted(found)
-
-
-def _refuse_contracts(by: Sequence[str]) -> None:
-    for name in by:
-        if name in CONTRACT:
-            raise UsageError(
-                f"{name} is of contracts, and these are orders: ask by trait.{name} if it is a"
-                " trait"
-            )
 
 
 def _sentence(members: Members, counted: Sequence[Mapping[str, Any]], older: int) -> str:
