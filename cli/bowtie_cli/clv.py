@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, cut_options, whole_unit_options
+from bowtie_cli.asking import ask, cut_options, touch_option, whole_unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
@@ -33,6 +33,9 @@ __all__ = ["clv"]
     help="Of contracts, from one renewal to the next (the commonest).",
 )
 @click.option("--cohort", type=COHORTS, help="By the first order or contract, in each of these.")
+@click.option("--by", metavar="NAME", multiple=True, help="Break down by this; repeat it.")
+@touch_option
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the N largest values (10).")
 @click.option("--who", is_flag=True, help="A row for each customer.")
 @whole_unit_options
 @click.option("--currency", metavar="CODE", help="Refuse all others.")
@@ -46,6 +49,7 @@ def clv(session: Session, output: Output, **asked: Any) -> None:
     \b
     Example:
       bowtie clv --horizon 180d --cohort quarter
+      bowtie clv --by channel
       bowtie clv --part holdout
       bowtie clv --who --format csv -o customers.csv
     """

@@ -9,6 +9,7 @@ import click
 from bowtie_cli.asking import EXPLAINED_BY
 from bowtie_cli.attribution import attribution
 from bowtie_cli.bottleneck import bottleneck
+from bowtie_cli.clv import clv
 from bowtie_cli.failures import Failure
 from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
@@ -141,6 +142,7 @@ _VIEWS = {
     paths: "--part moves --cell source=education --cell target=selection --column moves",
     bottleneck: "--cell stage=selection --cell lever=conversion --column mature",
     value: "--cohort quarter --cell cohort=2025-Q1 --column high",
+    clv: "--by channel --cell channel=webinar --column predicted_value",
     rfm: "--cell segment=champions --column customers",
     referrals: "--cell customer=acme --column chain_value",
     partners: "--cell partner=globex --column sourced",

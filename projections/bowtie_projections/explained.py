@@ -13,6 +13,8 @@ from bowtie_projections.views.attribution import attribution
 from bowtie_projections.views.attribution.evidence import evidence as attribution_evidence
 from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.bottleneck.evidence import evidence as bottleneck_evidence
+from bowtie_projections.views.clv import clv
+from bowtie_projections.views.clv.evidence import evidence as clv_evidence
 from bowtie_projections.views.flow import flow
 from bowtie_projections.views.funnel import funnel
 from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
@@ -57,14 +59,18 @@ class Explained:
         evidence: what stands behind a cell of it (see :mod:`bowtie_projections.evidence`).
         parts: of further tables that have evidence too, theirs.
         roster: everybody whom an answer of it counts, where two answers can be compared.
+        nobodys: of further tables that are of nobody alone, what to explain instead.
     """
 
     view: Callable[..., Result]
     evidence: Callable[[Figure], Evidence]
     parts: Mapping[str, Callable[[Figure], Evidence]] = field(default_factory=dict)
     roster: Callable[..., Roster] | None = None
+    nobodys: Mapping[str, str] = field(default_factory=dict)
 
 
+#: Of figures that no event stands behind.
+_LEARNT = "is learnt from all customers together: explain"
 #: The views that can be explained, by name.
 EVIDENCE: dict[str, Explained] = {
     "funnel": Explained(funnel, funnel_evidence, roster=funnel_roster),
@@ -93,6 +99,14 @@ EVIDENCE: dict[str, Explained] = {
         value_evidence.evidence,
         {"tiers": value_evidence.tiers},
         roster=value_evidence.roster,
+    ),
+    "clv": Explained(
+        clv,
+        clv_evidence,
+        nobodys={
+            "models": f"what was fitted {_LEARNT} the customers or purchases of a row",
+            "holdout": f"what was expected {_LEARNT} customers as of the day before instead",
+        },
     ),
     "rfm": Explained(
         rfm,

@@ -150,6 +150,8 @@ def _column(answer: Result, name: str) -> str:
 def _evidence_of(explained: Explained, view: str, part: str | None) -> Callable[[Figure], Evidence]:
     """What finds the members of a figure of the view's first table, or of a part."""
     find = explained.evidence if part is None else explained.parts.get(part)
+    if part is not None and part in explained.nobodys:
+        raise UsageError(f"{view}: the part {part} has no members: {explained.nobodys[part]}")
     if find is None:
         known = ", ".join(explained.parts) or "none"
         raise UsageError(f"{view}: the part {part} can't be explained; these can: {known}")

@@ -32,7 +32,7 @@ from bowtie_projections.expressions import span
 from bowtie_projections.localtime import local_day
 from bowtie_projections.views.cut import Cut, counts
 
-__all__ = ["MONEY", "Horizon", "money", "money_by_365", "value_facts", "values"]
+__all__ = ["MONEY", "Horizon", "contract_facts", "money", "money_by_365", "value_facts", "values"]
 
 #: The type of money in the tables and of sums over it.
 MONEY = sa.Numeric(38, 6)
@@ -156,24 +156,34 @@ def value_facts(population: sa.FromClause, cut: Cut, horizon: Horizon) -> dict[s
         .distinct()
         .cte("facts_contracts")
     )
-    of_contracts = []
-    for name in ("contract_signed", "contract_changed", "contract_renewed", "contract_ended"):
-        table = tables.facts[name]
-        c = table.c
-        same = sa.and_(c.customer == covered.c.customer, c.contract == covered.c.contract)
-        found = sa.select(c.customer, c.position).select_from(covered.join(table, same))
-        of_contracts.append(found.where(counts(table, cut)))
     signers = _signers(population, cut, horizon)
     contracted = sa.union(sa.select(covered.c.customer), signers).subquery()
     uncontracted = population.c.customer.not_in(sa.select(contracted.c.customer))
     invoices = [_positions(name, population, cut, horizon).where(uncontracted) for name in _BILLING]
     costs = tables.facts["cost_incurred"].c.activity.in_(horizon.costs)
     return {
-        "contract": sa.select(sa.union_all(*of_contracts).subquery()),
+        "contract": contract_facts(covered, cut),
         "order": _positions("order_placed", population, cut, horizon),
         "invoice": sa.select(sa.union_all(*invoices).subquery()),
         "cost": _positions("cost_incurred", population, cut, horizon).where(costs),
     }
+
+
+def contract_facts(contracts: sa.FromClause, cut: Cut) -> sa.Select[Any]:
+    """All that was said of some contracts: ``customer``, ``position``.
+
+    Args:
+        contracts: a relation with ``customer`` and ``contract``, each once.
+        cut: the facts that count.
+    """
+    found = []
+    for name in ("contract_signed", "contract_changed", "contract_renewed", "contract_ended"):
+        table = tables.facts[name]
+        c = table.c
+        same = sa.and_(c.customer == contracts.c.customer, c.contract == contracts.c.contract)
+        rows = sa.select(c.customer, c.position).select_from(contracts.join(table, same))
+        found.append(rows.where(counts(table, cut)))
+    return sa.select(sa.union_all(*found).subquery())
 
 
 def _positions(name: str, population: sa.FromClause, cut: Cut, horizon: Horizon) -> sa.Select[Any]:

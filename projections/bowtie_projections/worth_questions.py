@@ -51,6 +51,8 @@ class ClvAsked(OfData, total=False):
     holdout: str | timedelta | None
     term: Literal["month", "quarter", "year"] | None
     cohort: Literal[Period, "all"]
+    by: str | Sequence[str]
+    top: int
     who: bool
     currency: str | None
     unit: Unit
@@ -105,7 +107,7 @@ class WorthQuestions(Answering):
             asked: the parameters of :func:`bowtie_projections.views.clv.clv`, and ``as_of``,
                 ``known_at``, ``position`` and ``definition``.
         """
-        return self._answer(clv, asked)
+        return self._answer(clv, asked, personal=True)
 
     def rfm(self, **asked: Unpack[RfmAsked]) -> Result:
         """Customers by how lately, how often and for how much they ordered, and how they move.

@@ -212,7 +212,12 @@ def _value(result: Result) -> Any:
 
 
 def _clv(result: Result) -> Any:
-    drawn = bars(result.rows(), result.columns[0], "predicted_value", title="predicted value")
+    first = "cohort" if "customers" in result.columns else result.columns[0]
+    keys = _keys(result, first)
+    drawn = bars(
+        labelled(result.rows(), keys), first, "predicted_value",
+        color="label" if keys else None, title="predicted value",
+    )  # fmt: skip
     return framed(drawn, "What customers are expected to bring, by cohort", result.sentence)
 
 

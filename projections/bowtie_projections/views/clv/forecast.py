@@ -103,6 +103,18 @@ class Forecast:
     unit_of_time: str = ""
     new: tuple[float, float] = (0.0, 0.0)
 
+    @classmethod
+    def of_nobody(cls) -> Forecast:
+        """That of a log without facts."""
+        import pyarrow as pa
+
+        none, whole = np.zeros(0), np.zeros(0, np.int64)
+        return cls(
+            of="contracts", customers=pa.chunked_array([], pa.string()),
+            first=np.zeros(0, "datetime64[D]"), purchases=whole, recency=whole, age=whole,
+            alive=none, expected=none, value=none, models=(), judged=Judged(0, []),
+        )  # fmt: skip
+
 
 def cents(value: Floats) -> NDArray[np.int64]:
     """Each amount in whole cents, so that sums of parts are sums of the whole.

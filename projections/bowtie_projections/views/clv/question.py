@@ -13,6 +13,8 @@ from bowtie.errors import UsageError
 from bowtie_projections.clv.buying import MODELS
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.views.cohorts import ALL, PERIODS
+from bowtie_projections.views.firsts import cells_asked, refuse_contracts
+from bowtie_projections.views.funnel.question import Question as Cells
 from bowtie_projections.views.given import currency_code, length, one_of, span
 from bowtie_projections.views.units import UNITS, check_look_back, check_unit
 
@@ -40,6 +42,7 @@ class Question:
         unit: ``customer``, ``account`` or ``opportunity``.
         look_back: touches count for an account from so long before a membership's start.
         tz: the zone of days.
+        cells: by what they are broken down.
     """
 
     of: str | None
@@ -54,6 +57,7 @@ class Question:
     unit: str
     look_back: timedelta
     tz: str
+    cells: Cells
 
     @property
     def days(self) -> int:
@@ -70,6 +74,8 @@ class Question:
             "holdout": None if self.holdout is None else format_duration(self.holdout),
             "term": self.term,
             "cohort": self.cohort,
+            "by": list(self.cells.by),
+            "top": self.cells.top,
             "who": self.who,
             "currency": self.currency,
             "unit": self.unit,
@@ -102,6 +108,9 @@ def ask(asked: Mapping[str, Any]) -> Question:
             f"horizon is {format_duration(horizon)}: ten years (3650d) is the longest, and longer"
             " than most data can speak of"
         )
+    cells = cells_asked(asked)
+    if of == "orders":
+        refuse_contracts(cells.by)
     return Question(
         of=of,
         model=model,
@@ -115,6 +124,7 @@ def ask(asked: Mapping[str, Any]) -> Question:
         unit=check_unit(asked["unit"], UNITS[:-1]),
         look_back=check_look_back(asked["look_back"]),
         tz=check_zone(asked["tz"]),
+        cells=cells,
     )
 
 

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from bowtie.durations import format_duration
+from bowtie.events import PERSONAL_NAMES
 from bowtie.stages import Definition
 from bowtie_projections import tables
 from bowtie_projections.localtime import day_of
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.clv import contracts, orders
-from bowtie_projections.views.clv.forecast import Fitted, Forecast, Standing, cents
+from bowtie_projections.views.clv.forecast import Fitted, Forecast, Standing
 from bowtie_projections.views.clv.question import Question, ask
-from bowtie_projections.views.cohorts import ALL, cohort_label, first_day, first_moment, last_moment
+from bowtie_projections.views.clv.tables import Rows
+from bowtie_projections.views.clv.tables import holdout as holdout_of
+from bowtie_projections.views.clv.tables import models as models_of
+from bowtie_projections.views.cohorts import ALL
 from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.firsts import broken_down
 from bowtie_projections.views.journey_source import settled_through
+from bowtie_projections.views.labels import others_noted
 from bowtie_projections.views.loop.numbers import percent
 from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.shares import standing as standing_of
-from bowtie_projections.views.shares import typed_table
 from bowtie_projections.views.units import Units
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-__all__ = ["Predicting", "clv"]
+__all__ = ["Predicting", "clv", "foretold"]
 
 
 def clv(
@@ -47,6 +48,8 @@ def clv(
     holdout: str | timedelta | None = None,
     term: str | None = None,
     cohort: str = ALL,
+    by: str | Sequence[str] = (),
+    top: int = 10,
     who: bool = False,
     currency: str | None = None,
     unit: str = "customer",
@@ -54,6 +57,7 @@ def clv(
     data_from: Any = None,
     data_through: Any = None,
     tz: str = "UTC",
+    personal_names: Collection[str] = PERSONAL_NAMES,
 ) -> Result:
     """What is expected of customers over the horizon from the moment asked of on.
 
@@ -75,6 +79,9 @@ def clv(
             nothing is said, a third of the history, at most the horizon.
         term: of contracts, from one renewal to the next: ``month``, ``quarter`` or ``year``.
         cohort: a row for each period of the first purchase or contract, or ``all`` together.
+        by: breakdowns, as known at the first order, or when the first contract was signed. The
+            models are those of all customers: what is expected of them is parted, not fitted anew.
+        top: how many values of a breakdown stand apart; the rest are ``other``.
         who: a row for each customer instead.
         currency: refuse all others.
         unit: ``customer``, ``account`` or ``opportunity``.
@@ -82,56 +89,77 @@ def clv(
         data_from: where the data begins: who came before is younger here than in truth.
         data_through: up to when the data is complete; asked as of then.
         tz: the zone of days.
+        personal_names: traits that are sealed.
 
     Returns:
-        A row for each cohort, or customer: ``purchases`` so far (days with one; of contracts, terms
-        begun), ``recency_days`` from the first to the last, ``age_days`` from the first to the
-        moment asked of, ``alive``, ``expected_purchases`` (of contracts, renewals) and
+        A row for each cohort of each cell, or customer: ``purchases`` so far (days with one; of
+        contracts, terms begun), ``recency_days`` from the first to the last, ``age_days`` from the
+        first to the moment asked of, ``alive``, ``expected_purchases`` (of contracts, renewals) and
         ``predicted_value`` within the horizon, in whole cents each. The part ``holdout``: expected
         against observed in days that the model was not shown. The part ``models``: parameters,
         log-likelihood and whether the search converged.
 
     Raises:
-        UsageError: a value that can't be asked.
-        Refused: too little is known; orders of who is under contract; several currencies.
+        UsageError: a value that can't be asked; one of contracts, where orders are told.
+        UnknownName: a breakdown that is not there.
+        Refused: too little is known; orders of who is under contract; several currencies; a
+            breakdown that is sealed.
     """
     asked = {
         name: given for name, given in locals().items()
-        if name not in {"reader", "cut", "definition", "data_from", "data_through"}
+        if name not in {"reader", "cut", "definition"}
     }  # fmt: skip
+    predicting, rows = foretold(reader, cut, definition, asked)
+    question, units, found = predicting.question, predicting.units, rows.found
+    table = rows.of_customers(units, question.cohort) if question.who else rows.table()
+    parameters = question.parameters() | {"data_from": data_from, "data_through": data_through}
+    meta = standing_of(definition, parameters, predicting.cut, units)
+    if predicting.cut.moment is None:
+        sentence = "No facts at this position, so nothing is expected of anybody."
+        return Result("clv", table, sentence=sentence, meta=meta, sql=units.reader.statements)
+    return Result(
+        "clv",
+        table,
+        sentence=predicting.sentence(found),
+        notes=[*predicting.notes(found), *_more_notes(rows, data_from)],
+        sql=units.reader.statements,
+        meta=meta | {"of": found.of, "currency": predicting.currency(found.of)},
+        parts={"holdout": holdout_of(found), "models": models_of(found)},
+    )
+
+
+def foretold(
+    reader: Reader, cut: Cut, definition: Definition, asked: Mapping[str, Any]
+) -> tuple[Predicting, Rows]:
+    """A forecast, and its customers by cell and cohort, by all parameters of :func:`clv`."""
     question = ask(asked)
-    first_moment(data_from, question.tz)  # refuses what is none
-    cut = settled_through(reader, cut, last_moment(data_through, question.tz))
+    cut = settled_through(reader, cut, question.cells.data_through)
     units = Units.of(reader, cut, question.unit, question.look_back)
     predicting = Predicting(units, cut, question)
-    meta = standing_of(
-        definition,
-        question.parameters() | {"data_from": data_from, "data_through": data_through},
-        cut,
-        units,
-    )
-    if cut.moment is None:
-        nobody = _table([], question, units)
-        sentence = "No facts at this position, so nothing is expected of anybody."
-        return Result("clv", nobody, sentence=sentence, meta=meta, sql=units.reader.statements)
-    found = predicting.forecast()
-    notes = predicting.notes(found)
+    found = Forecast.of_nobody() if cut.moment is None else predicting.forecast()
+    members = None
+    if question.cells.by:
+        members = broken_down(
+            units, cut, definition, question.cells, asked["personal_names"],
+            contracts=found.of == "contracts",
+        )  # fmt: skip
+    return predicting, Rows.of(found, question, members)
+
+
+def _more_notes(rows: Rows, data_from: Any) -> list[str]:
+    """What to know of the cells, and of where the data begins."""
+    notes = [] if rows.members is None else others_noted(rows.members.kept)
+    if rows.members is not None:
+        notes.append(
+            "The models are those of all customers together; what is expected of each is added up"
+            " by what was known when they first bought."
+        )
     if data_from is not None:
         notes.append(
             f"The data begins {data_from}: who came before it has bought less here than in truth,"
             " and looks younger."
         )
-    parts = {"holdout": _holdout(found), "models": _models(found)}
-    rows = _of_customers(found, question) if question.who else _of_cohorts(found, question)
-    return Result(
-        "clv",
-        _table(rows, question, units),
-        sentence=predicting.sentence(found),
-        notes=notes,
-        sql=units.reader.statements,
-        meta=meta | {"of": found.of, "currency": predicting.currency(found.of)},
-        parts=parts,
-    )
+    return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,109 +283,3 @@ def _judgement(found: Forecast) -> str:
         f" {expected:,.0f} {what} were expected{ratio}, {observed:,.0f} observed (see the part"
         " holdout)."
     )
-
-
-def _labels(found: Forecast, cohort: str) -> list[str]:
-    """The cohort of each customer."""
-    if cohort == ALL:
-        return [ALL] * len(found.first)
-    days, place = np.unique(found.first, return_inverse=True)
-    named = [cohort_label(first_day(day, cohort), cohort) for day in days.astype(object)]
-    return [named[one] for one in place]
-
-
-def _of_customers(found: Forecast, question: Question) -> list[dict[str, Any]]:
-    value = cents(found.value)
-    recency = found.recency if found.recency is not None else [None] * len(found.age)
-    return [
-        {
-            "customer": customer, "cohort": label, "customers": 1, "first_on": first,
-            "purchases": int(n), "recency_days": None if since is None else float(since),
-            "age_days": float(age), "alive": float(alive), "expected_purchases": float(more),
-            "predicted_value": Decimal(int(worth)) / 100, "predicted_mean": None,
-        }
-        for customer, label, first, n, since, age, alive, more, worth in zip(
-            found.customers.to_pylist(), _labels(found, question.cohort),
-            found.first.astype(object), found.purchases, recency, found.age, found.alive,
-            found.expected, value, strict=True,
-        )
-    ]  # fmt: skip
-
-
-def _of_cohorts(found: Forecast, question: Question) -> list[dict[str, Any]]:
-    labels = np.array(_labels(found, question.cohort))
-    value = cents(found.value)
-    rows = []
-    for label in np.unique(labels):
-        own = labels == label
-        number, total = int(own.sum()), int(value[own].sum())
-        rows.append(
-            {
-                "cohort": str(label),
-                "customers": number,
-                "purchases": int(found.purchases[own].sum()),
-                "recency_days": None if found.recency is None else float(found.recency[own].mean()),
-                "age_days": float(found.age[own].mean()),
-                "alive": float(found.alive[own].mean()),
-                "expected_purchases": float(found.expected[own].sum()),
-                "predicted_value": Decimal(total) / 100,
-                "predicted_mean": round(Decimal(total) / 100 / number, 6),
-            }
-        )
-    return rows
-
-
-def _table(rows: Sequence[Mapping[str, Any]], question: Question, units: Units) -> pa.Table:
-    import pyarrow as pa
-
-    money = pa.decimal128(38, 6)
-    figures: dict[str, Any] = {
-        "purchases": pa.int64(), "recency_days": pa.float64(), "age_days": pa.float64(),
-        "alive": pa.float64(), "expected_purchases": pa.float64(), "predicted_value": money,
-    }  # fmt: skip
-    if question.who:
-        kinds = {"customer": pa.string(), "cohort": pa.string(), "first_on": pa.date32()}
-        table = typed_table(rows, kinds | figures, {})
-        if question.cohort == ALL:
-            table = table.drop_columns(["cohort"])
-        return units.by_name(table)
-    kinds = {"cohort": pa.string(), "customers": pa.int64()}
-    return typed_table(rows, kinds | figures | {"predicted_mean": money}, {})
-
-
-def _holdout(found: Forecast) -> pa.Table:
-    import pyarrow as pa
-
-    before = "purchases_before" if found.of == "orders" else "renewals_before"
-    kinds = {"before": pa.string(), "customers": pa.int64()}
-    kinds |= dict.fromkeys(("expected", "observed"), pa.float64())
-    money = ("expected_value", "observed_value")
-    rows: list[dict[str, Any]] = [
-        row | {name: None if row[name] is None else round(Decimal(row[name]), 2) for name in money}
-        for row in found.judged.rows
-    ]
-    kinds |= dict.fromkeys(money, pa.decimal128(38, 6))
-    return typed_table(rows, kinds, {"before": before})
-
-
-def _models(found: Forecast) -> pa.Table:
-    import pyarrow as pa
-
-    kinds = {
-        "model": pa.string(), "parameter": pa.string(), "fitted": pa.float64(),
-        "customers": pa.int64(), "log_likelihood": pa.float64(), "converged": pa.bool_(),
-        "at_border": pa.bool_(),
-        "starts_agreed": pa.int64(), "starts": pa.int64(), "time": pa.string(),
-    }  # fmt: skip
-    rows = [
-        {
-            "model": one.name, "parameter": name, "fitted": value,
-            "customers": int(one.fit.customers), "log_likelihood": one.fit.log_likelihood,
-            "converged": one.fit.converged, "at_border": one.fit.at_border,
-            "starts_agreed": one.fit.agreed, "starts": one.fit.starts,
-            "time": None if one.name == "gamma-gamma" else found.unit_of_time,
-        }
-        for one in found.models
-        for name, value in one.named().items()
-    ]  # fmt: skip
-    return typed_table(rows, kinds, {})

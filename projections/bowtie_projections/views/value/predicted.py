@@ -64,7 +64,8 @@ def predicted_value(
         {
             "of": None, "model": "bg/nbd", "term": None, "holdout": None, "cohort": "all",
             "who": False, "horizon": policy.horizon, "discount": policy.discount,
-            "currency": policy.currency,
+            "currency": policy.currency, "by": (), "top": 10, "data_from": None,
+            "data_through": None,
         }
         | {name: asked[name] for name in ("unit", "look_back", "tz")}
     )  # fmt: skip
