@@ -139,7 +139,8 @@ def test_cells_are_those_of_the_first_touch_by_the_first_order(memory, facts, un
     memory.load([*log, *came], SHOP)
     cut = Cut(memory.position, START + timedelta(days=until))
     rows = rfm(memory, cut, SHOP, by="channel").rows()
-    channel = {fact.customer: fact.data.channel for fact in came if fact.occurred_at < START}
+    by_then = [fact for fact in came if fact.occurred_at < START]
+    channel = {fact.customer: getattr(fact.data, "channel", None) for fact in by_then}
     for row in rows:
         own = [
             figures for name, figures in bought.items()
@@ -148,8 +149,8 @@ def test_cells_are_those_of_the_first_touch_by_the_first_order(memory, facts, un
         assert (row["customers"], row["value"]) == (len(own), sum(one[3] for one in own))
     assert {row["channel"] for row in rows} == {channel.get(name) for name in bought}
     for name in {row["channel"] for row in rows}:
-        cell = [row["customers_share"] for row in rows if row["channel"] == name]
-        assert (len(cell), sum(cell)) == (9, pytest.approx(1))
+        shares = [row["customers_share"] for row in rows if row["channel"] == name]
+        assert (len(shares), sum(shares)) == (9, pytest.approx(1))
     if not rows:
         return
     row = max(rows, key=lambda one: (one["customers"], one["segment"]))
