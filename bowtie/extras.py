@@ -15,6 +15,7 @@ _PACKAGES = {
     "opentelemetry.trace": "opentelemetry-api",
     "psycopg_pool": "psycopg[pool]",
     "sklearn": "scikit-learn",
+    "vl_convert": "vl-convert-python",
 }
 
 

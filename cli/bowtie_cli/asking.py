@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bowtie_cli.cells import plain
+from bowtie_projections.cells import plain
+from bowtie_projections.options import as_options as written
 
 if TYPE_CHECKING:
     from bowtie_cli.session import Session
@@ -22,6 +22,7 @@ __all__ = [
     "ask",
     "cut_options",
     "given",
+    "knowledge_options",
     "moment_options",
     "refresh_options",
     "touch_option",
@@ -32,11 +33,6 @@ __all__ = [
 #: What a context holds that explains a figure of the view: asked instead of the view itself.
 EXPLAINED_BY = "bowtie_cli.explained_by"
 F = TypeVar("F", bound=Callable[..., Any])
-#: A parameter as the views write it: ``name``, ``name=``, ``name=value`` or ``name="value"``.
-_PARAMETER = re.compile(
-    r"(?<![\w.-])(?P<name>[a-z][a-z_]*)(?![\w-]|\.\w)"
-    r'(?:(?P<equals>=)(?P<value>"[^"]*"|[\w.:-]*\w)?)?'
-)
 
 
 def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
@@ -92,26 +88,13 @@ def as_typed() -> Iterator[None]:
 
 
 def as_options(said: str) -> str:
-    """What a view says of its parameters, as one writes them for the command that runs.
-
-    ``threshold=`` becomes ``--threshold``, ``horizon=276d`` becomes ``--horizon 276d``,
-    ``costs_complete=True`` and ``costs_complete`` become ``--costs-complete``. A name that is a
-    word of English too, such as ``top``, is a parameter only before ``=``.
-    """
+    """What a view says of its parameters, as one writes them for the command that runs."""
     options = {
-        str(param.name): param
+        str(param.name): (param.opts[0], param.is_flag)
         for param in click.get_current_context().command.params
         if isinstance(param, click.Option)
     }
-
-    def typed(found: re.Match[str]) -> str:
-        option = options.get(found["name"])
-        if option is None or (found["equals"] is None and "_" not in found["name"]):
-            return found[0]
-        value = (found["value"] or "").strip('"')
-        return option.opts[0] + (f" {value}" if value and not option.is_flag else "")
-
-    return _PARAMETER.sub(typed, said)
+    return written(said, options)
 
 
 def given(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,13 +139,18 @@ def _units(*units: str) -> Callable[[F], F]:
 unit_options = _units(*_UNITS)
 whole_unit_options = _units(*_UNITS[:-1])
 
-#: At which point of both clocks a question is asked.
-moment_options = _stack(
-    click.option("--as-of", metavar="T", help="The world as it was then."),
+#: Up to where the log is asked.
+knowledge_options = _stack(
     click.option("--known-at", metavar="T", help="What this store had been told by then."),
     click.option(
         "--position", type=click.IntRange(0), metavar="N", help="The log up to a position."
     ),
+)
+
+#: At which point of both clocks a question is asked.
+moment_options = _stack(
+    click.option("--as-of", metavar="T", help="The world as it was then."),
+    knowledge_options,
     refresh_options,
 )
 
@@ -188,10 +176,7 @@ cut_options = _stack(
         help="When they are judged, if not --as-of; entry: each when they entered.",
     ),
     click.option("--as-of", metavar="T", help="The world as it was then."),
-    click.option("--known-at", metavar="T", help="What this store had been told by then."),
-    click.option(
-        "--position", type=click.IntRange(0), metavar="N", help="The log up to a position."
-    ),
+    knowledge_options,
     click.option("--definition", metavar="NAME|FILE", help="If not the store's own."),
     click.option("--data-from", metavar="DAY", help="Where the data begins."),
     click.option("--data-through", metavar="DAY", help="Up to when the data is complete."),

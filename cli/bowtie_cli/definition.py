@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import ask, moment_options, unit_options
-from bowtie_cli.cells import plain
 from bowtie_cli.documents import row_of, show_published
 from bowtie_cli.groups import Group
 from bowtie_cli.output import (
@@ -20,6 +19,7 @@ from bowtie_cli.output import (
     output_options_with_parts,
 )
 from bowtie_cli.session import Session, pass_session
+from bowtie_projections.cells import plain
 
 if TYPE_CHECKING:
     from bowtie import Definition

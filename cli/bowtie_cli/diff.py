@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import ask
-from bowtie_cli.cells import cell
 from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
@@ -22,6 +21,7 @@ from bowtie_cli.session import pass_session
 from bowtie_cli.stock import stock
 from bowtie_cli.value import value
 from bowtie_cli.velocity import velocity
+from bowtie_projections.cells import cell
 
 if TYPE_CHECKING:
     from bowtie_cli.session import Session

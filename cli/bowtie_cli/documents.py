@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bowtie_cli.cells import plain
 from bowtie_cli.output import Answer, Output
+from bowtie_projections.cells import plain
 
 if TYPE_CHECKING:
     from bowtie.documents import Document

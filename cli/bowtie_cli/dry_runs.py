@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bowtie_cli.cells import plain
 from bowtie_cli.output import Answer, Output
+from bowtie_projections.cells import plain
 
 if TYPE_CHECKING:
     from bowtie.logs import DryRun

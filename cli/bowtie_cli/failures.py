@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from bowtie_cli.cells import visible
+from bowtie_projections.cells import visible
 
 __all__ = ["Failure", "failure_of"]
 

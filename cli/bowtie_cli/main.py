@@ -27,6 +27,9 @@ SECTIONS = {
         "status": "Show what is in the log and what can be answered.",
         "demo": "Write a believable event log with known truths in it.",
     },
+    "All of it": {
+        "report": "Write one web page of many views' answers, for whoever asks none.",
+    },
     "Journeys": {
         "funnel": "Count how customers move from stage to stage.",
         "stock": "Count who stands in each stage, how long, and who is stuck.",

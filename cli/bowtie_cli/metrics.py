@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from bowtie_cli.asking import ask, cut_options, unit_options
-from bowtie_cli.cells import cell
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options
 from bowtie_cli.readable import readable
 from bowtie_cli.session import Session, pass_session
+from bowtie_projections.cells import cell
 
 __all__ = ["metrics"]
 

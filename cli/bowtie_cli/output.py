@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
 import click
 
-from bowtie_cli.cells import plain, table_text, text, visible
 from bowtie_cli.session import Session
+from bowtie_cli.tables import table_text
+from bowtie_projections.cells import plain, text, visible
 
 if TYPE_CHECKING:
     import pyarrow as pa

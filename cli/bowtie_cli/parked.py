@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bowtie_cli.cells import plain
 from bowtie_cli.groups import Group
 from bowtie_cli.output import Answer, Output, open_output, output_options
 from bowtie_cli.reports import ingest_answer
 from bowtie_cli.session import Session, pass_session
+from bowtie_projections.cells import plain
 
 if TYPE_CHECKING:
     from bowtie import Bowtie

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import as_options, as_typed, ask, given, moment_options
-from bowtie_cli.cells import plain
 from bowtie_cli.documents import row_of, show_list, show_published
 from bowtie_cli.groups import Group
 from bowtie_cli.output import (
@@ -24,6 +23,7 @@ from bowtie_cli.output import (
     plot_option,
 )
 from bowtie_cli.session import Session, pass_session
+from bowtie_projections.cells import plain
 
 if TYPE_CHECKING:
     from bowtie.documents import Document

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from bowtie_cli.cells import cell
 from bowtie_cli.output import Answer
+from bowtie_projections.cells import cell
 
 if TYPE_CHECKING:
     from bowtie import IngestReport

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bowtie_cli.asking import ask, refresh_options, unit_options
+from bowtie_cli.asking import ask, knowledge_options, refresh_options, unit_options
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Output, output_options_with_parts
 from bowtie_cli.session import Session, pass_session
@@ -17,6 +17,7 @@ __all__ = ["status"]
 @click.command(cls=Command)
 @unit_options
 @click.option("--tz", metavar="ZONE", help="The zone of days and months (UTC).")
+@knowledge_options
 @refresh_options
 @output_options_with_parts
 @pass_session

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bowtie_cli.cells import plain
 from bowtie_cli.groups import Command
 from bowtie_cli.output import Answer, Output, output_options
 from bowtie_cli.progress import positions
 from bowtie_cli.session import Session, pass_session
+from bowtie_projections.cells import plain
 
 if TYPE_CHECKING:
     from bowtie import Bowtie

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bowtie.errors import DefinitionError, TablesError, TablesForeign, UsageError
 from bowtie.stages import Definition, load_definition
@@ -48,6 +49,8 @@ class Answering:
         self._refreshes, self._strict = True, False
         self._note = ""
         self._moments: dict[int, tuple[datetime | None, datetime | None]] = {}
+        #: the tables that all answers are read from, where they are opened once
+        self.held: Reader | None = None
 
     @property
     def position(self) -> int:
@@ -73,10 +76,7 @@ class Answering:
         personal: bool = False,
     ) -> Result:
         """What a view answers to the parameters, over tables that are open."""
-        parameters = dict(asked)
-        where: dict[str, Any] = {**last_moments(parameters)}
-        where["position"] = parameters.get("position")
-        parameters = {name: value for name, value in parameters.items() if name not in where}
+        parameters, where = parted(asked)
         cut = self._cut(reader, **where)
         definition = self._definition(parameters.pop("definition", None), reader, cut)
         if "before" in parameters:
@@ -112,12 +112,40 @@ class Answering:
         return result
 
     @contextmanager
+    def at_once(self) -> Iterator[Self]:
+        """These views, all of whose answers are read from tables that are opened once.
+
+        Nobody can change the tables meanwhile, so be quick.
+        """
+        with self._reading() as reader:
+            held = copy(self)
+            held.held = reader
+            yield held
+
+    def place(self, asked: Mapping[str, Any]) -> tuple[Cut, Definition]:
+        """Up to where a question is answered, and by which definition."""
+        parameters, where = parted(asked)
+        with self._reading() as reader:
+            cut = self._cut(reader, **where)
+            return cut, self._definition(parameters.get("definition"), reader, cut)
+
+    def documents(self, kind: str, asked: Mapping[str, Any]) -> list[str]:
+        """The documents of a kind that a question knows of, in the order of publication."""
+        _, where = parted(asked)
+        with self._reading() as reader:
+            return list(published(reader, kind, self._cut(reader, **where)))
+
+    @contextmanager
     def _reading(self) -> Iterator[Reader]:
         """The tables, at the position of these views or past it.
 
         A rebuild that began before the views were opened may have put older tables in place since:
         they are brought up to date, once.
         """
+        if self.held is not None:
+            self.held.statements = []  # of the answer that follows
+            yield self.held
+            return
         with ExitStack() as stack:
             reader = stack.enter_context(self._opened())
             if reader.position < self._position and self._refreshes:
@@ -198,6 +226,12 @@ class Answering:
 
     def _notes(self, reader: Reader) -> list[str]:
         return [*([self._note] if self._note else []), *notes_on_skipped(reader)]
+
+
+def parted(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a question says of the view itself, and up to where it is asked."""
+    where: dict[str, Any] = {**last_moments(asked), "position": asked.get("position")}
+    return {name: value for name, value in asked.items() if name not in where}, where
 
 
 def explained(error: TypeError, view: Callable[..., Result]) -> Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from bowtie.errors import (
     NotReached,
@@ -21,6 +21,8 @@ from bowtie_projections.skipping import refuse_tables_with_skipped
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
+    from bowtie_projections.report import ReportAsked
+    from bowtie_projections.report.page import Report
 
 __all__ = ["Views", "tables_of"]
 
@@ -119,6 +121,35 @@ class Views(Questions):
         self._position, self._note = report.position, ""
         if report.note:
             self._note = f"The tables are as they stood, {self.lag()}: {report.note}."
+
+    def report(self, **asked: Unpack[ReportAsked]) -> Report:
+        """One page of many views' answers, all at one position (extra ``charts``).
+
+        How the bowtie stands, what it is worth, who are good customers and where they come from,
+        for somebody who asks no view: see the page *The report* of the documentation.
+
+        Args:
+            asked: ``sections``, the names of those wanted (all but ``prospects``); ``by``, a
+                breakdown beside the whole where a view takes one; ``horizon`` and ``top`` of what
+                customers are worth (the longest of 365d, 180d and 90d for which 100 customers are
+                old enough; 0.2); ``currency``; ``title``; ``prospects``: score them too (extra
+                ``models``); ``customers``: name customers by their keys; and the parameters that
+                every view has.
+
+        Returns:
+            The page: ``.html``, ``.save("report.html")``, and shown by a notebook.
+
+        Raises:
+            UnknownName: there is no such section, segment or trait.
+            UsageError: a value that can't be asked; or the extra is not installed. What a view
+                refuses stands on the page with its reason.
+        """
+        from bowtie_projections.report import check_report
+
+        check_report(asked)
+        from bowtie_projections.report.page import report
+
+        return report(self, asked)
 
     def _stand(self) -> None:
         standing = self.tables.standing()

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from bowtie_cli.cells import cell, plain, table_text
 from bowtie_cli.output import Answer, output_options, output_options_with_parts
+from bowtie_cli.tables import table_text
+from bowtie_projections.cells import cell, plain
 
 ROWS = [
     {

@@ -6,12 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-__all__ = ["cell", "plain", "table_text", "text", "visible"]
+__all__ = ["cell", "joined", "plain", "text", "visible"]
 
 #: Columns that hold a share of one; a table shows them in per cent.
 _RATE = re.compile(
@@ -30,10 +27,6 @@ _MONEY = re.compile(
 _DAYS = re.compile(r"(^|_)days(_|$)")
 #: What would move the cursor or hide text, were it printed as it is.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_WIDEST = 100_000
-_LONG_WORD = 40
-#: More rows than these are not wrapped, which takes a millisecond each.
-_MANY = 1_000
 
 
 def plain(value: Any) -> Any:
@@ -127,28 +120,21 @@ def _moment(value: datetime) -> str:
     return moment.replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
-def table_text(
-    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, terminal: bool = False
-) -> str:
-    """Rows as an aligned table.
+def joined(
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    like: Mapping[str, str] | None = None,
+) -> dict[str, tuple[list[str], bool]]:
+    """The cells of each column to show, and whether they are numbers.
 
     Bounds stand in the column of their rate, and columns without any value are left out.
 
     Args:
-        terminal: fit it to the terminal, with its colours; else it is as wide as it must be.
+        columns: their names, in order.
+        rows: the values.
+        like: of columns that are called otherwise, the column whose values they hold.
     """
-    if not rows:
-        return "(no rows)"
-    shown = _joined(columns, rows)
-    if terminal and len(rows) <= _MANY:
-        return _rendered(_rich_table(shown))
-    return _aligned(shown)
-
-
-def _joined(
-    columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
-) -> dict[str, tuple[list[str], bool]]:
-    """The cells of each column to show, and whether they are numbers."""
+    like = like or {}
     filled = {name for name in columns if any(row[name] is not None for row in rows)}
     bounds = {end for name in columns for end in _bounds_of(name)}
     shown = {}
@@ -156,7 +142,7 @@ def _joined(
         if name in bounds or (name not in filled and len(filled) > 0):
             continue
         low, high = _bounds_of(name)
-        cells = [cell(name, row[name]) for row in rows]
+        cells = [cell(like.get(name, name), row[name]) for row in rows]
         if {low, high} <= filled:
             pairs = zip(cells, rows, strict=True)
             cells = [_with_bounds(name, one, row[low], row[high]) for one, row in pairs]
@@ -175,53 +161,3 @@ def _with_bounds(name: str, shown: str, low: Any, high: Any) -> str:
         return shown
     ends = f"{cell(name, low)}..{cell(name, high)}".replace("%", "")
     return f"{shown} ({ends})"
-
-
-def _rich_table(shown: Mapping[str, tuple[list[str], bool]]) -> Table:
-    from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, (cells, number) in shown.items():
-        title = visible(name.replace("_", " "))
-        # on a narrow terminal sentences are wrapped; what is one word or a number stays whole
-        wraps = not number and any(" " in one for one in cells)
-        words = " ".join((title, *cells)).split(" ") if wraps else (title, *cells)
-        table.add_column(
-            Text(title),
-            justify="right" if number else "left",
-            overflow="fold",
-            no_wrap=not wraps,
-            min_width=min(max(map(cell_len, words)), _LONG_WORD if wraps else _WIDEST),
-        )
-    for row in zip(*(cells for cells, _ in shown.values()), strict=True):
-        table.add_row(*(Text(one) for one in row))
-    return table
-
-
-def _rendered(table: Table) -> str:
-    """The table as the terminal shows it."""
-    from rich.console import Console
-
-    console = Console()
-    needed = sum((column.min_width or 0) + 2 for column in table.columns)
-    console.width = max(console.width, needed)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
-
-
-def _aligned(shown: Mapping[str, tuple[list[str], bool]]) -> str:
-    """The table without colour or limit, quickly: for pipes, files and many rows."""
-    from rich.cells import cell_len
-
-    columns = []
-    for name, (cells, number) in shown.items():
-        lines = [visible(name.replace("_", " ")), *cells]
-        sizes = [len(one) if one.isascii() else cell_len(one) for one in lines]
-        width = max(sizes)
-        pads = [" " * (width - size) for size in sizes]
-        pairs = zip(lines, pads, strict=True)
-        columns.append([pad + one if number else one + pad for one, pad in pairs])
-    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
