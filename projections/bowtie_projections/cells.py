@@ -25,8 +25,8 @@ _MONEY = re.compile(
 )
 #: Columns that hold days; a table shows them in tenths.
 _DAYS = re.compile(r"(^|_)days(_|$)")
-#: What would move the cursor or hide text, were it printed as it is.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+#: What would move the cursor or hide text, were it printed as it is; and what no document may hold.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
 def plain(value: Any) -> Any:

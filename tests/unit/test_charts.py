@@ -102,6 +102,14 @@ def test_files_need_no_network(kind, monkeypatch):
     assert re.findall(r"<(?:script|link|image)[^>]+(?:src|href)=\"?http", text) == []
 
 
+def test_what_no_drawing_can_hold_is_spelled_out():
+    """The renderer would end this process."""
+    nasty = "a\x1b[31m\x00\ufffe"
+    chart = draw(funnel(**{"trait.plan": nasty}))
+    text = written(chart, "svg").decode()
+    assert r"a\x1b[31m\x00\ufffe" in text
+
+
 def test_who_has_no_chart_is_told_who_has():
     with pytest.raises(Refused, match=r"no chart of sql.*funnel"):
         Result("sql", pa.table({"a": [1]})).chart()

@@ -6,10 +6,12 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import Refused
+from bowtie_projections.cells import visible
 from bowtie_projections.charts.views import DRAWN
+from bowtie_projections.results import Result
 
 if TYPE_CHECKING:
-    from bowtie_projections.results import Result
+    import pyarrow as pa
 
 __all__ = ["draw", "written"]
 
@@ -28,7 +30,33 @@ def draw(result: Result) -> Any:
         )
     if not len(result):
         raise Refused(f"there is nothing to draw: the answer of {result.view} has no rows")
-    return DRAWN[result.view](result)
+    return DRAWN[result.view](_printable(result))
+
+
+def _printable(result: Result) -> Result:
+    """The answer with texts that can be drawn.
+
+    What XML can't hold, such as a control character in a value that somebody sent, would end the
+    renderer, and this process with it.
+    """
+    return Result(
+        result.view,
+        _visible(result.to_arrow()),
+        sentence=visible(result.sentence),
+        meta=result.meta,
+        parts={name: _visible(part.to_arrow()) for name, part in result.parts.items()},
+    )
+
+
+def _visible(table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    table = table.rename_columns([visible(name) for name in table.column_names])
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = [text and visible(text) for text in table.column(index).to_pylist()]
+            table = table.set_column(index, field, [pa.array(texts, pa.string())])
+    return table
 
 
 def written(chart: Any, kind: str) -> bytes:

@@ -89,10 +89,11 @@ class Asking:
         if (given := self.question.worth.get("horizon")) is not None:
             return Horizon(str(given), f"Value is taken over {given}, as asked.")
         (value,) = SECTIONS["value"].asks
-        number = 0
         for horizon in _HORIZONS:
             result = self._answer(value, self.question.parameters(value, horizon=horizon)).result
-            number = 0 if result is None else sum(row["mature"] or 0 for row in result.rows())
+            if result is None:
+                return Horizon(horizon, f"Value is taken over {horizon}.")
+            number = sum(row["mature"] or 0 for row in result.rows())
             if number >= _ENOUGH:
                 return Horizon(
                     horizon,
@@ -113,7 +114,7 @@ class Asking:
             parameters = self.question.parameters(ask, **(over if ask.worth else {}))
             found.append(self._answer(ask, parameters))
             if ask.by and self.question.by:
-                found.append(self._answer(ask, {**parameters, "by": list(self.question.by)}))
+                found.append(self._answer(ask, {"by": list(self.question.by), **parameters}))
         return found
 
     def _each_profile(self, asks: tuple[Ask, ...]) -> list[Ask]:

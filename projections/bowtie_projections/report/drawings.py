@@ -59,7 +59,10 @@ def picture(result: Result, drawn: Drawn) -> Picture | None:
     caption = str(chart.title.text)
     # the page says who is counted above it
     content = written(chart.properties(title=""), "svg")
-    svg = _clean(ET.fromstring(content))  # noqa: S314 - of our own renderer
+    drawing = ET.fromstring(content)  # noqa: S314 - of our own renderer
+    if not any(len(group) for group in drawing.iter(f"{_SVG}g") if _is_of_marks(group)):
+        return None
+    svg = _clean(drawing)
     svg.set("role", "img")
     svg.set("aria-label", f"{caption}. {_said(part)}")
     text = ET.tostring(svg, encoding="unicode")
@@ -73,6 +76,12 @@ def _said(part: Result) -> str:
     if part.columns[:2] != ["stage", "entered"]:
         return "Its figures are in the table."
     return "Entered: " + ", ".join(f"{row['stage']} {row['entered']:,}" for row in part) + "."
+
+
+def _is_of_marks(group: ET.Element) -> bool:
+    """Whether it holds what is drawn of rows, and neither an axis nor other groups."""
+    words = group.get("class", "").split()
+    return "role-mark" in words and "mark-group" not in words
 
 
 def _clean(svg: ET.Element) -> ET.Element:

@@ -93,6 +93,7 @@ class _Block:
     sentence: str = ""
     refused: str = ""
     empty: bool = False
+    unnamed: bool = False
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     explained: list[tuple[str, str]] = field(default_factory=list)
@@ -137,7 +138,7 @@ def _html(
             "heading": section.heading,
             "short": section.short,
             "reads": section.reads,
-            "record": section.record,
+            "needs": section.needs,
             "blocks": [_block(n, one, question) for n, one in enumerate(found, 1)],
         }
         for section, found in answers
@@ -189,7 +190,7 @@ def _block(number: int, found: Answered, question: Question) -> _Block:
         return _Block(number, found.by, found.command, (), refused=visible(found.refused))
     keys = [name for name in found.by if name in result.columns]
     shown = [one for one in found.ask.tables if question.customers or not one.names_customers]
-    tables = [made for one in shown if (made := table(result, one, keys)).rows]
+    tables = [made for one in shown if (made := table(result, one, keys)).tells]
     drawn = None if found.ask.drawn is None else picture(result, found.ask.drawn)
     behind = [] if keys else found.ask.figures(result)
     return _Block(
@@ -199,6 +200,7 @@ def _block(number: int, found: Answered, question: Question) -> _Block:
         [visible(note) for note in found.notes],
         sentence=visible(result.sentence),
         empty=not tables,
+        unnamed=len(shown) < len(found.ask.tables),
         tables=tables,
         pictures=[] if drawn is None else [drawn],
         explained=[(visible(one.says), found.explain(one)) for one in behind],
@@ -207,14 +209,13 @@ def _block(number: int, found: Answered, question: Question) -> _Block:
 
 def _unanswered(section: Mapping[str, Any]) -> list[dict[str, str]]:
     """Why a section has no answer, if it has none."""
-    own = {name: section[name] for name in ("name", "heading", "record")}
+    own = {name: section[name] for name in ("name", "heading", "needs")}
     if not section["blocks"]:
-        return [{**own, "why": "There is nothing of the kind in the log."}]
-    return [
-        {**own, "why": block.refused or block.sentence}
-        for block in section["blocks"]
-        if block.refused or block.empty
-    ]
+        return [{**own, "why": ""}]
+    whole = section["blocks"][0]
+    if whole.refused:
+        return [{**own, "why": whole.refused, "needs": ""}]
+    return [{**own, "why": whole.sentence}] if whole.empty else []
 
 
 def _where(question: Question, cut: Cut, definition: Definition, store_id: str) -> list[str]:

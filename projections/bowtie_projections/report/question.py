@@ -92,7 +92,7 @@ class Question:
         shared = {name: value for name, value in self.shared.items() if name in takes}
         worth = dict(self.worth) if ask.worth else {}
         own = {name: value for name, value in more.items() if name in takes}
-        return {**ask.asked, **worth, **shared, **own}
+        return {**ask.asked, **worth, **own, **shared}
 
     def left_out(self, ask: Ask) -> list[str]:
         """The options asked of the page that a view can't be narrowed by."""

@@ -60,6 +60,7 @@ class Table:
         heads: how many of the first columns name the row.
         rows: the cells.
         left_out: how many rows of the answer are not shown.
+        tells: whether there is anything in it beside the names of its rows.
     """
 
     caption: str
@@ -67,6 +68,7 @@ class Table:
     heads: int
     rows: list[list[str]]
     left_out: int
+    tells: bool
 
 
 def table(result: Result, shown: Shown, keys: Sequence[str] = ()) -> Table:
@@ -97,6 +99,7 @@ def table(result: Result, shown: Shown, keys: Sequence[str] = ()) -> Table:
         max(heads, 1) if rows else 0,
         [list(row) for row in zip(*cells, strict=True)],
         everything - len(rows),
+        bool(rows) and (len(columns) > heads or len(columns) == len(names)),
     )
 
 

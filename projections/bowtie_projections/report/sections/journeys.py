@@ -37,7 +37,7 @@ FUNNEL = Section(
         "Entered = reached next + lost + expired + pending; the expired may still come, later.",
         "Behind a rate stands its interval: where it may well lie, given how few it is of (95%).",
     ),
-    record="events that enter a stage by the definition (bowtie definition check says which do)",
+    needs="events that enter a stage by the definition (bowtie definition check says which do)",
 )  # fmt: skip
 
 STOCK = Section(
@@ -65,7 +65,7 @@ STOCK = Section(
         "Stuck is who stands there longer than nine in ten of those took who moved on.",
         "Who is there now came at very different times: it is no conversion.",
     ),
-    record="events that enter a stage by the definition (bowtie definition check says which do)",
+    needs="events that enter a stage by the definition (bowtie definition check says which do)",
 )  # fmt: skip
 
 FLOW = Section(
@@ -93,7 +93,7 @@ FLOW = Section(
         "Who enters two stages in one quarter are different people: dividing them converts nobody.",
         "A quarter that is not complete will still grow, and is not in the chart.",
     ),
-    record="events that enter a stage by the definition",
+    needs="events that enter a stage by the definition",
 )
 
 VELOCITY = Section(
@@ -122,5 +122,5 @@ VELOCITY = Section(
         "Half of those who made the step took no longer than p50, nine in ten than p90.",
         "Days are of those who moved: where few did, they say little of all.",
     ),
-    record="events that enter a stage by the definition",
+    needs="events that enter a stage by the definition",
 )  # fmt: skip

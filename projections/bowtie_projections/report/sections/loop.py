@@ -39,7 +39,7 @@ SOURCES = Section(
         "A source without spend on record costs an unknown amount, not nothing.",
         "The first touch names the source; models that credit others stand below.",
     ),
-    record="commitments with a value, touches with a channel, and spend (spend_recorded)",
+    needs="commitments long ago enough to be judged, touches with a channel, and spend",
 )  # fmt: skip
 
 FINDINGS = Section(
@@ -73,7 +73,7 @@ FINDINGS = Section(
         "A mark held in the newer customers too (replicated), and is unlikely to be chance (q).",
         "No finding is no proof that there is nothing: of more customers, there may be.",
     ),
-    record="commitments with a value, and traits or touches from before",
+    needs="commitments long ago enough to be judged, and traits or touches from before them",
 )  # fmt: skip
 
 ATTRIBUTION = Section(
@@ -107,7 +107,7 @@ ATTRIBUTION = Section(
         "To know that takes an experiment, such as a holdout (bowtie profile).",
         "A dash is a source without spend on record, or without anybody of high value.",
     ),
-    record="touches with a channel before commitments",
+    needs="touches with a channel before commitments",
 )  # fmt: skip
 
 PROFILES = Section(
@@ -136,7 +136,7 @@ PROFILES = Section(
         "An effect is of those targeted less those held out, drawn by lot.",
         "What was before and while it ran is a trend, and no effect.",
     ),
-    record="a target profile with a holdout (bowtie profile publish --from-loop)",
+    needs="a target profile with a holdout (bowtie profile publish --from-loop)",
 )  # fmt: skip
 
 PROSPECTS = Section(
@@ -171,7 +171,7 @@ PROSPECTS = Section(
         "The chart holds what was foretold against what came.",
     ),
     always=False,
-    record="more leads whose outcome is known",
+    needs="more leads whose outcome is known",
 )  # fmt: skip
 
 MISSING = Section(

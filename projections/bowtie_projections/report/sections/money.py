@@ -44,7 +44,7 @@ REVENUE = Section(
         "nrr (net retention) has expansion in it, and may be over 100%.",
         "Usage, orders and invoices are not in recurring revenue.",
     ),
-    record="contracts (contract_signed of kind paid)",
+    needs="contracts (contract_signed of kind paid)",
 )  # fmt: skip
 
 RETENTION = Section(
@@ -75,7 +75,7 @@ RETENTION = Section(
         "Each age is of the cohorts that are all so old: the older, the fewer are at risk.",
         "Some ages are shown; the command has each.",
     ),
-    record="contracts, orders or usage of customers who committed",
+    needs="contracts, orders or usage of customers who committed",
 )  # fmt: skip
 
 REPEAT = Section(
@@ -104,7 +104,7 @@ REPEAT = Section(
         "What one customer orders on a day is one order.",
         "Each rate is of those whose time is over: the longer the time, the fewer.",
     ),
-    record="orders (order_placed)",
+    needs="orders (order_placed)",
 )  # fmt: skip
 
 VALUE = Section(
@@ -139,5 +139,5 @@ VALUE = Section(
         "Who is younger is left out, and counted.",
         "What it cost to win a customer is not in it: that stands with the sources.",
     ),
-    record="contracts, orders or invoices of customers who committed",
+    needs="contracts, orders or invoices of customers who committed long enough ago",
 )  # fmt: skip

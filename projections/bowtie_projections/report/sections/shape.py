@@ -65,7 +65,7 @@ class Section:
         asks: the views.
         reads: how to read the figures, and what they don't say.
         always: it is on the page unless others are asked for.
-        record: what to put on record where there is nothing to show.
+        needs: what has to be in the log for an answer.
     """
 
     name: str
@@ -74,4 +74,4 @@ class Section:
     asks: tuple[Ask, ...]
     reads: Sequence[str]
     always: bool = True
-    record: str = ""
+    needs: str = ""
