@@ -16,6 +16,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"bowtie", "bowtie_projections", "bowtie_cli"}
+#: What is read and no module.
+FILES = (
+    "bowtie_projections/report/page.css",
+    "bowtie_projections/report/page.html.jinja",
+)
 
 
 def run(*command: str | Path, cwd: Path = ROOT, accept: tuple[int, ...] = (0,)) -> str:
@@ -51,6 +56,8 @@ def check_contents(wheel: Path) -> None:
     for package in PACKAGES:
         if f"{package}/py.typed" not in names:
             sys.exit(f"{wheel.name} lacks {package}/py.typed")
+    if missing := sorted(set(FILES) - set(names)):
+        sys.exit(f"{wheel.name} lacks {', '.join(missing)}")
     if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
         sys.exit(f"{wheel.name} lacks the licence")
     run(Path(sys.executable).parent / "check-wheel-contents", wheel)

@@ -55,9 +55,10 @@ def _page(context: click.Context, option: click.Parameter, file: Path) -> Path:
 )
 @pass_session
 def report(session: Session, output: Path, **asked: Any) -> None:
-    r"""Write one web page that says how the bowtie stands, for whoever asks no command.
+    r"""Write one web page of many views' answers, for whoever asks none.
 
-    It needs no network, shows how each figure was asked, and who is behind it can be asked too.
+    It says how the bowtie stands, what it is worth, who the good customers are and where they come
+    from; all at one position. It needs no network, and holds the command behind each figure.
 
     \b
     Example:
