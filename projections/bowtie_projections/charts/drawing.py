@@ -55,7 +55,7 @@ def _visible(table: pa.Table) -> pa.Table:
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             texts = [text and visible(text) for text in table.column(index).to_pylist()]
-            table = table.set_column(index, field, [pa.array(texts, pa.string())])
+            table = table.set_column(index, field, pa.chunked_array([texts], pa.string()))
     return table
 
 
