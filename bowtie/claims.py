@@ -2,9 +2,14 @@
 
 A claim is kept beside the log and follows from it: from the newest word on the alias, linked or
 unlinked, that was not retracted.
+
+>>> holders([("acme", True), ("web-17", True), ("acme", False), ("acme", True)])
+['web-17', 'acme']
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import msgspec
 
@@ -14,10 +19,25 @@ from bowtie.errors import EventRejected
 from bowtie.sealing import StoreKeys
 from bowtie.stores.contract import Writing
 
-__all__ = ["IDENTITY", "Claims"]
+__all__ = ["IDENTITY", "Claims", "holders"]
 
 #: The types that say something of an alias.
 IDENTITY = frozenset({"identity_linked", "identity_unlinked"})
+
+
+def holders(said: Iterable[tuple[str, bool]]) -> list[str]:
+    """Those whose newest word on an alias is a link, by when they said it; the last has it.
+
+    More than one has linked it only where what another store decided was taken over.
+
+    Args:
+        said: who said something of it, and whether that was a link, in the order of the log.
+    """
+    newest: dict[str, bool] = {}
+    for customer, linked in said:
+        newest.pop(customer, None)
+        newest[customer] = linked
+    return [customer for customer, linked in newest.items() if linked]
 
 
 class Claims:
@@ -89,13 +109,14 @@ class Claims:
         target = self._tx.state_at(position)
         alias, stream = msgspec.json.decode(target.state)["_alias"], target.stream
         gone = self._retracted(stream) | {retracted}
-        newest = None
-        for stored in self._tx.streams([stream], sorted(IDENTITY)):
-            state = msgspec.json.decode(stored.state)
-            if state["_alias"] == alias and (state["_source"], state["_id"]) not in gone:
-                newest = stored.topic
-        owner = self._tx.claim(alias)
-        if newest == "identity_linked" and owner != stream:
+        said = [
+            (stream, stored.topic == "identity_linked")
+            for stored in self._tx.streams([stream], sorted(IDENTITY))
+            if (state := msgspec.json.decode(stored.state))["_alias"] == alias
+            and (state["_source"], state["_id"]) not in gone
+        ]
+        linked, owner = bool(holders(said)), self._tx.claim(alias)
+        if linked and owner != stream:
             free = owner is None and not self._leads_to(stream.partition("/")[2], alias)
             if not free and not decided:
                 raise EventRejected(
@@ -105,7 +126,7 @@ class Claims:
                 )
             if free:
                 self._tx.set_claim(alias, stream)
-        elif newest != "identity_linked" and owner == stream:
+        elif not linked and owner == stream:
             self._tx.set_claim(alias, None)
 
     @staticmethod

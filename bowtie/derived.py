@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from bowtie.claims import IDENTITY
+from bowtie.claims import IDENTITY, holders
 from bowtie.decoding import data_of_state
 from bowtie.erasing import subject_of_stream
 from bowtie.ruled import RULED_TOPICS, RuledStream, snapshot_schema
@@ -26,7 +26,7 @@ class LinkWords:
     """The newest word on each alias in each stream, gathered event by event."""
 
     def __init__(self) -> None:
-        self._words: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+        self._words: dict[str, list[tuple[str, bool, tuple[str, str]]]] = defaultdict(list)
         self._retracted: dict[str, set[tuple[str, str]]] = defaultdict(set)
         #: the streams of customers that were forgotten
         self.forgotten: set[str] = set()
@@ -35,8 +35,8 @@ class LinkWords:
         """Know one more event; all of a stream's must come in the order of its versions."""
         if stored.topic in IDENTITY:
             state = msgspec.json.decode(stored.state)
-            word = (stored.topic, state["_source"], state["_id"])
-            self._words[state["_alias"], stored.stream].append(word)
+            name, linked = (state["_source"], state["_id"]), stored.topic == "identity_linked"
+            self._words[state["_alias"]].append((stored.stream, linked, name))
         elif stored.topic == "retracted":
             data = data_of_state(stored)
             self._retracted[stored.stream].add((data["of_source"], data["of_id"]))
@@ -53,13 +53,16 @@ class LinkWords:
             forgotten: the hashes of forgotten keys, which claim nothing and are not claimed.
             secrets: the store's keys.
         """
-        right: dict[str, set[str]] = defaultdict(set)
-        for (alias, stream), words in self._words.items():
-            counting = [word for word in words if word[1:] not in self._retracted[stream]]
-            linked = bool(counting) and counting[-1][0] == "identity_linked"
-            gone = alias in forgotten or subject_of_stream(secrets, stream) in forgotten
-            if linked and not gone:
-                right[alias].add(stream)
+        right: dict[str, set[str]] = {}
+        for alias, words in self._words.items():
+            linking = holders(
+                (stream, linked)
+                for stream, linked, name in words
+                if name not in self._retracted[stream]
+            )
+            left = {one for one in linking if subject_of_stream(secrets, one) not in forgotten}
+            if left and alias not in forgotten:
+                right[alias] = left
         wrong: dict[str, str | None] = {alias: None for alias in claims if alias not in right}
         for alias, streams in right.items():
             # where another store's log left several, the first to come had it

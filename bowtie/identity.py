@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bowtie.claims import IDENTITY
+from bowtie.claims import IDENTITY, holders
 from bowtie.decoding import Decoder
 from bowtie.envelope import Recorded
 from bowtie.events import Forgotten, IdentityLinked, IdentityUnlinked, Retracted
@@ -178,14 +178,12 @@ class Links:
         self._looked = (self._position, len(self._words))
 
     def _owners(self, known_at: int | None) -> dict[str, str]:
-        """Whose each alias is: whose newest word on it that counts is a link."""
-        owners: dict[str, str] = {}
+        """Whose each alias is, by the words that count."""
+        said: dict[str, list[tuple[str, bool]]] = defaultdict(list)
         for word in self._counting(known_at):
-            if word.linked:
-                owners[word.alias] = word.customer
-            elif owners.get(word.alias) == word.customer:
-                del owners[word.alias]
-        return owners
+            said[word.alias].append((word.customer, word.linked))
+        found = {alias: holders(words) for alias, words in said.items()}
+        return {alias: held[-1] for alias, held in found.items() if held}
 
     def _counting(self, known_at: int | None) -> Iterable[_Word]:
         for word in self._words:

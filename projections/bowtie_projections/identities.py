@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import sqlalchemy as sa
 
+from bowtie.claims import holders
 from bowtie_projections import tables
 
 if TYPE_CHECKING:
@@ -206,12 +207,9 @@ def roots(words: Iterable[Word], keys: dict[str, str]) -> Iterator[Root]:
 
 
 def _owner(said: Iterable[Word]) -> str | None:
-    """Who has an alias: whose newest word on it is a link; of several, the newest."""
-    newest: dict[str, Word] = {}
-    for word in sorted(said):
-        newest[word.customer] = word
-    links = [word for word in newest.values() if word.linked]
-    return max(links).customer if links else None
+    """Who has an alias, by the words that count."""
+    held = holders((word.customer, word.linked) for word in sorted(said))
+    return held[-1] if held else None
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ from bowtie_projections.cycles import activity, first_touch
 from bowtie_projections.expressions import happened, packed_field, packed_max, span
 from bowtie_projections.shadowing import Layer, found_once, standing_alone
 from bowtie_projections.value import Horizon, money_by_365, values
-from bowtie_projections.views.cut import Cut, Reader, counts
+from bowtie_projections.views.cut import Cut, Reader, counts, time_before
 from bowtie_projections.views.journey_source import Needs, journeys_at
 
 __all__ = ["Judging", "everybody"]
@@ -124,7 +124,7 @@ class Judging:
             return sa.true()
         if self.entries is not None:
             return at > self._moment(customer) - span(last)
-        return at > sa.literal(_earlier(self.cut.moment, last), sa.DateTime())
+        return at > sa.literal(time_before(self.cut.moment, last), sa.DateTime())
 
     def _having(self, comparison: Comparison) -> sa.Select[Any]:
         """Who has such a trait, by what is known of it at the moment.
@@ -219,7 +219,7 @@ class Judging:
             return sa.select(known.c.customer)
         days = max(1, (test.last or LONGEST) // timedelta(days=1))
         # the moment itself is the last that counts
-        since = _earlier(moment, timedelta(days=days)) + _MICROSECOND
+        since = time_before(moment, timedelta(days=days)) + _MICROSECOND
         t0 = sa.literal(since, sa.DateTime()).label("t0")
         population = sa.select(known.c.customer, t0).subquery("population")
         found = values(population, self.cut, Horizon(days, moment.date())).subquery("worth")
@@ -285,9 +285,3 @@ _OPERATORS: dict[str, Any] = {
     "lt": ColumnElement.__lt__,
     "le": ColumnElement.__le__,
 }
-
-
-def _earlier(moment: Any, length: timedelta) -> Any:
-    """So long before a moment; not before the first that there is."""
-    first = type(moment).min
-    return first if moment - first < length else moment - length
