@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ Floats = NDArray[np.float64]
 #: The level of a two-sided test, and the chance to see a difference of the size that is named.
 ALPHA, POWER = 0.05, 0.8
 #: So many standard errors to either side hold the middle 95% of a normal distribution.
-_NORMAL = float(scipy.special.ndtri(1 - ALPHA / 2))
+_NORMAL = NormalDist().inv_cdf(1 - ALPHA / 2)
 #: How often arms are drawn anew.
 DRAWS = 2_000
 #: With more amounts than this in an arm, the mean is as good as normal and nothing is drawn.
