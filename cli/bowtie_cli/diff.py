@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import ask
+from bowtie_cli.attribution import attribution
 from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
+from bowtie_cli.loop import loop
 from bowtie_cli.output import Output, output_options_with_parts
 from bowtie_cli.pipeline import pipeline
 from bowtie_cli.readable import readable
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
+from bowtie_cli.revenue import revenue
 from bowtie_cli.rfm import rfm
 from bowtie_cli.session import pass_session
 from bowtie_cli.stock import stock
@@ -32,9 +35,11 @@ __all__ = ["diff"]
 _DIFFERING = {"known_at": "T", "position": "N", "as_of": "T", "definition": "NAME|FILE"}
 #: Options of views that ask for a list or for another answer, and those that print.
 _OTHERS = {
-    "customers", "opportunities", "every", "compare", "targets", "plot", "part", "wide", "long",
+    "customers", "opportunities", "compare", "changes", "targets", "plot", "part", "wide", "long",
     "since", "format", "as_json", "output_file",
 }  # fmt: skip
+#: A stock of many moments is another answer; recurring revenue has periods in any case.
+_OF_STOCK = {"every"}
 _NUMBERS = ("before", "after", "change")
 
 
@@ -93,10 +98,11 @@ def _differing(view: click.Command, example: str) -> click.Command:
         found = ask(session, "diff", asked | question)
         output.show(readable(output, found, _NUMBERS, _figure))
 
+    others = _OTHERS | _OF_STOCK if view is stock else _OTHERS
     own = [
         option
         for option in view.params
-        if option.name not in _OTHERS and not getattr(option, "hidden", False)
+        if option.name not in others and not getattr(option, "hidden", False)
     ]
     return Command(
         view.name,
@@ -117,6 +123,9 @@ _VIEWS = {
     pipeline: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
     value: "--from-as-of 2026-03-31 --to-as-of 2026-04-30 --cohort quarter",
     rfm: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
+    revenue: "--from-known-at 2026-03-31 --to-known-at 2026-04-30 --as-of 2026-03-31",
+    attribution: "--from-as-of 2026-03-31 --to-as-of 2026-04-30 --model linear",
+    loop: "--from-known-at 2026-03-31 --as-of 2026-03-31 --horizon 180d",
 }
 for _view, _example in _VIEWS.items():
     diff.add_command(_differing(_view, f"bowtie diff {_view.name} {_example}"))

@@ -102,7 +102,7 @@ def _number(name: str, value: float) -> str:
     if _RATE.match(name):
         return f"{value:.1%}"
     if name in {"p", "q"} or name.startswith("p_"):
-        return f"{value:.3f}" if value >= 0.001 else "<0.001"
+        return "<0.001" if 0 <= value < 0.001 else f"{value:.3f}"
     return f"{value:,.1f}" if _DAYS.search(name) else f"{value:,.2f}"
 
 

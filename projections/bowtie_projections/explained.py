@@ -11,6 +11,7 @@ from bowtie_projections.roster import Roster
 from bowtie_projections.views import cohort_evidence, cohort_rosters, rfm_evidence, status_evidence
 from bowtie_projections.views.attribution import attribution
 from bowtie_projections.views.attribution.evidence import evidence as attribution_evidence
+from bowtie_projections.views.attribution.roster import roster as attribution_roster
 from bowtie_projections.views.bottleneck import bottleneck
 from bowtie_projections.views.bottleneck.evidence import evidence as bottleneck_evidence
 from bowtie_projections.views.clv import clv
@@ -21,6 +22,7 @@ from bowtie_projections.views.funnel.evidence import evidence as funnel_evidence
 from bowtie_projections.views.funnel.roster import roster as funnel_roster
 from bowtie_projections.views.loop import evidence as loop_evidence
 from bowtie_projections.views.loop import loop
+from bowtie_projections.views.loop.roster import roster as loop_roster
 from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.metrics.evidence import evidence as metrics_evidence
 from bowtie_projections.views.paths import evidence as paths_evidence
@@ -34,6 +36,7 @@ from bowtie_projections.views.repeat import repeat
 from bowtie_projections.views.retention import retention
 from bowtie_projections.views.revenue import revenue
 from bowtie_projections.views.revenue.evidence import evidence as revenue_evidence
+from bowtie_projections.views.revenue.roster import roster as revenue_roster
 from bowtie_projections.views.rfm import rfm
 from bowtie_projections.views.status import status
 from bowtie_projections.views.steps import steps
@@ -85,7 +88,7 @@ EVIDENCE: dict[str, Explained] = {
         roster=cohort_rosters.retention,
     ),
     "repeat": Explained(repeat, cohort_evidence.repeat, roster=cohort_rosters.repeat),
-    "revenue": Explained(revenue, revenue_evidence),
+    "revenue": Explained(revenue, revenue_evidence, roster=revenue_roster),
     "paths": Explained(
         paths,
         paths_evidence.evidence,
@@ -119,7 +122,7 @@ EVIDENCE: dict[str, Explained] = {
     ),
     "partners": Explained(partners, referrals_evidence.partners),
     "metrics": Explained(metrics, metrics_evidence),
-    "attribution": Explained(attribution, attribution_evidence),
+    "attribution": Explained(attribution, attribution_evidence, roster=attribution_roster),
     "loop": Explained(
         loop,
         loop_evidence.evidence,
@@ -131,6 +134,7 @@ EVIDENCE: dict[str, Explained] = {
             "origins": loop_evidence.origins,
             "prospects": loop_evidence.prospects,
         },
+        roster=loop_roster,
     ),
     "status": Explained(
         status,

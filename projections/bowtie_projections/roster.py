@@ -27,10 +27,12 @@ from bowtie_projections.views.units import Units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Naming", "Roster", "listed"]
+__all__ = ["Naming", "Roster", "Telling", "listed"]
 
 #: How a value is named in the answer, where SQL has not named it; None where it has.
 Naming = Callable[[Any], Any] | None
+#: What an amount of SQL is in the answer.
+Telling = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Roster:
             a key is one member.
         stages: those whose entries bear on the figures.
         reads: what else does: by what it is, facts with ``customer`` and ``position``.
+        sums: the columns that add up an amount of each member, and what an amount is told as.
+        broken_down: whether ``by`` names breakdowns, whose facts bear on the figures too.
     """
 
     units: Units
@@ -55,9 +59,11 @@ class Roster:
     apart: str | None = None
     stages: Collection[str] = STAGES
     reads: Mapping[str, Callable[[Facts], sa.Select[Any]]] = field(default_factory=dict)
+    sums: Mapping[str, Telling] = field(default_factory=dict)
+    broken_down: bool = True
 
     def fetch(self) -> pa.Table:
-        """The rows: ``key_0``, ``key_1``, ..., ``customer``, ``apart`` and the ``code``.
+        """The rows: ``key_0``, ..., ``customer``, ``apart``, the ``code``, and ``sum_0``, ...
 
         A member whom several kinds of row count in one cell has as many of them.
         """
@@ -73,8 +79,14 @@ class Roster:
         )
 
     def counted_by(self, code: int) -> tuple[str, ...]:
-        """The columns of counts that a member adds to."""
-        return tuple(name for place, name in enumerate(self.counts) if code >> place & 1)
+        """The columns of counts and of sums that a member adds to."""
+        columns = (*self.counts, *self.sums)
+        return tuple(name for place, name in enumerate(columns) if code >> place & 1)
+
+    def amounts(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What a row adds to each of the sums; nothing is left out."""
+        found = {name: row[f"sum_{place}"] for place, name in enumerate(self.sums)}
+        return {name: amount for name, amount in found.items() if amount is not None}
 
 
 def listed(
@@ -82,6 +94,7 @@ def listed(
     cell: Sequence[ColumnElement[Any]],
     counts: Mapping[str, ColumnElement[bool]],
     apart: ColumnElement[Any] | None = None,
+    sums: Sequence[ColumnElement[Any]] = (),
 ) -> sa.Select[Any]:
     """A row for each member: the cell, whom, and by one number which columns count them.
 
@@ -90,8 +103,10 @@ def listed(
         cell: the values that name the cell, in the order of the answer.
         counts: every column of counts, and whether it counts a row.
         apart: what members of one key are told apart by.
+        sums: what the row adds to each of the columns of sums; null where it adds to none.
     """
-    flags = [_flag(condition, 1 << place) for place, condition in enumerate(counts.values())]
+    conditions = [*counts.values(), *(amount.is_not(None) for amount in sums)]
+    flags = [_flag(condition, 1 << place) for place, condition in enumerate(conditions)]
     code = flags[0]
     for flag in flags[1:]:
         code = code + flag
@@ -101,6 +116,7 @@ def listed(
         rows.c.customer,
         (nothing if apart is None else apart).label("apart"),
         sa.cast(code, sa.Integer()).label("code"),
+        *(amount.label(f"sum_{place}") for place, amount in enumerate(sums)),
     ).select_from(rows)
 
 

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from bowtie import Bowtie, ContractSigned, IdentityLinked, Noted, Retracted, Touched
+from bowtie import (
+    Bowtie,
+    ContractChanged,
+    ContractSigned,
+    IdentityLinked,
+    Noted,
+    Retracted,
+    Touched,
+    TraitsObserved,
+)
 from bowtie.errors import UnknownName, UsageError
 from bowtie_projections import Views
 from tests.stages import at, on
@@ -165,6 +174,63 @@ def test_who_joined_less_who_left_is_the_change(views, view):
     assert {row["customer"] for row in answer.part("events").rows()} == {"acme", "beta"}
 
 
+def test_amounts_say_what_each_adds(views):
+    views.engine.record("zeta", signed("1200"), occurred_at=at(40))
+    before = {"position": views.engine.store.head()}
+    views.engine.record("acme", signed("2400"), occurred_at=at(45))
+    more = ContractChanged(
+        contract="c", kind="price", amount="1800", per="year", effective_on=on(75)
+    )
+    views.engine.record("zeta", more, occurred_at=at(75), id="more")
+
+    asked = {"before": before, "as_of": at(80), "per": "year", "limit": 0}
+    answer = differ(views, "revenue", **asked)
+
+    found = {(r["period"], r["column"]): (r["change"], r["joined"]) for r in answer.rows()}
+    assert found["2024-02", "end"] == (2400, None)
+    assert found["2024-02", "customers_new"] == found["2024-02", "customers_end"] == (1, 1)
+    assert found["2024-03", "expansion"] == (600, None)
+    told = {(r["customer"], r["period"]): r for r in answer.part("customers").rows()}
+    assert told["acme", "2024-02"]["before"] is None
+    assert told["acme", "2024-02"]["after"] == "customers_end, customers_new, new 2400, end 2400"
+    assert told["zeta", "2024-03"]["before"].endswith("start 1200, end 1200")
+    assert told["zeta", "2024-03"]["after"].endswith("start 1200, expansion 600, end 1800")
+    assert {(r["customer"], r["event"], r["why"]) for r in answer.part("events").rows()} == {
+        ("acme", "contract_signed", "recorded late"),
+        ("zeta", "contract_changed", "recorded late"),
+    }
+
+
+def test_credits_and_levels_say_whom_they_count(views):
+    plan = TraitsObserved(traits={"plan": "pro"})
+    views.engine.record("zeta", signed("1200"), plan, occurred_at=at(40), known_from=at(39))
+    before = {"position": views.engine.store.head()}
+    views.engine.record("acme", plan, occurred_at=at(44), known_from=at(44))
+    views.engine.record("acme", signed("2400"), occurred_at=at(45))
+    ads = Touched(channel="ads", direction="inbound")
+    views.engine.record("zeta", ads, occurred_at=at(35), id="ads")
+
+    asked = {"before": before, "horizon": "30d", "threshold": 50, "limit": 0}
+    given = differ(views, "attribution", models=["linear"], **asked)
+    told = {(r["customer"], r["channel"]): r for r in given.part("customers").rows()}
+    assert told["zeta", "web"]["before"] == "wins 1, mature 1, value 98.63, high 1"
+    assert told["zeta", "web"]["after"] == "wins 0.5, mature 0.5, value 49.32, high 0.5"
+    assert told["acme", "web"]["before"] is None
+    whys = {(r["customer"], r["counts_for"], r["why"]) for r in given.part("events").rows()}
+    assert ("zeta", "touch", "recorded late") in whys
+
+    levels = differ(views, "loop", **asked)
+    found = {(r["trait"], r["level"], r["column"]): r for r in levels.rows()}
+    pro = found["plan", "pro", "customers"]
+    assert (pro["before"], pro["after"], pro["joined"], pro["left"]) == (1, 2, 1, 0)
+    rows = [r for r in levels.part("customers").rows() if r["trait"] == "plan"]
+    assert [(r["customer"], r["before"], r["after"]) for r in rows] == [
+        ("acme", None, "customers, high")
+    ]
+    used = {(r["customer"], r["counts_for"]) for r in levels.part("events").rows()}
+    assert ("acme", "trait plan") in used
+
+
 def test_so_many_of_each_change_are_named(views):
     views.engine.record("acme", LEAD, occurred_at=at(10))
     views.engine.record("beta", TOUCH, LEAD, occurred_at=at(11))
@@ -196,4 +262,4 @@ def test_what_can_t_be_asked(views, asked, says):
 
 def test_a_view_without_a_difference(views):
     with pytest.raises(UnknownName, match="funnel, stock"):
-        differ(views, "loop")
+        differ(views, "touchpoints")

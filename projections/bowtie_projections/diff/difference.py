@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bowtie.wording import counted
-from bowtie_projections.diff.figures import Cell, Figure, figures_of, keys_of
+from bowtie_projections.diff.figures import Cell, Figure, figures_of, keys_of, verdicts_of
 from bowtie_projections.diff.moved import Moved, moved_members
 from bowtie_projections.diff.movers import movers
 from bowtie_projections.diff.sides import DIFFERING, Side, when
 from bowtie_projections.results import Result
+from bowtie_projections.roster import Roster, Telling
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["difference"]
+
+#: So many verdicts that changed are named.
+_VERDICTS = 10
 
 
 def difference(
@@ -64,19 +69,19 @@ def difference(
             },
             "position": meta["position"],
             "as_of": meta["as_of"],
-            "known_at": meta["known_at"],
+            "known_at": meta.get("known_at"),
             "figures": len(figures),
             "moved": len({one.member[0] for one in moved}),
         },
         parts={
-            "customers": after.units.by_name(_members_table(named, keys, after.roster.apart)),
+            "customers": after.units.by_name(_members_table(named, keys, after.roster)),
             "events": after.units.by_name(table),
         },
     )
 
 
 def _said(side: Side) -> dict[str, Any]:
-    return {name: side.answer.meta[name] for name in DIFFERING}
+    return {name: side.answer.meta.get(name) for name in DIFFERING}
 
 
 def _tallied(moved: Sequence[Moved]) -> tuple[Counter[tuple[Cell, str]], Counter[tuple[Cell, str]]]:
@@ -96,7 +101,7 @@ def _named(moved: Sequence[Moved], figures: Sequence[Figure], limit: int) -> lis
     left = Counter({(one.cell, one.column): limit for one in figures})
     named = []
     for one in moved:
-        changed = [(one.cell, column) for column in {*one.before} ^ {*one.after}]
+        changed = [(one.cell, column) for column in one.changed]
         if any(left[figure] > 0 for figure in changed):
             named.append(one)
             left.subtract(changed)
@@ -126,19 +131,36 @@ def _figures_table(
     return pa.table(columns)
 
 
-def _members_table(named: Sequence[Moved], keys: Sequence[str], apart: str | None) -> pa.Table:
+def _members_table(named: Sequence[Moved], keys: Sequence[str], roster: Roster) -> pa.Table:
     import pyarrow as pa
 
+    apart, sums = roster.apart, roster.sums
     columns: dict[str, Any] = {"customer": pa.array([one.member[0] for one in named], pa.string())}
     if apart is not None:
         kind = pa.int64() if apart == "cycle" else pa.string()
         columns[apart] = pa.array([one.member[1] for one in named], kind)
     for place, key in enumerate(keys):
         columns[key] = pa.array([one.cell[place] for one in named]).cast(pa.string())
-    for side in ("before", "after"):
-        texts = [", ".join(getattr(one, side)) or None for one in named]
+    for place, side in enumerate(("before", "after")):
+        texts = [_counted_by(getattr(one, side), one.amounts[place], sums) for one in named]
         columns[side] = pa.array(texts, pa.string())
     return pa.table(columns)
+
+
+def _counted_by(
+    columns: Sequence[str], amounts: Mapping[str, Any], sums: Mapping[str, Telling]
+) -> str | None:
+    """The columns that count a member, a sum with what the member adds to it."""
+    told = [
+        f"{name} {_amount(sums[name](amounts[name]))}" if name in amounts else name
+        for name in columns
+    ]
+    return ", ".join(told) or None
+
+
+def _amount(amount: Any) -> str:
+    """An amount in full, without the zeros at its end."""
+    return f"{amount.normalize():f}" if isinstance(amount, Decimal) else f"{amount:.6g}"
 
 
 def _sentence(
@@ -159,6 +181,18 @@ def _sentence(
     return f"{counted(len(figures), 'figure')} of the {view} {differ} {where}: {who} moved."
 
 
+def _verdicts(sides: tuple[Side, Side]) -> Iterator[str]:
+    """What is judged otherwise."""
+    changed = list(verdicts_of(sides, keys_of(sides)))
+    told = [
+        f"{' '.join('-' if one is None else str(one) for one in cell)} from {before} to {after}"
+        for cell, before, after in changed[:_VERDICTS]
+    ]
+    if told:
+        more = f", and {len(changed) - _VERDICTS:,} more" if len(changed) > _VERDICTS else ""
+        yield f"{counted(len(changed), 'verdict')} changed: {'; '.join(told)}{more}."
+
+
 def _notes(
     sides: tuple[Side, Side],
     moved: Sequence[Moved],
@@ -169,6 +203,7 @@ def _notes(
     before, after = sides
     yield f"Before: {before.answer.sentence}"
     yield f"After: {after.answer.sentence}"
+    yield from _verdicts(sides)
     if before.moment != after.moment and before.moment and after.moment:
         yield (
             f"The answer before is as of {when(before.moment)}, the one after as of"

@@ -8,7 +8,7 @@ from typing import Any
 
 from bowtie_projections.diff.sides import Side
 
-__all__ = ["Cell", "Figure", "figures_of", "keys_of"]
+__all__ = ["Cell", "Figure", "figures_of", "keys_of", "verdicts_of"]
 
 #: The values that name a row, in the order of its columns.
 Cell = tuple[Any, ...]
@@ -49,9 +49,7 @@ def figures_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[Figure
     """The figures that differ, in the order of the answer; rows that are gone stand last."""
     import pyarrow as pa
 
-    rows: list[dict[Cell, _Row]] = [
-        {tuple(row[key] for key in keys): row for row in side.answer.rows()} for side in sides
-    ]
+    rows = _rows(sides, keys)
     fields = [
         field
         for field in sides[1].answer.to_arrow().schema
@@ -69,6 +67,20 @@ def figures_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[Figure
                 found[place] = _nobody(sides[place], name, found[1 - place])
             if found[0] != found[1]:
                 yield Figure(cell, name, found[0], found[1], counts=name in counts)
+
+
+def verdicts_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[tuple[Cell, str, str]]:
+    """The rows, if rows have a verdict, of which it is another one: before and after."""
+    rows = _rows(sides, keys)
+    for cell in {**rows[1], **rows[0]}:
+        before, after = ((row.get(cell) or {}).get("verdict") for row in rows)
+        if before != after:
+            yield cell, str(before or "not there"), str(after or "not there")
+
+
+def _rows(sides: tuple[Side, Side], keys: Sequence[str]) -> list[dict[Cell, _Row]]:
+    """Of each side the rows by what names them."""
+    return [{tuple(row[key] for key in keys): row for row in side.answer.rows()} for side in sides]
 
 
 def _nobody(side: Side, column: str, other: int | None) -> int | None:

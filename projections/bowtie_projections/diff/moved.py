@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from bowtie_projections.diff.figures import Cell
@@ -23,12 +24,34 @@ class Moved:
         cell: what names the row.
         member: whom.
         before, after: the columns; none where the member is not in the cell.
+        amounts: before and after, what the member adds to each column that is a sum.
     """
 
     cell: Cell
     member: Member
     before: tuple[str, ...]
     after: tuple[str, ...]
+    amounts: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
+
+    @property
+    def changed(self) -> set[str]:
+        """The columns that count the member on one side alone, or with another amount."""
+        before, after = self.amounts
+        other = {name for name in {*before} & {*after} if before[name] != after[name]}
+        return ({*self.before} ^ {*self.after}) | other
+
+
+@dataclass(slots=True)
+class _Counted:
+    """By which columns a member is counted on one side, and with what amounts."""
+
+    code: int = 0
+    amounts: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, code: int, amounts: Mapping[str, Any]) -> None:
+        self.code |= code
+        for name, amount in amounts.items():
+            self.amounts[name] = self.amounts.get(name, 0) + amount
 
 
 def moved_members(sides: tuple[Side, Side]) -> list[Moved]:
@@ -48,17 +71,19 @@ def moved_members(sides: tuple[Side, Side]) -> list[Moved]:
     # a row of one side alone is in one group with no other
     grouped = both.group_by(own).aggregate([("side", "count"), ("side", "max")])
     alone = grouped.filter(pc.field("side_count") == 1)
-    told: dict[tuple[Cell, Member], list[int]] = defaultdict(lambda: [0, 0])
+    told: dict[tuple[Cell, Member], list[_Counted]] = defaultdict(lambda: [_Counted(), _Counted()])
     for row in alone.to_pylist():
         number = row["side_max"]
-        place = (sides[number].roster.cell(row), (row["customer"], row["apart"]))
-        told[place][number] |= row["code"]
+        roster = sides[number].roster
+        place = (roster.cell(row), (row["customer"], row["apart"]))
+        told[place][number].add(row["code"], roster.amounts(row))
     found = []
-    for (cell, member), codes in told.items():
+    for (cell, member), counted in told.items():
         before, after = (
-            side.roster.counted_by(code) for side, code in zip(sides, codes, strict=True)
+            side.roster.counted_by(one.code) for side, one in zip(sides, counted, strict=True)
         )
-        found.append(Moved(cell, member, before, after))
+        amounts = (counted[0].amounts, counted[1].amounts)
+        found.append(Moved(cell, member, before, after, amounts))
     return sorted(found, key=_place)
 
 

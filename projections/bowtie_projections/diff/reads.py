@@ -114,7 +114,8 @@ def _reading(side: Side, facts: Facts) -> Iterator[sa.Select[Any]]:
         yield from _opportunities(facts)
     if side.asked.get("unit") == "account":
         yield from (_all(name, "membership", facts) for name in _MEMBERSHIP)
-    yield from _breakdowns(side.asked.get("by", ()), facts)
+    if side.roster.broken_down:
+        yield from _breakdowns(side.asked.get("by", ()), facts)
     if side.asked.get("lost_after") is not None:
         yield _heard(facts)
     for use, rows in side.roster.reads.items():

@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
 from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
-from bowtie_projections.value import money, value_facts
+from bowtie_projections.value import money
 from bowtie_projections.views.attribution.paths import KEYS, Paths
 from bowtie_projections.views.attribution.rules import RULES, Touch
 from bowtie_projections.views.attribution.view import asked_of
@@ -71,10 +71,7 @@ def evidence(figure: Figure) -> Evidence:
         of_touches = sa.select(touches.c.customer, touches.c.position).subquery("touches_credited")
         traces.append(Trace.facts(f"touch: {by} {named}", of_touches))
     if column in {"value", "high"}:
-        population = paths.population
-        found = value_facts(members, population.cut, population.worth_over())
-        if population.question.value == "revenue":
-            del found["cost"]
+        found = paths.population.made_of(members)
         traces += [Trace.facts(f"value: {what}", rows.subquery()) for what, rows in found.items()]
     nothing = sa.literal_column("0", sa.Integer())
     total: ColumnElement[Any] = sa.cast(

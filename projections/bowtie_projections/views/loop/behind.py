@@ -12,7 +12,6 @@ from sqlalchemy.sql.elements import ColumnElement
 from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
 from bowtie_projections.traits import TraitRule, read_traits
-from bowtie_projections.value import value_facts
 from bowtie_projections.views.cut import counts
 from bowtie_projections.views.journey_source import settled_through
 from bowtie_projections.views.loop.leveled import Levels
@@ -93,9 +92,7 @@ class Behind:
 
     def worth(self, members: sa.CTE) -> list[Trace]:
         """What the value of each is made of."""
-        found = value_facts(members, self.population.cut, self.population.worth_over())
-        if self.question.value == "revenue":
-            del found["cost"]
+        found = self.population.made_of(members)
         return [Trace.facts(f"value: {what}", rows.subquery()) for what, rows in found.items()]
 
     def evidence(

@@ -12,10 +12,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import Definition
 from bowtie_projections import tables
+from bowtie_projections.conditions import Facts
 from bowtie_projections.expressions import span
 from bowtie_projections.localtime import local_month
 from bowtie_projections.scope import of_everybody
-from bowtie_projections.value import MONEY, Horizon, values
+from bowtie_projections.value import MONEY, Horizon, value_facts, values
 from bowtie_projections.views.cut import Cut, Reader, counts
 from bowtie_projections.views.journey_source import Needs, journeys_at
 from bowtie_projections.views.loop.question import Question
@@ -202,6 +203,25 @@ class Population:
             .select_from(mature.outerjoin(value, v.customer == mature.c.customer))
             .cte("worth")
         )
+
+    def made_of(self, people: sa.FromClause) -> dict[str, sa.Select[Any]]:
+        """The facts that the value of some is made of, by what they are.
+
+        Args:
+            people: with ``customer`` and ``t0``.
+        """
+        found = value_facts(people, self.cut, self.worth_over())
+        if self.question.value == "revenue":
+            del found["cost"]
+        return found
+
+    def worth_facts(self, who: sa.CTE, facts: Facts) -> sa.Select[Any]:
+        """The same of those whom a difference asks of: ``customer`` and ``position``."""
+        some = sa.select(who.c.customer, who.c.t0)
+        if facts.customers is not None:
+            some = some.where(who.c.customer.in_(sa.select(facts.customers.c.customer)))
+        found = self.made_of(some.cte("value_of"))
+        return sa.select(sa.union_all(*found.values()).subquery("of_value"))
 
     def currencies(self) -> sa.Select[Any]:
         """All currencies in which the mature were worth something."""

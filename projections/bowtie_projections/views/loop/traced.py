@@ -52,7 +52,7 @@ class Leveling:
     def rows(self, population: sa.FromClause) -> sa.Select[Any]:
         """For each of a population (``customer``, ``t0``) and trait its ``level``; null is missing.
 
-        Columns ``member``, ``name`` and ``level``.
+        Columns ``member``, ``name``, ``level``, and ``ever`` (1 where it is known by now).
         """
         among = sa.select(
             population.c.customer, population.c.t0, population.c.customer.label("member")
@@ -68,7 +68,7 @@ class Leveling:
         level = sa.case(
             (value.is_(None), sa.null()), *beyond, else_=apart_in_sql(value, (OTHER, MISSING))
         )
-        return sa.select(c.member, c.name, level.label("level"))
+        return sa.select(c.member, c.name, level.label("level"), c.ever)
 
     def spread(self, population: sa.FromClause) -> sa.Select[Any]:
         """The same with a row for each ``member`` and a column for each trait: ``trait_0``, ..."""

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from bowtie.policies import Policy
 from bowtie.stages import Definition
-from bowtie_projections.known import Observed
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.statistics import design_effect
@@ -29,16 +28,16 @@ from bowtie_projections.views.loop import origins as loop_origins
 from bowtie_projections.views.loop import pairs as loop_pairs
 from bowtie_projections.views.loop import sources as loop_sources
 from bowtie_projections.views.loop import values as loop_values
-from bowtie_projections.views.loop.bins import find_bins
 from bowtie_projections.views.loop.checks import check_costs, check_known
-from bowtie_projections.views.loop.counts import Totals, TraitCounts, read_levels, read_totals
+from bowtie_projections.views.loop.counting import Counted
+from bowtie_projections.views.loop.counts import Totals
 from bowtie_projections.views.loop.findings import Finding, assess_traits, correct, findings
 from bowtie_projections.views.loop.money import check_currencies, threshold_of
 from bowtie_projections.views.loop.pairs import Pairs
 from bowtie_projections.views.loop.population import Arrived, Population
 from bowtie_projections.views.loop.question import Question, ask
 from bowtie_projections.views.loop.tables import told_table, traits_table
-from bowtie_projections.views.loop.tally import judged, spread, tally
+from bowtie_projections.views.loop.tally import spread
 from bowtie_projections.views.loop.traced import Leveling, Traced
 from bowtie_projections.views.loop.tracing import (
     PROSPECTS,
@@ -46,7 +45,7 @@ from bowtie_projections.views.loop.tracing import (
     prospect_rows,
     traced_findings,
 )  # fmt: skip
-from bowtie_projections.views.loop.traits import Standing, standings, untested
+from bowtie_projections.views.loop.traits import Standing, standings
 from bowtie_projections.views.loop.words import ENOUGH, Said
 from bowtie_projections.views.units import Units
 
@@ -217,33 +216,26 @@ class _Answer:
 
 def _answer(answer: _Answer, population: Population) -> None:
     """Answer where somebody is old enough."""
-    import pyarrow.compute as pc
-
     reader, question = answer.reader, answer.question
-    observed = Observed.of(reader, population.cut, question.gap, answer.rules)
-    bins = find_bins(reader, judged(population), observed)
-    counted = reader.fetch(tally(population, observed, bins))
-    of_trait = pc.is_valid(counted.column("name"))
-    everybody, by_level = counted.filter(pc.invert(of_trait)), counted.filter(of_trait)
+    counted = Counted.of(population, answer.rules)
+    totals, counts, everybody = counted.totals, counted.counts, counted.everybody
     answer.fitted = everybody.slice(0, 1).to_pylist()[0]
     check_currencies(reader, population, answer.fitted)
-    answer.threshold = threshold_of(question, answer.fitted)
-    answer.totals = totals = read_totals(everybody)
-    counts = read_levels(by_level, totals, bins)
+    answer.threshold, answer.totals = threshold_of(question, answer.fitted), totals
     check_known(question, counts)
-    askable = [trait for trait in counts if untested(trait, answer.rules) is None]
+    askable = counted.standing(None)
     if question.value == "contribution" and not question.costs_complete:
         check_costs(askable, totals)
     if answer.units.clustered:
         answer.effect = _effect(reader.fetch(spread(population)).to_pylist()[0])
     tested = assess_traits(askable, answer.effect)
-    leveling = Leveling(observed, bins, askable)
+    leveling = Leveling(counted.observed, counted.bins, askable)
     if question.pairs:
         answer.pairs = assess_pairs(population, leveling, tested, totals, answer.effect)
     correct(tested, answer.pairs or Pairs(), totals, answer.effect)
     found = findings(tested, totals, answer.effect, question.rank)
-    answer.rows = found + _leaks(counts, answer.rules)
-    answer.standings = standings(counts, tested, observed, bins)
+    answer.rows = found + _leaks(counted)
+    answer.standings = standings(counts, tested, counted.observed, counted.bins)
     if answer.pairs is not None:
         rows = loop_pairs.pair_rows(answer.pairs, totals, answer.effect)
         answer.parts["pairs"] = (loop_pairs.COLUMNS, rows)
@@ -297,12 +289,11 @@ def _sources(
     return loop_sources.source_rows(arrivals, mature, ledgers, currency)
 
 
-def _leaks(counts: list[TraitCounts], rules: Mapping[str, TraitRule]) -> list[Finding]:
+def _leaks(counted: Counted) -> list[Finding]:
     """A row for each trait that was learnt after time zero: listed, not used."""
     return [
         {"trait": trait.name, "customers": trait.ever, "verdict": "leak"}
-        for trait in counts
-        if untested(trait, rules) == "leak"
+        for trait in counted.standing("leak")
     ]
 
 

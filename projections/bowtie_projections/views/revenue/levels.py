@@ -68,6 +68,16 @@ class Levels:
         """The period of that day."""
         return number_of(self.today, self.every)
 
+    def shown(self, begin: int) -> range:
+        """The periods that are asked for, from one on."""
+        question = self.members.question
+        first, last, instant = begin, self.current, timedelta(microseconds=1)
+        if question.start is not None:
+            first = max(first, number_of(day_of(question.start, question.tz), self.every))
+        if question.end is not None:
+            last = min(last, number_of(day_of(question.end - instant, question.tz), self.every))
+        return range(first, last + 1)
+
     @property
     def keys(self) -> list[str]:
         """The columns of a row's cell, and its currency."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
-from bowtie_projections.localtime import day_of
 from bowtie_projections.views.cohorts import cohort_label
 from bowtie_projections.views.cohorts import period as bounds_of
 from bowtie_projections.views.revenue.levels import (
@@ -21,7 +19,7 @@ from bowtie_projections.views.revenue.levels import (
     MOVES,
     Levels,
 )
-from bowtie_projections.views.revenue.periods import EVERY, first_of, number_of
+from bowtie_projections.views.revenue.periods import EVERY, first_of
 from bowtie_projections.views.shares import cell_order, covered_until, typed_table
 
 if TYPE_CHECKING:
@@ -149,7 +147,7 @@ class Bridge:
         begin = min((at for what, at in line.told if what in _BEGINS), default=None)
         if begin is None:
             return
-        year, shown = EVERY[levels.every], self._shown(begin)
+        year, shown = EVERY[levels.every], levels.shown(begin)
         named = dict(zip(levels.keys, cell, strict=True))
         held = {name: _Sum() for name in ("kept", "still", "grace")}
         level, ends = _Sum(), {begin: _Sum()}
@@ -173,16 +171,6 @@ class Bridge:
                 of_row = {name: row[name] for name in (*named, "period")}
                 self.changes += self._changed(line, at, level.amount, of_row)
             level = end
-
-    def _shown(self, begin: int) -> range:
-        """The periods that are asked for."""
-        levels, question = self._levels, self._levels.members.question
-        first, last, instant = begin, levels.current, timedelta(microseconds=1)
-        if question.start is not None:
-            first = max(first, number_of(day_of(question.start, question.tz), levels.every))
-        if question.end is not None:
-            last = min(last, number_of(day_of(question.end - instant, question.tz), levels.every))
-        return range(first, last + 1)
 
     def _amounts(
         self, level: _Sum, moves: Mapping[str, _Sum], grace: Decimal
