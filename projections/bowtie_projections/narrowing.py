@@ -15,40 +15,27 @@ from bowtie.errors import DefinitionError, UsageError
 from bowtie.policies import Policy, load_policy
 from bowtie.segments import Segment, load_segment, segment_where
 from bowtie.segments.segment import Came, Has, Neither, Test, leaves
-from bowtie.stages import STAGES, Comparison, Definition
+from bowtie.stages import Comparison, Definition
 from bowtie.times import iso, moment, zone
 from bowtie_projections import tables
+from bowtie_projections.judging import OF_TRIALS, entry_named, judged_at
 from bowtie_projections.published import published
 from bowtie_projections.results import Result
-from bowtie_projections.scope import TOUCH_RULES, Entry, Outside, Scope, Scoped, both
+from bowtie_projections.scope import TOUCH_RULES, Outside, Scope, Scoped, both
 from bowtie_projections.segments import Judging
 from bowtie_projections.views.breakdown import SEGMENT, TOUCH, check_traits
 from bowtie_projections.views.cohorts import period
 from bowtie_projections.views.cut import Cut, Reader, counts, utc
-from bowtie_projections.views.given import one_of
-from bowtie_projections.views.profile.people import assignments
-from bowtie_projections.views.profile.question import profile_at
 from bowtie_projections.views.units import plural
 
-__all__ = ["NARROWED", "Asking", "Narrowing", "judged_at"]
-
-#: Each customer is judged as of their own entry.
-ENTRY = "entry"
-#: Views of entries into stages, of which one may be told; and those of who committed.
-_OF_STAGES, _OF_COMMITMENTS = ("funnel", "velocity"), ("retention", "value")
-
-#: Views of a trial, where each is judged as of their assignment, for what came later may be its
-#: work; and those of several.
-_OF_TRIALS, _OF_SEVERAL = {"profile_evaluation"}, {"profile_history"}
-#: What that moment is called.
-ASSIGNMENT = "assignment"
+__all__ = ["NARROWED", "Asking", "Narrowing"]
 
 #: The parameters of every view that narrow it, or say how it reads touches.
 NARROWED = ("segment", "where", "segment_as_of", "touch")
 #: Views of a moment: no entry comes before the moment at which a segment is judged.
 _OF_A_MOMENT = {"stock", "pipeline", "trial", "comparison", "segment", "members"}
 #: Views whose breakdown reads touches in a way of its own.
-_OF_TOUCHES = {"attribution", *_OF_TRIALS}
+_OF_TOUCHES = {"attribution", *OF_TRIALS}
 _SHOWN = 8
 _RULES = {
     "first": "the first touch ever, where it was by then",
@@ -157,7 +144,8 @@ class Narrowing:
         if as_of is not None and not segments and not _names_segments(others):
             raise UsageError("segment_as_of says when a segment is judged: name one with segment=")
         if as_of is not None or segments:
-            entry = _entry(judged_at(view, as_of, others, asking.definition), others, asking)
+            named_at = judged_at(view, as_of, others, asking.definition)
+            entry = entry_named(named_at, others, asking.reader, asking.cut)
             if entry is None and as_of is not None:
                 here = zone(asked.get("tz") or "UTC")
                 as_of = moment(as_of, end_of_day=True, tz=here)
@@ -221,69 +209,6 @@ class Narrowing:
         if self.scope.as_of is None or start is None:
             return True
         return period(start, self.parameters.get("tz") or "UTC")[0] < utc(self.scope.as_of)
-
-
-def _entry(name: str | None, asked: Mapping[str, Any], asking: Asking) -> Entry | None:
-    """The moment of each customer's own that a word stands for."""
-    if name is None or name != ASSIGNMENT:
-        return None if name is None else Entry.into(name)
-
-    def rows(_: Reader, cut: Cut, __: Definition) -> sa.Select[Any]:
-        profile = profile_at(asking.reader, asking.cut, asked["profile"])
-        return assignments(profile, cut)
-
-    return Entry(ASSIGNMENT, ASSIGNMENT, rows, alone=True)
-
-
-def judged_at(
-    view: Callable[..., Result], as_of: Any, asked: Mapping[str, Any], definition: Definition
-) -> str | None:
-    """The moment of each customer's own at which they are judged; none where it is one for all.
-
-    Args:
-        view: the view that is asked.
-        as_of: ``entry``, a moment, or None where nothing is said.
-        asked: the view's own parameters.
-        definition: what makes a lead.
-
-    Returns:
-        The stage whose entry it is, or ``assignment``.
-
-    Raises:
-        UsageError: the view looks at no one entry of each customer, or at nothing else.
-    """
-    name = view.__name__
-    if name in _OF_SEVERAL:
-        raise UsageError(f"{name} takes no segment: ask profile_evaluation of each version")
-    if name in _OF_TRIALS:
-        if as_of not in {None, ENTRY}:
-            raise UsageError(
-                f"segment_as_of is {as_of}: in a trial each is judged as of their assignment, for"
-                " what came later may be what the trial did: leave it out"
-            )
-        return ASSIGNMENT
-    if as_of != ENTRY:
-        return None
-    if asked.get("cycles") or asked.get("unit") == "cycle" or asked.get("skipped") == "impute":
-        raise UsageError(
-            f"segment_as_of={ENTRY} judges each customer once, at the entry of the first cycle:"
-            " ask without cycles, and with skipped stages absent"
-        )
-    if name in _OF_STAGES:
-        stage = asked.get("cohort_stage")
-        if stage is None:
-            raise UsageError(
-                f"segment_as_of={ENTRY} judges each customer at one entry, and {name} looks at"
-                " those of all stages: say of which, as in cohort_stage=selection"
-            )
-        return one_of("cohort_stage", stage, STAGES)
-    if name in _OF_COMMITMENTS:
-        return definition.lead if asked.get("time_zero") == "lead" else "commitment"
-    known = ", ".join((*_OF_STAGES, *_OF_COMMITMENTS))
-    raise UsageError(
-        f"{name} looks at no one entry of each customer: write a day for segment_as_of; {ENTRY}"
-        f" goes with {known}"
-    )
 
 
 def _ad_hoc(where: Any, asking: Asking) -> Segment:
