@@ -122,3 +122,35 @@ def test_an_empty_log_expects_nothing():
         answer = Views.open(engine).value(policy=AHEAD)
     assert (len(answer), len(answer.part("tiers"))) == (0, 0)
     assert "nothing is expected" in answer.sentence
+
+
+def test_behind_a_cell_are_its_customers_and_what_the_model_was_told(views):
+    """Each figure is counted against its members; of these the contracts are named."""
+    asked = {"policy": AHEAD, "by": ["channel"]}
+    answer = views.value(**asked)
+    row = max(answer.rows(), key=lambda one: one["customers"])
+    told = {
+        column: views.explain(
+            "value", cell={"channel": row["channel"]}, column=column, **asked
+        )
+        for column in ("customers", "high", "predicted_value")
+    }  # fmt: skip
+    names = {column: {one["customer"] for one in found} for column, found in told.items()}
+    assert names["high"] < names["predicted_value"] <= names["customers"]
+    assert {one["role"] for one in told["high"]} == {"time zero: entered commitment", "contract"}
+    said = views.sql(
+        "SELECT customer, position FROM contract_signed WHERE kind = 'paid'"
+        " UNION ALL SELECT customer, position FROM contract_changed"
+        " UNION ALL SELECT customer, position FROM contract_renewed"
+        " UNION ALL SELECT customer, position FROM contract_ended"
+    )
+    known = {one["position"] for one in said if one["customer"] in names["high"]}
+    assert {one["position"] for one in told["high"] if one["role"] == "contract"} == known
+    assert any("learnt" in note or "fitted to" in note for note in told["high"].notes)
+    tier = views.explain(
+        "value", part="tiers", cell={"channel": row["channel"], "tier": "C"},
+        column="predicted_value", **asked,
+    )  # fmt: skip
+    assert {one["customer"] for one in tier} < names["predicted_value"]
+    with pytest.raises(UsageError, match="explain one of: customers, predicted, expected_alive"):
+        views.explain("value", cell={"channel": row["channel"]}, column="top10_share", **asked)

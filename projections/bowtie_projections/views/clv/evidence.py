@@ -103,10 +103,11 @@ def told_to_the_model(of: str, predicting: Predicting, members: sa.CTE) -> list[
 def expected_note(predicting: Predicting, found: Forecast) -> str:
     """That the figure is a model's, and what the events are."""
     models = " and ".join(one.name for one in found.models)
+    expect = "expects" if len(found.models) == 1 else "expect"
     more = "; what is given back is taken off as one share of all orders"
+    many = predicting.units.count(len(found.age))
     return (
-        f"It is what {models}, fitted to {predicting.units.count(len(found.age))} together, expect"
-        " of these: the events are what the model was told of each"
+        f"It is what {models}, fitted to {many} together, {expect} of these: the events are what the model was told of each"
         f"{more if found.of == 'orders' else ''}."
     )
 

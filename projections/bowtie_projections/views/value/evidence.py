@@ -18,6 +18,7 @@ from bowtie_projections.views.cohorts import ALL, cohort_label
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT
 from bowtie_projections.views.shares import of_cell
+from bowtie_projections.views.value import predicted_evidence
 from bowtie_projections.views.value.view import COLUMNS, TIERS, worths_of
 from bowtie_projections.views.value.worth import Bounds, Worths
 
@@ -39,6 +40,8 @@ def evidence(figure: Figure) -> Evidence:
         UsageError: no members stand behind the column.
     """
     column = figure.column
+    if _is_predicted(figure):
+        return predicted_evidence.evidence(figure)
     if column not in _KNOWN:
         raise not_explained(column, _KNOWN)
     worths = worths_of(figure.reader, figure.cut, figure.definition, figure.asked)
@@ -64,6 +67,8 @@ def tiers(figure: Figure) -> Evidence:
         UsageError: no members stand behind the column.
     """
     column = figure.column
+    if _is_predicted(figure):
+        return predicted_evidence.tiers(figure)
     if column not in {"customers", "value"}:
         raise not_explained(column, ("customers", "value"))
     worths = worths_of(figure.reader, figure.cut, figure.definition, figure.asked)
@@ -76,6 +81,11 @@ def tiers(figure: Figure) -> Evidence:
     return of_worth(
         worths, figure.definition, told, "worth" if column == "value" else "", facts=True
     )
+
+
+def _is_predicted(figure: Figure) -> bool:
+    policy = figure.asked["policy"]
+    return policy is not None and policy.basis == "predicted"
 
 
 def _mature(worths: Worths, bounds: Bounds) -> sa.CTE:

@@ -32,13 +32,13 @@ from bowtie_projections.views.value.worth import Worths
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "predicted_value"]
+__all__ = ["COLUMNS", "TIERS", "Expected", "People", "predicted_value"]
 
 COLUMNS = (
     "cohort", "customers", "predicted", "expected_alive", "high", "predicted_value",
     "predicted_mean", "predicted_median", "predicted_p90", "top10_share", "top20_share",
 )  # fmt: skip
-_TIERS = (
+TIERS = (
     "cohort", "tier", "condition", "customers", "customers_share", "predicted_value",
     "predicted_share",
 )  # fmt: skip
@@ -60,21 +60,11 @@ def predicted_value(
         Refused: too little is known; several currencies.
     """
     members = worths.members
-    question = ask_models(
-        {
-            "of": None, "model": "bg/nbd", "term": None, "holdout": None, "cohort": "all",
-            "who": False, "horizon": policy.horizon, "discount": policy.discount,
-            "currency": policy.currency, "by": (), "top": 10, "data_from": None,
-            "data_through": None,
-        }
-        | {name: asked[name] for name in ("unit", "look_back", "tz")}
-    )  # fmt: skip
-    told = _Told(worths, definition, policy, asked)
+    told = Expected(worths, policy, asked)
     if members.cut.moment is None:
-        return told.result([], [], "No facts at this position, so nothing is expected.", [])
-    predicting = Predicting(members.units, members.cut, question)
-    found = predicting.forecast()
-    people = _People.of(members, worths.people, found)
+        nothing = "No facts at this position, so nothing is expected."
+        return told.result(definition, [], [], nothing, [])
+    predicting, found, people = told.people()
     currency = predicting.currency(found.of)
     rows, tiers = told.rows(people), told.tiers(people, currency)
     number, known = len(people.value), int(people.there.sum())
@@ -91,14 +81,15 @@ def predicted_value(
             f"Of {missing:,} nothing is expected, for the model knows no {found.of} of theirs: they"
             f" {are(missing)} in customers alone.",
         )
-    return told.result(rows, tiers, sentence, notes, currency)
+    return told.result(definition, rows, tiers, sentence, notes, currency)
 
 
 @dataclass(frozen=True, slots=True)
-class _People:
+class People:
     """The customers of the cells, and what is expected of each, in whole cents.
 
     Args:
+        customers: their keys.
         keys: the cells, each as SQL tells it.
         cell: the place of each customer's cell among them.
         there: of whom something is expected.
@@ -106,6 +97,7 @@ class _People:
         alive: the probability that each still buys.
     """
 
+    customers: Sequence[str]
     keys: Sequence[Mapping[str, Any]]
     cell: NDArray[np.int64]
     there: NDArray[np.bool_]
@@ -113,7 +105,7 @@ class _People:
     alive: NDArray[np.float64]
 
     @classmethod
-    def of(cls, members: Members, people: sa.CTE, found: Forecast) -> _People:
+    def of(cls, members: Members, people: sa.CTE, found: Forecast) -> People:
         """Those of the cells, each with what is expected."""
         asked = sa.select(*people.c).order_by(people.c.customer)
         rows = members.units.reader.fetch(asked).to_pylist()
@@ -128,7 +120,8 @@ class _People:
         value, alive = np.zeros(len(rows), np.int64), np.zeros(len(rows))
         value[there], alive[there] = cents(found.value)[place[there]], found.alive[place[there]]
         keys = [dict(zip(members.key_names, one, strict=True)) for one in cells]
-        return cls(keys, np.array(cell, np.int64), there, value, alive)
+        customers = [str(row["customer"]) for row in rows]
+        return cls(customers, keys, np.array(cell, np.int64), there, value, alive)
 
     def known(self, cell: int | None = None) -> NDArray[np.int64]:
         """The values of a cell, or of all, from the least up."""
@@ -137,11 +130,16 @@ class _People:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """One question, and how its answer is told."""
+class Expected:
+    """One question, and how its answer is told.
+
+    Args:
+        worths: the customers and their cells.
+        policy: of predicted value.
+        asked: all parameters of :func:`~bowtie_projections.views.value.value`.
+    """
 
     worths: Worths
-    definition: Definition
     policy: Policy
     asked: Mapping[str, Any]
 
@@ -150,7 +148,23 @@ class _Told:
         """Whose value is asked for."""
         return self.worths.members
 
-    def threshold(self, people: _People) -> Decimal | None:
+    def people(self) -> tuple[Predicting, Forecast, People]:
+        """The forecast, and what it says of the customers of the cells."""
+        policy, members = self.policy, self.members
+        question = ask_models(
+            {
+                "of": None, "model": "bg/nbd", "term": None, "holdout": None, "cohort": "all",
+                "who": False, "horizon": policy.horizon, "discount": policy.discount,
+                "currency": policy.currency, "by": (), "top": 10, "data_from": None,
+                "data_through": None,
+            }
+            | {name: self.asked[name] for name in ("unit", "look_back", "tz")}
+        )  # fmt: skip
+        predicting = Predicting(members.units, members.cut, question)
+        found = predicting.forecast()
+        return predicting, found, People.of(members, self.worths.people, found)
+
+    def threshold(self, people: People) -> Decimal | None:
         """From which predicted value on it is high."""
         if self.policy.threshold is not None:
             return self.policy.threshold
@@ -161,7 +175,7 @@ class _Told:
         place = -(-int(self.policy.top * 1_000_000) * len(paying) // 1_000_000)
         return Decimal(int(paying[-max(1, place)])) / 100
 
-    def threshold_note(self, people: _People, currency: str | None) -> str:
+    def threshold_note(self, people: People, currency: str | None) -> str:
         """What is high."""
         least = self.threshold(people)
         if least is None:
@@ -171,7 +185,7 @@ class _Told:
             said += f", which the top {percent(self.policy.top)} of those reach of whom any is"
         return f"{said}{'' if self.policy.threshold is not None else ' expected'}."
 
-    def rows(self, people: _People) -> list[dict[str, Any]]:
+    def rows(self, people: People) -> list[dict[str, Any]]:
         """A row for each cell."""
         least = self.threshold(people)
         found = []
@@ -186,15 +200,20 @@ class _Told:
             if len(known):
                 row |= _spread(known)
                 if least is not None:
-                    row["high"] = int(((known >= ceil(least * 100)) & (known > 0)).sum())
+                    row["high"] = int((own & self.high(people)).sum())
             found.append(row)
         return found
 
-    def tiers(self, people: _People, currency: str | None) -> list[dict[str, Any]]:
+    def high(self, people: People) -> NDArray[np.bool_]:
+        """Who is of high predicted value; nobody where that can't be said."""
+        least = self.threshold(people)
+        if least is None:
+            return np.zeros(len(people.value), bool)
+        return people.there & (people.value >= ceil(least * 100)) & (people.value > 0)
+
+    def tiers(self, people: People, currency: str | None) -> list[dict[str, Any]]:
         """A row for each tier of each cell; every customer of whom something is known is in one."""
-        question = replace(self.worths.population.question, policy=self.policy)
-        tiers = tiers_of(question, self.threshold(people))
-        among = _tier_of(people, tiers)
+        tiers, among = self.placed(people)
         found = []
         for place in self._ordered(people):
             cell = people.there & (people.cell == place)
@@ -217,14 +236,21 @@ class _Told:
                 )
         return found
 
-    def _ordered(self, people: _People) -> list[int]:
+    def placed(self, people: People) -> tuple[Sequence[Tier], NDArray[np.int64]]:
+        """The tiers, and the place of each one's; -1 of whom nothing is expected."""
+        question = replace(self.worths.population.question, policy=self.policy)
+        tiers = tiers_of(question, self.threshold(people))
+        return tiers, _tier_of(people, tiers)
+
+    def _ordered(self, people: People) -> list[int]:
         """The cells as an answer lists them."""
         return sorted(
             range(len(people.keys)), key=lambda place: self.worths.order(people.keys[place])
         )
 
-    def result(
+    def result(  # noqa: PLR0917 - what an answer is made of
         self,
+        definition: Definition,
         rows: Sequence[Mapping[str, Any]],
         tiers: Sequence[Mapping[str, Any]],
         sentence: str,
@@ -245,9 +271,9 @@ class _Told:
             sentence=sentence,
             notes=list(notes),
             sql=members.units.reader.statements,
-            meta=standing(self.definition, asked, members.cut, members.units)
+            meta=standing(definition, asked, members.cut, members.units)
             | {"currency": currency, "basis": "predicted"},
-            parts={"tiers": self._table(tiers, _TIERS)},
+            parts={"tiers": self._table(tiers, TIERS)},
         )
 
     def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pa.Table:
@@ -288,7 +314,7 @@ def _money(of_cents: Any) -> Decimal:
     return (Decimal(float(of_cents)) / 100).quantize(_CENT)
 
 
-def _tier_of(people: _People, tiers: Sequence[Tier]) -> NDArray[np.int64]:
+def _tier_of(people: People, tiers: Sequence[Tier]) -> NDArray[np.int64]:
     """The tier of each, the first whose condition is met; -1 of whom nothing is expected."""
     value = people.value
     gained = np.where(people.there, np.maximum(value, 0), 0)
