@@ -107,8 +107,8 @@ def expected_note(predicting: Predicting, found: Forecast) -> str:
     more = "; what is given back is taken off as one share of all orders"
     many = predicting.units.count(len(found.age))
     return (
-        f"It is what {models}, fitted to {many} together, {expect} of these: the events are what the model was told of each"
-        f"{more if found.of == 'orders' else ''}."
+        f"It is what {models}, fitted to {many} together, {expect} of these: the events are what"
+        f" the model was told of each{more if found.of == 'orders' else ''}."
     )
 
 
