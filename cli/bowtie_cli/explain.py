@@ -19,6 +19,7 @@ from bowtie_cli.metrics import metrics
 from bowtie_cli.partners import partners
 from bowtie_cli.paths import paths
 from bowtie_cli.pipeline import pipeline
+from bowtie_cli.profile import evaluate, history
 from bowtie_cli.referrals import referrals
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
@@ -37,8 +38,9 @@ __all__ = ["explain"]
 
 #: Options of views that ask for another answer than the one that is explained.
 _OTHER_ANSWERS = {"compare", "customers", "opportunities", "part", "plot", "targets"}
-#: Options that say how rows are laid out, and which layout has a row and a column for each figure.
-_LAYOUT = {"wide": None, "long": True}
+#: Options that say how rows are laid out, or what is done with them, and what they are here: a row
+#: and a column for each figure, and nothing kept.
+_FIXED = {"wide": None, "long": True, "record": False}
 
 
 @click.group(cls=Group)
@@ -47,6 +49,11 @@ def explain() -> None:
 
     Ask with the options that the view was asked with, and name the figure by its row and column.
     """
+
+
+@explain.group(cls=Group)
+def profile() -> None:
+    """Explain a figure of a profile: whom it assigned, and what became of them."""
 
 
 def _parsed(
@@ -79,9 +86,15 @@ def _own_options() -> list[click.Parameter]:
     ]
 
 
-def _explaining(view: click.Command, example: str) -> click.Command:
-    """The command that explains a view: its own options, and those of the view."""
-    layout = {param.name: _LAYOUT[param.name] for param in view.params if param.name in _LAYOUT}
+def _explaining(view: click.Command, name: str, figure: str) -> click.Command:
+    """The command that explains a view: its own options, and those of the view.
+
+    Args:
+        view: the view's own command.
+        name: how it is asked for.
+        figure: one of it, as an example.
+    """
+    fixed = {param.name: _FIXED[param.name] for param in view.params if param.name in _FIXED}
 
     @click.pass_context
     def answer(
@@ -104,7 +117,7 @@ def _explaining(view: click.Command, example: str) -> click.Command:
 
         context.meta[EXPLAINED_BY] = explained
         assert view.callback is not None  # noqa: S101 - for the type checker
-        context.invoke(view.callback, **asked, **layout)
+        context.invoke(view.callback, **asked, **fixed)
         if verify is not None and found[0].meta["hash"] != verify.strip().lower():
             raise Failure(
                 f"the hash is {found[0].meta['hash']}, not the one given: other customers or other"
@@ -120,11 +133,12 @@ def _explaining(view: click.Command, example: str) -> click.Command:
             *(
                 option
                 for option in view.params
-                if option.name not in {*_OTHER_ANSWERS, *_LAYOUT}
+                if option.name not in {*_OTHER_ANSWERS, *_FIXED}
                 and not getattr(option, "hidden", False)
             ),
         ],
-        help=f"Explain a figure of bowtie {view.name}.\n\n\\b\nExample:\n  {example}",
+        help=f"Explain a figure of bowtie {name}."
+        f"\n\n\\b\nExample:\n  bowtie explain {name} {figure}",
     )
 
 
@@ -151,5 +165,12 @@ _VIEWS = {
     loop: "--part sources --cell source=referral --column high",
     status: "--part sources --cell source=crm --column out_of_sequence",
 }
+#: The same of profiles.
+_OF_PROFILES = {
+    evaluate: "lookalike --cell arm=targeted --column converted",
+    history: "lookalike --cell profile=lookalike/1 --column assigned",
+}
 for _view, _figure in _VIEWS.items():
-    explain.add_command(_explaining(_view, f"bowtie explain {_view.name} {_figure}"))
+    explain.add_command(_explaining(_view, str(_view.name), _figure))
+for _own, _figure in _OF_PROFILES.items():
+    profile.add_command(_explaining(_own, f"profile {_own.name}", _figure))

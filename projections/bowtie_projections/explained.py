@@ -30,6 +30,8 @@ from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
 from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evidence
 from bowtie_projections.views.pipeline.roster import roster as pipeline_roster
+from bowtie_projections.views.profile import evidence as profile_evidence
+from bowtie_projections.views.profile import profile_evaluation, profile_history
 from bowtie_projections.views.referrals import evidence as referrals_evidence
 from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.repeat import repeat
@@ -121,6 +123,16 @@ EVIDENCE: dict[str, Explained] = {
         referrals, referrals_evidence.evidence, {"depth": referrals_evidence.depth}
     ),
     "partners": Explained(partners, referrals_evidence.partners),
+    "profile_evaluation": Explained(
+        profile_evaluation,
+        profile_evidence.evaluation,
+        nobodys={
+            "trend": "it is of prospects who came, assigned or not: explain the arms instead",
+            "subgroups": "its effects are of both arms: explain the arms, within where= a level",
+            "interaction": "it compares effects: explain the arms, within where= a level",
+        },
+    ),
+    "profile_history": Explained(profile_history, profile_evidence.history),
     "metrics": Explained(metrics, metrics_evidence),
     "attribution": Explained(attribution, attribution_evidence, roster=attribution_roster),
     "loop": Explained(

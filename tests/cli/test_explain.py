@@ -52,8 +52,12 @@ def store(run, log):
 
 def test_every_view_that_can_be_explained_has_a_command():
     assert isinstance(explain, click.Group)
+    of_profiles = explain.commands["profile"]
+    assert isinstance(of_profiles, click.Group)
+    assert set(of_profiles.commands) == {"evaluate", "history"}
     # steps are asked of the funnel: bowtie explain funnel --step ...
-    assert set(explain.commands) == set(EVIDENCE) - {"steps"}
+    others = {"steps", "profile_evaluation", "profile_history"}
+    assert set(explain.commands) == set(EVIDENCE) - others | {"profile"}
 
 
 def test_a_figure_is_named_by_the_options_of_its_view(run, store):

@@ -51,6 +51,16 @@ def test_a_turn_of_the_loop(run, store):
     assert (apart["arm"], apart["reason"]) == ("difference", None)
     [version] = run("profile", "history", "lookalike", "--json").json["rows"]
     assert version["value_effect"] == pytest.approx(apart["value_per_prospect"])
+    arm = ("explain", "profile", "evaluate", "lookalike", "--cell", "arm=targeted", "--column")
+    for column in ("conversion", "value"):
+        behind = run(*arm, column, "--json").json
+        named = {row["customer"] for row in behind["rows"] if row["role"] == "assigned"}
+        assert len(named) == behind["members"] == first["assigned"]
+    both = ("explain", "profile", "history", "lookalike", "--cell", "profile=lookalike/1")
+    said = run(*both, "--column", "assigned", "--json").json
+    assert said["members"] == first["assigned"] + second["assigned"]
+    assert {row["type"] for row in said["rows"]} == {"targeted"}
+    assert "arm by arm" in run(*both, "--column", "value_effect", code=2).err
     # whom the demo's business met on the last day stands open that night
     asked = ("profile", "assign", "lookalike", "--as-of", "2024-09-30")
     done = run(*asked, "--json").json

@@ -24,8 +24,11 @@ from bowtie.events import (
 from bowtie.profiles import load_profile
 from bowtie.stages import load_definition
 from bowtie_projections.arms import mean_gap
+from bowtie_projections.evidence import Figure, every_parameter
+from bowtie_projections.explaining import agreeing
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.profile import (
+    evidence,
     profile_evaluation,
     profile_outlook,
     profile_prospects,
@@ -232,6 +235,58 @@ def test_arms_are_those_of_the_facts(memory, found, days, back):
         assert final == f"not yet, from {ready:%Y-%m-%d}"
     else:
         assert final is None or final.startswith("nobody is in the arm")
+
+
+OF_ARMS = ("assigned", "mature", "converted", "conversion", "value", "cost")
+
+
+@given(found=facts, days=st.integers(5, 45), back=st.integers(0, 3), place=st.integers(0, 99))
+def test_behind_an_arm_is_who_was_assigned_and_what_became_of_them(
+    memory, found, days, back, place
+):
+    log = a_log(found)
+    memory.load(log, B2B)
+    position, as_of = max(0, memory.position - back), START + days * DAY
+    cut = cut_of(log, position, days)
+    asked = every_parameter(profile_evaluation, {"profile": PROFILE, "interim": True})
+    rows = profile_evaluation(memory, cut, B2B, profile=PROFILE, interim=True).rows()
+    told = [(row, name) for row in rows[:2] for name in OF_ARMS if row[name]]
+    if not told:
+        return
+    row, column = told[place % len(told)]
+    behind = evidence.evaluation(Figure(memory, cut, B2B, asked, row, column))
+    number = agreeing(behind, row[column], column)
+    named: Any = defaultdict(lambda: defaultdict(set))
+    for fact in memory.fetch(behind.facts()).to_pylist():
+        named[fact["customer"]][fact["role"]].add(fact["position"])
+    expected = {}
+    for key, own in by_customer(log, position, as_of).items():
+        first = next((f for f in own if getattr(f.data, "profile", "") == "p"
+                      and getattr(f.data, "version", "") == "1"), None)  # fmt: skip
+        if first is None or getattr(first.data, "arm", "") != row["arm"]:
+            continue
+        t0, when = first.occurred_at, committed(own)
+        if column != "assigned" and t0 + HORIZON > as_of:
+            continue
+        within = [f for f in own if t0 <= f.occurred_at < t0 + HORIZON]
+        entered = {f.position for f in own if isinstance(f.data, StageEntered)
+                   and f.occurred_at == when and when is not None and t0 < when <= t0 + HORIZON}  # fmt: skip
+        if column == "converted" and not entered:
+            continue
+        expected[key] = {"assigned": {first.position}} | {
+            role: positions
+            for role, positions in {
+                "converted: entered commitment": entered,
+                "value: order": {f.position for f in within if isinstance(f.data, OrderPlaced)},
+                "cost: cost": {f.position for f in within if isinstance(f.data, CostIncurred)
+                               and f.data.activity != "serve"},
+                "cost: touch": {f.position for f in within if isinstance(f.data, Touched)
+                                and f.data.cost is not None},
+            }.items()
+            if positions and role.split(":")[0] == {"conversion": "converted"}.get(column, column)
+        }  # fmt: skip
+    assert {key: dict(roles) for key, roles in named.items()} == expected
+    assert number == len(expected)
 
 
 @given(found=facts, days=st.integers(5, 45))

@@ -23,7 +23,7 @@ from bowtie_projections.views.shares import typed_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["not_yet", "profile_evaluation"]
+__all__ = ["DIFFERENCE", "not_yet", "profile_evaluation"]
 
 #: The row of what sets the arms apart.
 DIFFERENCE = "difference"

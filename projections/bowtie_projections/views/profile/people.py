@@ -32,6 +32,7 @@ __all__ = [
     "levels_at",
     "markets",
     "open_prospects",
+    "outlays",
     "with_worth",
 ]
 
@@ -143,7 +144,8 @@ def assigned(asked: Asked) -> sa.CTE:
 
     Returns:
         ``customer``, ``t0`` (when), ``arm``, ``position`` (of the event), ``words`` (how many such
-        events there are of them), ``converted``, ``before`` (had committed already) and ``mature``.
+        events there are of them), ``committed_at``, ``converted``, ``before`` (had committed
+        already) and ``mature``.
     """
     table = tables.facts["targeted"]
     c = table.c
@@ -169,6 +171,7 @@ def assigned(asked: Asked) -> sa.CTE:
             packed_field(first.c.first, 2, sa.String()).label("arm"),
             packed_field(first.c.first, 1, sa.BigInteger()).label("position"),
             first.c.words,
+            committed,
             _flag(sa.and_(committed > t0, committed <= until)).label("converted"),
             _flag(committed <= t0).label("before"),
             _flag(until <= end).label("mature"),
@@ -268,24 +271,33 @@ def with_worth(asked: Asked, members: sa.CTE) -> tuple[sa.FromClause, Any, Any]:
     return joined, worth.c, spent.c
 
 
-def _outlay(asked: Asked, members: sa.CTE) -> sa.Subquery:
-    parts = []
-    for name, column, own in (
-        ("cost_incurred", "amount", tables.facts["cost_incurred"].c.activity.in_(_WINNING)),
-        ("touched", "cost", tables.facts["touched"].c.cost.is_not(None)),
+def outlays(asked: Asked, members: sa.FromClause) -> dict[str, sa.Select[Any]]:
+    """What was spent within the horizon to win members with ``customer`` and ``t0``, by what for.
+
+    Each with ``customer``, ``amount``, ``currency`` and the ``position`` of the fact.
+    """
+    costs, touches = tables.facts["cost_incurred"], tables.facts["touched"]
+    found = {}
+    for what, table, column, own in (
+        ("cost", costs, "amount", costs.c.activity.in_(_WINNING)),
+        ("touch", touches, "cost", touches.c.cost.is_not(None)),
     ):
-        table = tables.facts[name]
         within = sa.and_(
             table.c.customer == members.c.customer,
             table.c.occurred_at >= members.c.t0,
             table.c.occurred_at < members.c.t0 + span(asked.value.horizon),
         )
-        parts.append(
-            sa.select(members.c.customer, table.c[column].label("amount"), table.c.currency)
+        amount = table.c[column].label("amount")
+        found[what] = (
+            sa.select(members.c.customer, amount, table.c.currency, table.c.position)
             .select_from(members.join(table, within))
             .where(counts(table, asked.cut), own)
         )
-    c = sa.union_all(*parts).subquery("outlays").c
+    return found
+
+
+def _outlay(asked: Asked, members: sa.CTE) -> sa.Subquery:
+    c = sa.union_all(*outlays(asked, members).values()).subquery("outlays").c
     return (
         sa.select(
             c.customer,
