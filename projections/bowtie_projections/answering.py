@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bowtie.errors import DefinitionError, TablesError, TablesForeign, UsageError
 from bowtie.stages import Definition, load_definition
+from bowtie_projections.asking import Asking
 from bowtie_projections.databases.contract import Tables
 from bowtie_projections.lag import Lag, lag_of
 from bowtie_projections.moments import (
@@ -20,7 +21,7 @@ from bowtie_projections.moments import (
     nothing_known,
     recorded_by,
 )
-from bowtie_projections.narrowing import Asking, Narrowing
+from bowtie_projections.narrowing import Narrowing
 from bowtie_projections.published import published
 from bowtie_projections.replay import refresh
 from bowtie_projections.results import Result

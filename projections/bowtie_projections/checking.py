@@ -24,10 +24,11 @@ from bowtie.segments import load_segment, segment_where
 from bowtie.stages import load_definition
 from bowtie.times import moment, zone
 from bowtie_projections.answering import explained
+from bowtie_projections.asking import Asking
 from bowtie_projections.diff import check_asked, diffed_view
 from bowtie_projections.judging import judged_at
 from bowtie_projections.moments import last_moments
-from bowtie_projections.narrowing import Asking, Narrowing
+from bowtie_projections.narrowing import Narrowing
 from bowtie_projections.questions import Questions
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from difflib import get_close_matches
 from typing import Any
 
-import sqlalchemy as sa
-
-from bowtie.errors import DefinitionError, UsageError
-from bowtie.policies import Policy, load_policy
-from bowtie.segments import Segment, load_segment, segment_where
-from bowtie.segments.segment import Came, Has, Neither, Test, leaves
-from bowtie.stages import Comparison, Definition
-from bowtie.times import iso, moment, zone
-from bowtie_projections import tables
+from bowtie.errors import UsageError
+from bowtie.segments import Segment, segment_where
+from bowtie.segments.segment import Came, Has, Test, leaves
+from bowtie.times import moment, zone
+from bowtie_projections.asking import Asking
 from bowtie_projections.judging import OF_TRIALS, entry_named, judged_at
-from bowtie_projections.published import published
+from bowtie_projections.narrowed import meta_of, sentence_of, why_nobody, written
 from bowtie_projections.results import Result
-from bowtie_projections.scope import TOUCH_RULES, Outside, Scope, Scoped, both
-from bowtie_projections.segments import Judging
+from bowtie_projections.scope import TOUCH_RULES, Scope, Scoped, both
 from bowtie_projections.views.breakdown import SEGMENT, TOUCH, check_traits
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.cut import Cut, Reader, counts, utc
-from bowtie_projections.views.units import plural
+from bowtie_projections.views.cut import Reader, utc
 
-__all__ = ["NARROWED", "Asking", "Narrowing"]
+__all__ = ["NARROWED", "Narrowing"]
 
 #: The parameters of every view that narrow it, or say how it reads touches.
 NARROWED = ("segment", "where", "segment_as_of", "touch")
@@ -36,71 +28,11 @@ NARROWED = ("segment", "where", "segment_as_of", "touch")
 _OF_A_MOMENT = {"stock", "pipeline", "trial", "comparison", "segment", "members"}
 #: Views whose breakdown reads touches in a way of its own.
 _OF_TOUCHES = {"attribution", *OF_TRIALS}
-_SHOWN = 8
 _RULES = {
     "first": "the first touch ever, where it was by then",
     "last": "the last touch by then",
     "step": "the touch that entered the stage, where one did",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """Where a question is asked.
-
-    Args:
-        reader: the read tables.
-        cut: the position and the moment it is asked as of.
-        definition: what entering a stage means.
-        personal_names: traits that are sealed.
-    """
-
-    reader: Reader
-    cut: Cut
-    definition: Definition
-    personal_names: Collection[str]
-
-    def segment(self, source: Any) -> Segment:
-        """The segment that a name, a file, a text or a dictionary names, as the cut knows of it.
-
-        A name with its version is one text for ever, whenever it was published.
-
-        Raises:
-            UnknownName: there is none.
-            DefinitionError: it is wrong, or the log has another text of its name and version.
-        """
-        everything = published(self.reader, "segment", self.cut, later=True)
-        known = everything
-        if isinstance(source, str) and "/" not in source:
-            known = published(self.reader, "segment", self.cut)
-        found = load_segment(source, self.personal_names, known)
-        if found.text and everything.get(found.label, found.text) != found.text:
-            raise DefinitionError(
-                found.label,
-                "the log has another segment of that name and version: give this one a higher"
-                " version",
-            )
-        return found
-
-    def policy(self, source: Any) -> Policy:
-        """The value policy that a name, a file or a text names, as the cut knows of it.
-
-        Raises:
-            UnknownName: there is none.
-            DefinitionError: it is wrong, or the log has another text of its name and version.
-        """
-        everything = published(self.reader, "policy", self.cut, later=True)
-        known = everything
-        if isinstance(source, str) and "/" not in source:
-            known = published(self.reader, "policy", self.cut)
-        found = load_policy(source, known)
-        if everything.get(found.label, found.text) != found.text:
-            raise DefinitionError(
-                found.label,
-                "the log has another policy of that name and version: give this one a higher"
-                " version",
-            )
-        return found
 
 
 @dataclass(slots=True)
@@ -172,15 +104,15 @@ class Narrowing:
             if outside is None:
                 raise UsageError(f"{self.view.__name__} counts no units: it takes no segment")
             if self.view.__name__ != "segment":  # which says nothing else
-                said = _sentence(scope.segment, outside)
+                said = sentence_of(scope.segment, outside)
                 result.sentence = f"{result.sentence} {said}".strip()
-            result.meta["segment"] = _meta(scope.segment, outside)
+            result.meta["segment"] = meta_of(scope.segment, outside)
             if not outside.inside and outside.everybody:
-                result.notes += _why_nobody(scope.segment.test, outside.judging)
+                result.notes += why_nobody(scope.segment.test, outside.judging)
         result.notes += self._notes()
         if self.asked:
             shown = result.meta.setdefault("parameters", {})
-            shown |= {name: _written(value) for name, value in self.asked.items()}
+            shown |= {name: written(value) for name, value in self.asked.items()}
 
     def _notes(self) -> list[str]:
         notes, scope = [], self.scope
@@ -244,95 +176,3 @@ def _rule(view: Callable[..., Result], own: Mapping[str, Any]) -> str:
             " touch=first or touch=last"
         )
     return str(rule)
-
-
-def _sentence(segment: Segment, outside: Outside) -> str:
-    left = outside.everybody - outside.inside
-    units = "customers" if outside.unit == "cycle" else plural(outside.unit)
-    when = "" if outside.moment is None else f", as of {outside.moment:%Y-%m-%d}"
-    if outside.entry is not None:
-        when = f", as of each one's {outside.entry.said}"
-    return (
-        f"Only those in the segment {segment.label}{when}: {outside.inside:,} of"
-        f" {outside.everybody:,} {units}; {left:,} {'is' if left == 1 else 'are'} outside."
-    )
-
-
-def _meta(segment: Segment, outside: Outside) -> dict[str, Any]:
-    at = outside.moment
-    return {
-        "name": segment.label,
-        "test": str(segment.test),
-        "sha256": segment.sha256 or None,
-        "as_of": None if at is None else iso(at.replace(tzinfo=UTC)),
-        "entry": None if outside.entry is None else outside.entry.name,
-        "inside": outside.inside,
-        "outside": outside.everybody - outside.inside,
-    }
-
-
-def _written(value: Any) -> Any:
-    """A parameter as it stands in the answer."""
-    if isinstance(value, Segment):
-        return value.label
-    if isinstance(value, str | Mapping):
-        return value
-    return [*value] if isinstance(value, Sequence) else str(value)
-
-
-def _why_nobody(test: Test, judging: Judging) -> list[str]:
-    """Which tests nobody meets, with the values that come near those asked for."""
-    alone = [one for one in _wanted(test) if not _number(one, judging)]
-    if not alone:
-        return ["Nobody is in the segment: each of its tests is met by someone, all by no one."]
-    return [f"Nobody is in the segment: nobody has {one}.{_near(one, judging)}" for one in alone]
-
-
-def _wanted(test: Test) -> list[Any]:
-    """The tests that must hold, or may."""
-    if isinstance(test, Neither):
-        return []
-    parts = getattr(test, "parts", None)
-    return [test] if parts is None else [leaf for part in parts for leaf in _wanted(part)]
-
-
-def _number(test: Test, judging: Judging) -> int:
-    found = judging.members(test).subquery("met")
-    number = sa.select(sa.func.count()).select_from(found)
-    return int(judging.reader.fetch(number).column(0)[0].as_py())
-
-
-def _near(test: Any, judging: Judging) -> str:
-    """What else there is of a value that nobody has."""
-    if not isinstance(test, Has | Came):
-        return ""
-    for one in test.where:
-        known = _values(one, judging)
-        missing = [str(value) for value in one.values if str(value) not in known]
-        if one.op != "in" or not missing:
-            continue
-        name = one.key or one.field
-        if not known:
-            return f" {name} has no value by then."
-        near = get_close_matches(missing[0], known, n=3, cutoff=0.5)
-        if near:
-            return f" Did you mean {name} {' or '.join(near)}?"
-        more = ", ..." if len(known) > _SHOWN else ""
-        return f" There are for {name}: {', '.join(known[:_SHOWN])}{more}."
-    return ""
-
-
-def _values(comparison: Comparison, judging: Judging) -> list[str]:
-    """The values of a trait or of a field of touches, the most frequent first."""
-    table = tables.facts["traits_observed" if comparison.kind == "map" else "touched"]
-    of_trait = comparison.kind == "map"
-    value = table.c.value if of_trait else table.c[comparison.field]
-    own = table.c.name == comparison.key if of_trait else sa.true()
-    found = judging.reader.fetch(
-        sa.select(value.label("value"))
-        .where(counts(table, judging.cut), own, value.is_not(None))
-        .group_by(value)
-        .order_by(sa.func.count().desc(), value)
-        .limit(1000)
-    )
-    return [str(one) for one in found.column(0).to_pylist()]

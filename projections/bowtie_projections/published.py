@@ -2,14 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from bowtie.errors import DefinitionError
 from bowtie_projections import tables
 from bowtie_projections.views.cut import Cut, Reader, counts
 
-__all__ = ["published"]
+__all__ = ["document_at", "published"]
+
+
+class _Document(Protocol):
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+_D = TypeVar("_D", bound=_Document)
+
+
+def document_at(
+    reader: Reader,
+    cut: Cut,
+    kind: str,
+    source: Any,
+    load: Callable[[Mapping[str, str]], _D],
+) -> _D:
+    """The document that something names, as the cut knows of it.
+
+    A name with its version is one text for ever, whenever it was published; a bare name is the
+    newest version that the cut knows of.
+
+    Args:
+        reader: the read tables.
+        cut: the position it is asked at.
+        kind: of the stream, such as ``policy``.
+        source: what names it.
+        load: gives it, by the texts of those that were published.
+
+    Raises:
+        DefinitionError: the log has another text of its name and version.
+    """
+    known = everything = published(reader, kind, cut, later=True)
+    if isinstance(source, str) and "/" not in source:
+        known = published(reader, kind, cut)
+    found = load(known)
+    if found.text and everything.get(found.label, found.text) != found.text:
+        raise DefinitionError(
+            found.label,
+            f"the log has another {kind} of that name and version: give this one a higher version",
+        )
+    return found
 
 
 def published(reader: Reader, kind: str, cut: Cut, *, later: bool = False) -> dict[str, str]:

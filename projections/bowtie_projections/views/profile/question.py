@@ -11,11 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bowtie.errors import DefinitionError, UnknownName
+from bowtie.errors import UnknownName
 from bowtie.profiles import Profile, load_profile
 from bowtie.stages import Definition
 from bowtie_projections import tables
-from bowtie_projections.published import published
+from bowtie_projections.published import document_at, published
 from bowtie_projections.scope import is_narrowed, of_everybody
 from bowtie_projections.value import Horizon
 from bowtie_projections.views.cohorts import last_moment, period
@@ -32,24 +32,16 @@ GAP = timedelta(days=7)
 
 
 def profile_at(reader: Reader, cut: Cut, source: str | Path | Profile) -> Profile:
-    """The profile that a name, a file or a text names, as the cut knows of it.
-
-    A name with its version is one text for ever, whenever it was published.
+    """The profile that a name, a file or a text names; see :func:`document_at`.
 
     Raises:
         UnknownName: there is none.
         DefinitionError: it is wrong, or the log has another text of its name and version.
     """
-    everything = published(reader, "profile", cut, later=True)
-    named = isinstance(source, str) and "/" not in source
-    known = published(reader, "profile", cut) if named else everything
-    found = load_profile(source, known, published(reader, "policy", cut, later=True))
-    if everything.get(found.label, found.text) != found.text:
-        raise DefinitionError(
-            found.label,
-            "the log has another profile of that name and version: give this one a higher version",
-        )
-    return found
+    policies = published(reader, "policy", cut, later=True)
+    return document_at(
+        reader, cut, "profile", source, lambda known: load_profile(source, known, policies)
+    )
 
 
 def versions_at(reader: Reader, cut: Cut, name: str) -> list[Profile]:
