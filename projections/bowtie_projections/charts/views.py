@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import Refused
 from bowtie.stages import STAGES
-from bowtie_projections.charts import profile
+from bowtie_projections.charts import loop, profile
 from bowtie_projections.charts.bowtie import bowtie
 from bowtie_projections.charts.forms import bars, grid, labelled, lines, points
 from bowtie_projections.charts.look import MUTED, PALETTE, framed
@@ -21,13 +21,6 @@ __all__ = ["DRAWN"]
 
 #: A share of fewer is noise, which a line would make a trend.
 _FEWEST = 20
-#: What a finding stands out by; all others are there to compare with.
-_VERDICTS = {
-    "mark": PALETTE[2], "anti-mark": PALETTE[5], "not replicated": PALETTE[1],
-    "can't tell": PALETTE[3], "no finding": MUTED, "insufficient": "#CCCCCC",
-}  # fmt: skip
-
-
 #: What became of the members of a step, by its column; of the last step none is asked.
 _BECAME = {
     "went on": "reached_next", "still in time": "pending", "out of time": "expired",
@@ -228,19 +221,6 @@ def _rfm(result: Result) -> Any:
     return framed(drawn, "Who ordered lately, often and much", result.sentence)
 
 
-def _loop(result: Result) -> Any:
-    """Each level's lift and its interval, in the order of the findings."""
-    target = result.meta["parameters"]["target"]
-    who = "unprofitable" if target == "unprofitable" else f"of {target} value"
-    rows = labelled([row for row in result if row["lift"]], ["trait", "level"])
-    drawn = points(
-        rows, "label", "lift", low="lift_low", high="lift_high", color="verdict", format="~r",
-        title=f"lift: how much more often {who} than all", reference=1.0, log=True,
-        shades=_VERDICTS,
-    )  # fmt: skip
-    return framed(drawn, f"Traits of customers who are {who}", result.sentence)
-
-
 def _prospects(result: Result) -> Any:
     """Tested scores in tenths, against what came: do they tell apart, and do they hold."""
     tenths = result.rows() if "decile" in result.columns[:2] else result.part("deciles").rows()
@@ -292,7 +272,9 @@ DRAWN: dict[str, Callable[[Result], Any]] = {
     "value": _value,
     "clv": _clv,
     "rfm": _rfm,
-    "loop": _loop,
+    "loop": loop.levels,
+    "loop.pairs": loop.pairs,
+    "loop.values": loop.values,
     "prospects": _prospects,
     "prospects.deciles": _prospects,
     "attribution": _attribution,
