@@ -15,7 +15,7 @@ from bowtie.fields import Stage
 from bowtie.stages import Condition, Definition
 from bowtie_projections import tables
 from bowtie_projections.conditions import Facts, condition_rows, single_rows
-from bowtie_projections.cycles import contextual, groups_of, placed_rows
+from bowtie_projections.matching import contextual, groups_of, placed_rows
 
 __all__ = ["entering_facts"]
 

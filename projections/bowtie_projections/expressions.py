@@ -22,6 +22,7 @@ __all__ = [
     "map_text",
     "micros_between",
     "nth_least",
+    "null",
     "number_in",
     "packed_field",
     "packed_max",
@@ -35,6 +36,15 @@ __all__ = [
 #: Before and after all times; for comparing only, never handed out.
 BEGINNING: ColumnElement[Any] = sa.literal_column("TIMESTAMP '-infinity'", sa.DateTime())
 END: ColumnElement[Any] = sa.literal_column("TIMESTAMP 'infinity'", sa.DateTime())
+
+
+def null(kind: Any) -> ColumnElement[Any]:
+    """Nothing, of a kind: databases take a bare null for a text.
+
+    >>> print(null(sa.Integer()))
+    CAST(NULL AS INTEGER)
+    """
+    return sa.cast(sa.null(), kind)
 
 
 def span(length: timedelta) -> ColumnElement[Any]:

@@ -12,8 +12,9 @@ from bowtie.durations import format_duration
 from bowtie.stages import STAGES, Comparison, Condition, Definition
 from bowtie_projections import tables
 from bowtie_projections.conditions import Facts, condition_rows
-from bowtie_projections.cycles import BOOKKEEPING, contextual, groups_of, placed_matches
+from bowtie_projections.cycles import BOOKKEEPING
 from bowtie_projections.entering import entering_facts
+from bowtie_projections.matching import contextual, groups_of, placed_matches
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut, Reader, counts

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.stages import STAGES
-from bowtie_projections.expressions import micros_between, quantiles
+from bowtie_projections.expressions import micros_between, null, quantiles
 from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cohorts import cohort_start
 from bowtie_projections.views.cut import Cut, time_before
@@ -228,7 +228,7 @@ class Members:
         c, question = self.journeys.c, self.question
         at = self.time(stage)
         following = STAGES[STAGES.index(stage) + 1 :][:1]
-        times = [self.time(one) for one in following] or [_null(sa.DateTime())]
+        times = [self.time(one) for one in following] or [null(sa.DateTime())]
         skipped = [c[f"{one}_at"].is_(None) for one in (stage, *following)]
         imputed, untimed = (skipped[0], sa.or_(*skipped)) if question.imputes else (sa.false(),) * 2
         keys, joined = self.keys_at(at)
@@ -309,14 +309,14 @@ class Members:
         rows = self.entered(stage) if last else self.judged(stage)
         keys = [rows.c[name] for name in self.key_names]
         groups = [*keys, rows.c.imputed]
-        state, mature = _null(sa.Integer()), _null(sa.Boolean())
-        waited = _null(sa.ARRAY(sa.Double()))
+        state, mature = null(sa.Integer()), null(sa.Boolean())
+        waited = null(sa.ARRAY(sa.Double()))
         if not last:
             state, mature = rows.c.state, rows.c.mature
             groups += [state, mature]
             in_time = sa.and_(state == _code(State.REACHED), mature)
             waited = quantiles(sa.case((in_time, rows.c.micros)), tuple(QUANTILES.values()))
-        nothing = [_null(sa.BigInteger()).label(name) for name in ("older", "inferred")]
+        nothing = [null(sa.BigInteger()).label(name) for name in ("older", "inferred")]
         return sa.select(
             *keys,
             sa.literal_column(f"'{stage}'", sa.String()).label("stage"),
@@ -358,15 +358,15 @@ class Members:
     def _totals_row(self) -> sa.Select[Any]:
         """The totals, as a row of counts."""
         c = self.totals().subquery("totals").c
-        keys = [_null(sa.Date() if name == COHORT else sa.String()) for name in self.key_names]
+        keys = [null(sa.Date() if name == COHORT else sa.String()) for name in self.key_names]
         return sa.select(
             *keys,
             sa.literal_column("''", sa.String()),
-            _null(sa.Integer()),
-            _null(sa.Boolean()),
-            _null(sa.Boolean()),
+            null(sa.Integer()),
+            null(sa.Boolean()),
+            null(sa.Boolean()),
             c.members,
-            _null(sa.ARRAY(sa.Double())),
+            null(sa.ARRAY(sa.Double())),
             c.older,
             c.inferred,
         )
@@ -382,7 +382,3 @@ def folded(value: ColumnElement[Any], kept: Sequence[str]) -> ColumnElement[Any]
 
 def _code(state: State) -> ColumnElement[Any]:
     return sa.literal_column(str(int(state)), sa.Integer())
-
-
-def _null(kind: Any) -> ColumnElement[Any]:
-    return sa.cast(sa.null(), kind)
