@@ -33,7 +33,7 @@ __all__ = ["prospects"]
 @click.option("--costs-complete", is_flag=True, help="A customer without a cost had none.")
 @click.option("--traits", metavar="FILE", help="A traits.toml: what kind each trait is.")
 @click.option("--backfill-gap", metavar="TIME", help="Recorded later than this: loaded later (7d).")
-@click.option("--looks", type=click.IntRange(1, 10), help="How often to look at each lead (3).")
+@click.option("--looks", type=click.IntRange(1, 10), help="How often to look at each lead (4).")
 @click.option("--seed", type=click.IntRange(0), help="Of the random moments of the looks (0).")
 @whole_unit_options
 @click.option("--include-truncated", is_flag=True, help="Leads older than the data too.")

@@ -43,6 +43,17 @@ def test_numbers_are_cut_into_fifths_of_those_learnt_from():
     assert found.codes[200:].tolist() == [-1, 4]
 
 
+def test_a_rare_part_of_numbers_joins_its_neighbour():
+    """So who is beyond all that was learnt from is like the nearest, not like the average."""
+    numbers = np.repeat([1.0, 5.0, 15.0, 25.0, 99.0], [RARE, RARE + 5, RARE - 1, RARE - 5, 1])
+    feature = Feature("days", numbers=numbers, borders=(2.0, 10.0, 20.0, 50.0))
+    found = learnt_levels(feature, np.arange(numbers.size - 1))
+    assert found.levels == ["under 2", "2 to 10", "10 or more"]
+    assert np.bincount(found.codes).tolist() == [RARE, RARE + 5, 2 * RARE - 5]
+    few = learnt_levels(feature, np.arange(RARE + 1))
+    assert (few.levels, set(few.codes)) == (["any"], {0})
+
+
 def test_weights_are_those_of_the_population_and_average_to_nothing():
     """Without much of a penalty a scorecard of one feature gives back the shares."""
     codes = np.repeat([0, 1], [4000, 1000])

@@ -175,6 +175,22 @@ def _defaults():
     return asked | ASKED | {"strict_known": False}
 
 
+def test_who_is_older_than_any_lead_learnt_from_is_like_the_oldest(memory):
+    """Who is not won within two months never is, and nobody says so: prospects are mostly old."""
+    rng, log, end = np.random.default_rng(3), Log(), START + 450 * DAY
+    for n in range(400):
+        t0 = START + rng.random() * 440 * DAY
+        log.lead(f"c{n:05}", t0)
+        won_at = t0 + rng.random() * 60 * DAY
+        if rng.random() < 0.5 and won_at <= end:
+            log.won(f"c{n:05}", won_at, "100")
+    memory.load(log.facts, B2B)
+    answer = ask(memory, end, most=0)
+    old = [row["p_win"] for row in answer if row["lead_days"] > 365]
+    assert len(old) > 20
+    assert max(old) < 0.1
+
+
 def test_a_lead_too_young_is_left_out_and_counted(answer):
     meta = answer.meta
     assert 0 < meta["mature"] < meta["leads"]

@@ -39,6 +39,31 @@ _NUMBERS = (1.0, 2.0, 3.0, 6.0, 11.0)
 _FOR = {"lead_for": "a lead for", "in_stage": "in the stage for", "quiet_for": "quiet for"}
 
 
+def _of_days(borders: Sequence[float], place: int) -> str:
+    if place == 0:
+        return f"under {borders[0]:g} {'day' if borders[0] == 1 else 'days'}"
+    if place == len(borders):
+        return f"{borders[-1]:g} days or more"
+    return f"{borders[place - 1]:g} to {borders[place]:g} days"
+
+
+def _of_numbers(borders: Sequence[float], place: int) -> str:
+    if place == 0:
+        return "none" if borders[0] == 1 else f"up to {borders[0] - 1:g}"
+    if place == len(borders):
+        return f"{borders[-1]:g} or more"
+    least, most = borders[place - 1], borders[place] - 1
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
+
+
+def _of_amounts(borders: Sequence[float], place: int) -> str:
+    if place == 0:
+        return f"under {borders[0]:,g}"
+    if place == len(borders):
+        return f"{borders[-1]:,g} or more"
+    return f"{borders[place - 1]:,g} to {borders[place]:,g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One thing known of every look.
@@ -49,14 +74,18 @@ class Feature:
         codes: the place of each look's level; -1 where it is not known.
         numbers: the same as numbers, where they are; NaN where it is not known. They are cut into
             levels when they are learnt from.
-        bins: into how many.
+        borders: where; None is into parts of as many looks.
+        bins: into how many of these.
+        words: the name of a level, by the borders and its place.
     """
 
     name: str
     levels: Sequence[str] = ()
     codes: Ints | None = None
     numbers: Floats | None = None
+    borders: Sequence[float] | None = None
     bins: int = FIFTHS
+    words: Callable[[Sequence[float], int], str] = _of_amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +114,10 @@ def features(known: Known, rules: Mapping[str, TraitRule]) -> list[Feature]:
 
     found = [Feature("stage", STAGES, known.place)]
     for name, words in _FOR.items():
-        found.append(_cut(words, known.days[name], _DAYS, _of_days))
+        found.append(Feature(words, numbers=known.days[name], borders=_DAYS, words=_of_days))
     for name, words in COUNTS.items():
-        found.append(_cut(words, known.counts[name].astype(np.float64), _NUMBERS, _of_numbers))
+        counts = known.counts[name].astype(np.float64)
+        found.append(Feature(words, numbers=counts, borders=_NUMBERS, words=_of_numbers))
     if len(known.currencies) == 1:
         amounts = known.amount.cast(pa.float64()).to_numpy(zero_copy_only=False)
         found.append(Feature(f"open amount in {known.currencies[0]}", numbers=amounts))
@@ -104,7 +134,7 @@ def _trait(name: str, levels: list[str], codes: Ints, rule: TraitRule) -> Featur
     # what is no number is not known
     values = np.array([math.nan if one is None else one for one in (*numbers, None)])[codes]
     if isinstance(rule.bins, tuple):
-        return _cut(name, values, rule.bins, _of_amounts)
+        return Feature(name, numbers=values, borders=rule.bins)
     return Feature(name, numbers=values, bins=rule.bins or FIFTHS)
 
 
@@ -124,8 +154,7 @@ def learnt_levels(feature: Feature, learnt_from: Ints) -> Levels:
         learnt_from: the rows of those to learn from.
     """
     if feature.numbers is not None:
-        borders = _quantiles(feature.numbers[learnt_from], feature.bins)
-        feature = _cut(feature.name, feature.numbers, borders, _of_amounts)
+        feature = _cut(feature, feature.numbers, learnt_from)
     assert feature.codes is not None  # noqa: S101 - for the type checker
     size = len(feature.levels)
     counts = np.bincount(feature.codes[learnt_from] + 1, minlength=size + 1)
@@ -157,38 +186,30 @@ def _quantiles(numbers: Floats, bins: int) -> list[float]:
     return found
 
 
-def _cut(
-    name: str,
-    numbers: Floats,
-    borders: Sequence[float],
-    words: Callable[[Sequence[float], int], str],
-) -> Feature:
+def _cut(feature: Feature, numbers: Floats, learnt_from: Ints) -> Feature:
     """Numbers by where they lie between borders; each begins a level."""
-    codes = np.searchsorted(borders, numbers, "right").astype(np.int64)
+    told = numbers[learnt_from]
+    borders = _quantiles(told, feature.bins) if feature.borders is None else feature.borders
+    kept = _far_enough(borders, told[~np.isnan(told)])
+    codes = np.searchsorted(kept, numbers, "right").astype(np.int64)
     codes[np.isnan(numbers)] = -1
-    return Feature(name, [words(borders, place) for place in range(len(borders) + 1)], codes)
+    levels = [feature.words(kept, place) for place in range(len(kept) + 1)] if kept else ["any"]
+    return Feature(feature.name, levels, codes)
 
 
-def _of_days(borders: Sequence[float], place: int) -> str:
-    if place == 0:
-        return f"under {borders[0]:g} day"
-    if place == len(borders):
-        return f"{borders[-1]:g} days or more"
-    return f"{borders[place - 1]:g} to {borders[place]:g} days"
+def _far_enough(borders: Sequence[float], told: Floats) -> list[float]:
+    """The borders between which no part is rare: one that is joins the smaller of its neighbours.
 
-
-def _of_numbers(borders: Sequence[float], place: int) -> str:
-    if place == 0:
-        return "none"
-    if place == len(borders):
-        return f"{borders[-1]:g} or more"
-    least, most = borders[place - 1], borders[place] - 1
-    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
-
-
-def _of_amounts(borders: Sequence[float], place: int) -> str:
-    if place == 0:
-        return f"under {borders[0]:,g}" if len(borders) else "any"
-    if place == len(borders):
-        return f"{borders[-1]:,g} or more"
-    return f"{borders[place - 1]:,g} to {borders[place]:,g}"
+    Whoever lies beyond all that was learnt from is like the nearest of them, and not like the
+    average: a lead of two years, where none was older than one.
+    """
+    kept = list(borders)
+    counts = np.bincount(np.searchsorted(kept, told, "right"), minlength=len(kept) + 1).tolist()
+    while kept and min(counts) < RARE:
+        place = counts.index(min(counts))
+        above = counts[place + 1] if place < len(kept) else math.inf
+        below = counts[place - 1] if place else math.inf
+        border = place if above < below else place - 1
+        counts[border] += counts.pop(border + 1)
+        del kept[border]
+    return kept

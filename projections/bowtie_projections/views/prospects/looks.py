@@ -122,13 +122,8 @@ def looks(population: Population, question: Question) -> sa.Select[Any]:
     days = sa.cast(life, sa.Double()) / _double(_DAY_MICROS)
     taken = []
     for number in range(1, question.looks + 1):
-        # the numbers part the range of ages between them, so that every lead is looked at young
         drawn = hashed_share(sa.literal(f"{question.seed}:{number}:", sa.String()) + c.customer)
-        share = (drawn + _double(number - 1)) / _double(question.looks)
-        # even in the logarithm of the age: what tells leads apart is soon over
-        age: ColumnElement[Any] = sa.func.power(
-            _double(1) + days, share, type_=sa.Double()
-        ) - _double(1)
+        age = _age(days, number, question.looks, drawn)
         seconds = sa.func.floor(age * _double(_SECONDS))
         at = c.t0 + sa.cast(seconds, sa.BigInteger()) * span(timedelta(seconds=1))
         won = _flag(sa.and_(c.won_at.is_not(None), c.won_at <= at + span(question.within)))
@@ -139,6 +134,24 @@ def looks(population: Population, question: Question) -> sa.Select[Any]:
     place = sa.func.row_number().over(order_by=(rows.c.customer, rows.c.number))
     look = (place - sa.literal_column("1")).label("look")
     return sa.select(look, *rows.c, account.label("account")).select_from(joined)
+
+
+def _age(
+    days: ColumnElement[Any], number: int, looks: int, drawn: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    """The age in days at one of the looks at a lead, by its life and a share drawn of it.
+
+    Half of the looks are even in the logarithm of the age, for what tells leads apart is soon over.
+    The others are even in the age itself: prospects stand open for long, and those of any day are
+    mostly old.
+    """
+    early = (looks + 1) // 2
+    place, of = (number, early) if number <= early else (number - early, looks - early)
+    # looks of one kind part the life between them, so that every lead is looked at young
+    share = (drawn + _double(place - 1)) / _double(of)
+    if number > early:
+        return days * share
+    return sa.func.power(_double(1) + days, share, type_=sa.Double()) - _double(1)
 
 
 def _taken(

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: The penalties to choose from: scikit-learn's C, the smaller the stronger.
-PENALTIES = (0.001, 0.01, 0.03, 0.1, 1.0)
+PENALTIES = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
 #: Into so many blocks of leads, in the order of time, is parted what a penalty is chosen on.
 BLOCKS = 4
 #: To choose a penalty so many looks are enough.

@@ -43,7 +43,7 @@ def prospects(
     *,
     most: int = 50,
     within: str | timedelta = "180d",
-    looks: int = 3,
+    looks: int = 4,
     seed: int = 0,
     model: bool = False,
     unit: str = "customer",
