@@ -32,12 +32,14 @@ class Contact:
 
     Args:
         emails, phones: as they were sent, the newest trait first; then keys that are addresses.
+        traits: of those asked for beside these, what was told last, as text.
         consent: True given, False withdrawn, None where nothing is on record.
         forgotten: under any of the keys.
     """
 
     emails: list[str] = field(default_factory=list)
     phones: list[str] = field(default_factory=list)
+    traits: dict[str, str] = field(default_factory=dict)
     consent: bool | None = None
     forgotten: bool = False
 
@@ -49,6 +51,7 @@ def contacts_of(
     email: str = "email",
     phone: str = "phone",
     purpose: str = "advertising",
+    others: Iterable[str] = (),
 ) -> Iterator[tuple[str, Contact]]:
     """How each of some customers can be reached.
 
@@ -61,6 +64,7 @@ def contacts_of(
         customers: by any of their keys.
         email, phone: the traits that hold them.
         purpose: what consent is asked for.
+        others: further traits to read.
 
     Raises:
         SealedKeyMissing: personal fields can't be opened.
@@ -68,7 +72,7 @@ def contacts_of(
     families = engine.linked_customers()
     forgotten = set(engine.store.forgotten())
     hashed = engine.store.secrets.alias_hash
-    wanted = _Wanted(email, phone, purpose)
+    wanted = _Wanted(email, phone, purpose, tuple(others))
     names = iter(customers)
     while some := list(islice(names, _AT_ONCE)):
         keys = {one: families.get(one, (one,)) for one in some}
@@ -87,6 +91,12 @@ class _Wanted:
     email: str
     phone: str
     purpose: str
+    others: tuple[str, ...]
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The names of all traits that are read."""
+        return tuple(dict.fromkeys((self.email, self.phone, *self.others)))
 
     def tells_of_consent(self, noted: Noted) -> bool:
         """Whether it says that consent was given or withdrawn, for the purpose or for any."""
@@ -98,7 +108,7 @@ class _Wanted:
         if stored.topic == "noted":
             return b"consent_" in stored.state
         if stored.topic == "traits_observed":
-            return self.email.encode() in stored.state or self.phone.encode() in stored.state
+            return any(name.encode() in stored.state for name in self.traits)
         return True
 
 
@@ -131,7 +141,7 @@ def _contact(events: Sequence[Recorded], wanted: _Wanted) -> Contact:
         if (one.subject, one.source, one.id) in gone:
             continue
         if isinstance(one.data, TraitsObserved):
-            for name in (wanted.email, wanted.phone):
+            for name in wanted.traits:
                 told = one.data.traits
                 when = (one.occurred_at, one.position)
                 if name in told and (name not in newest or newest[name][:2] < when):
@@ -142,6 +152,7 @@ def _contact(events: Sequence[Recorded], wanted: _Wanted) -> Contact:
             said = word if said is None else max(said, word)
     contact.emails += _text(newest.get(wanted.email))
     contact.phones += _text(newest.get(wanted.phone))
+    contact.traits = {name: text for name in wanted.others for text in _text(newest.get(name))}
     contact.consent = None if said is None else not said[1]
     return contact
 

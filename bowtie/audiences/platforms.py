@@ -13,9 +13,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 __all__ = [
     "PLATFORMS",
+    "Columns",
     "Platform",
     "Row",
     "hashed",
@@ -25,13 +27,24 @@ __all__ = [
     "written_json",
 ]
 
-#: An e-mail address and a phone number, made uniform; what is missing is empty.
-Row = tuple[str, str]
+#: An e-mail address and a phone number, or what is known of a company: made uniform, and empty
+#: where nothing is known.
+Row = tuple[str, ...]
 
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
 #: E.164: a country code without a zero before it, and at most 15 digits in all.
 _E164 = re.compile(r"[1-9][0-9]{6,14}")
 _PUNCTUATION = re.compile(r"[\s().\-/\u2010-\u2015\u00a0]+")
+
+
+class Columns(Protocol):
+    """What a file needs to know of a platform."""
+
+    def columns(self, *, plain: bool = False) -> tuple[str, ...]:
+        """The names of the columns."""
+
+    def cells(self, row: Row, *, plain: bool = False) -> Row:
+        """A row as the platform takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,8 @@ class Platform:
         phone: that of phone numbers; None where it takes none.
         plus: a phone number is written with a plus before it.
         plain: the columns where nothing is hashed, if they have other names.
+        empty: further columns of its template, which must be there and may be empty.
+        least: how many rows or people it asks for.
     """
 
     name: str
@@ -51,12 +66,14 @@ class Platform:
     phone: str | None
     plus: bool = False
     plain: tuple[str, str] | None = None
+    empty: tuple[str, ...] = ()
+    least: int = 0
 
     def columns(self, *, plain: bool = False) -> tuple[str, ...]:
         """The names of the columns."""
         if plain and self.plain is not None:
             return self.plain
-        return (self.email,) if self.phone is None else (self.email, self.phone)
+        return (self.email, *(() if self.phone is None else (self.phone,)), *self.empty)
 
     def cells(self, row: Row, *, plain: bool = False) -> tuple[str, ...]:
         """A row as the platform takes it.
@@ -69,16 +86,29 @@ class Platform:
         email, phone = row
         written = "+" + phone if phone and self.plus else phone
         values = (email,) if self.phone is None else (email, written)
-        return values if plain else tuple(hashed(one) for one in values)
+        told = values if plain else tuple(hashed(one) for one in values)
+        return (*told, *("" for _ in self.empty))
 
+
+#: The columns of LinkedIn's contact list after the address. They stay empty: a name beside a hash
+#: would tell whose it is.
+_OF_CONTACTS = ("firstname", "lastname", "jobtitle", "employeecompany", "country", "googleaid")
 
 PLATFORMS = {
     one.name: one
     for one in (
         Platform("generic", "email_sha256", "phone_sha256", plus=True, plain=("email", "phone")),
         Platform("google", "Email", "Phone", plus=True),
-        Platform("meta", "email", "phone"),
-        Platform("linkedin", "email", None),
+        Platform("meta", "email", "phone", least=100),
+        Platform("linkedin", "email", None, empty=_OF_CONTACTS, least=300),
+        Platform(
+            "tiktok",
+            "Email_SHA256",
+            "Phone_SHA256",
+            plus=True,
+            plain=("Email", "Phone"),
+            least=1000,
+        ),
     )
 }
 
@@ -125,7 +155,7 @@ def normal_phone(text: object, calling_code: str = "") -> str | None:
     return digits if _E164.fullmatch(digits) else None
 
 
-def written_csv(platform: Platform, rows: Sequence[Row], *, plain: bool = False) -> bytes:
+def written_csv(platform: Columns, rows: Sequence[Row], *, plain: bool = False) -> bytes:
     """A file of rows: UTF-8, a header, commas."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -134,7 +164,7 @@ def written_csv(platform: Platform, rows: Sequence[Row], *, plain: bool = False)
     return text.getvalue().encode()
 
 
-def written_json(platform: Platform, rows: Sequence[Row], *, plain: bool = False) -> bytes:
+def written_json(platform: Columns, rows: Sequence[Row], *, plain: bool = False) -> bytes:
     """The same as a list of objects; what is missing is left out."""
     columns = platform.columns(plain=plain)
     objects = [

@@ -14,13 +14,13 @@ from bowtie_cli.session import Session, pass_session
 from bowtie_projections.cells import plain as shown
 
 if TYPE_CHECKING:
-    from bowtie.audiences import Audience
+    from bowtie.audiences import Audience, Companies, Platform
     from bowtie_projections.audiences import Chosen
 
 __all__ = ["audience"]
 
 #: As :data:`bowtie.audiences.PLATFORMS`, which ``--help`` does not load.
-_PLATFORMS = ("generic", "google", "meta", "linkedin")
+_PLATFORMS = ("generic", "google", "meta", "linkedin", "tiktok")
 _WRITTEN = {".csv": "csv", ".json": "json"}
 
 #: Options that only some members are found by.
@@ -61,6 +61,14 @@ _ONLY_OF = {
     default="generic",
     help="Whose columns, and how phones are written (generic).",
 )
+@click.option("--companies", is_flag=True, help="Companies by name and domain, and no people.")
+@click.option(
+    "--trait",
+    "traits",
+    metavar="FIELD=TRAIT",
+    multiple=True,
+    help="With --companies: what holds a field, such as company=account_name.",
+)
 @click.option(
     "--consent",
     type=click.Choice(["given", "unless-withdrawn"]),
@@ -89,6 +97,7 @@ def audience(
     *,
     platform: str,
     suppress: bool,
+    companies: bool,
     plain: bool,
     file: Path | None,
     as_json: bool,
@@ -105,28 +114,53 @@ def audience(
       bowtie audience --tier high --for google -o lookalike-seed.csv
       bowtie audience --profile lookalike --for meta -o targeted.csv
       bowtie audience --profile lookalike --suppress --for meta -o held-out.csv
+      bowtie audience --profile lookalike --companies --for linkedin -o companies.csv
     """
-    from bowtie.audiences import PLATFORMS, written_csv, written_json
+    from bowtie.audiences import written_csv, written_json
     from bowtie_projections.audiences import audience as make_audience
     from bowtie_projections.audiences import chosen
 
     if file is not None and file.suffix.lower() not in _WRITTEN:
         raise click.UsageError(f"{file}: name a file that ends in .csv or .json")
+    form = _form(platform, companies=companies, plain=plain)
     asked = given(asked)
     refresh, wait = not asked.pop("no_refresh", False), asked.pop("wait", None)
     shape: dict[str, Any] = {"suppress": suppress, "consent": asked.pop("consent", None)}
     names = ("email", "phone", "purpose", "calling_code")
+    shape["traits"] = dict(_pair(one) for one in asked.pop("traits", ()))
     shape["identifiers"] = {name: asked.pop(name) for name in names if name in asked}
     of = _of(asked, suppress=suppress)
     with as_typed(), session.answers(refresh=refresh, wait=wait) as views:
         found = chosen(views, of, **asked)
-        built = make_audience(views, found, PLATFORMS[platform], **shape)
+        built = make_audience(views, found, form, **shape)
     if file is not None:
         write = written_json if file.suffix.lower() == ".json" else written_csv
         with open_output(file) as stream:
-            stream.write(write(PLATFORMS[platform], built.rows, plain=plain))
-    answer = _told(found, built, platform, file, suppress=suppress, plain=plain)
+            stream.write(write(form, built.rows, plain=plain))
+    answer = _told(found, built, form, file, suppress=suppress, plain=plain)
     Output(session, "json" if as_json else "table").show(answer)
+
+
+def _form(platform: str, *, companies: bool, plain: bool) -> Platform | Companies:
+    """The form of the file."""
+    from bowtie.audiences import COMPANY_LISTS, PLATFORMS
+
+    if not companies:
+        return PLATFORMS[platform]
+    if platform not in COMPANY_LISTS:
+        known = " or ".join(f"--for {one}" for one in COMPANY_LISTS)
+        raise click.UsageError(f"{platform} takes no list of companies: {known}")
+    if plain:
+        raise click.UsageError("nothing is hashed in a list of companies: leave out --plain")
+    return COMPANY_LISTS[platform]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """A field and the trait that holds it."""
+    field, equals, trait = text.partition("=")
+    if not (field and equals and trait):
+        raise click.UsageError(f"--trait {text}: write FIELD=TRAIT, such as company=account_name")
+    return field, trait
 
 
 def _of(asked: dict[str, Any], *, suppress: bool) -> str:
@@ -161,41 +195,63 @@ def _of(asked: dict[str, Any], *, suppress: bool) -> str:
 
 
 def _told(
-    found: Chosen, built: Audience, platform: str, file: Path | None, *, suppress: bool, plain: bool
+    found: Chosen,
+    built: Audience,
+    form: Platform | Companies,
+    file: Path | None,
+    *,
+    suppress: bool,
+    plain: bool,
 ) -> Answer:
     """Counts, of which nobody can be told from another."""
-    from bowtie.audiences import REASONS
+    from bowtie.audiences import REASONS, Companies
     from bowtie.wording import counted
 
+    of_companies = isinstance(form, Companies)
     kind = "suppression" if suppress else "audience"
     row: dict[str, Any] = {
         "asked": built.asked,
         "members": built.members,
-        "emails": built.emails,
-        "phones": built.phones,
+        **(
+            {"companies": built.companies}
+            if of_companies
+            else {"emails": built.emails, "phones": built.phones}
+        ),
         **built.left_out,
     }
     left = [f"{count:,} {REASONS[name]}" for name, count in built.left_out.items() if count]
     sentence = f"{found.told} {built.members:,} of {built.asked:,} are in the {kind}"
-    sentence += f", by {counted(built.emails, 'address', 'addresses')}"
-    sentence += f" and {counted(built.phones, 'phone number')}."
+    if of_companies:
+        sentence += f", by {counted(built.companies, 'company', 'companies')}."
+    else:
+        sentence += f", by {counted(built.emails, 'address', 'addresses')}"
+        sentence += f" and {counted(built.phones, 'phone number')}."
     if left:
         sentence += f" Left out: {'; '.join(left)}."
     notes = [as_options(note) for note in found.answer.notes]
-    if built.unusable:
+    if built.unusable and of_companies:
+        notes.append(
+            f"{counted(built.unusable, 'value')} can't be used: no web site, domain or page."
+        )
+    elif built.unusable:
         notes.append(
             f"{counted(built.unusable, 'identifier')} can't be used: no address, or a phone number"
             " without its country code (--calling-code)."
         )
+    if len(built.rows) < form.least:
+        notes.append(
+            f"{form.name} asks for {form.least:,} or more of which it knows somebody; this has"
+            f" {counted(len(built.rows), 'row')}."
+        )
     if file is None:
         notes.append("Nothing is written: name a file with -o FILE.csv.")
-    elif plain:
+    elif plain and not of_companies:
         notes.append(f"{file} holds addresses and numbers in plain: delete it when it is used.")
     whole = {
         "kind": kind,
-        "for": platform,
+        "for": form.name,
         "file": None if file is None else str(file),
-        "hashed": not plain,
+        "hashed": not plain and not of_companies,
         **row,
         "position": found.answer.meta["position"],
         "as_of": shown(found.answer.meta["as_of"]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bowtie.audiences import Audience, Platform, build_audience
+from bowtie.audiences import Audience, Companies, Platform, build_audience
 from bowtie.errors import Refused, UsageError
 from bowtie.reading import Reading
 
@@ -99,10 +99,11 @@ def scores_of(answer: Result, score: str | None = None) -> dict[str, float]:
 def audience(
     views: Views,
     found: Chosen,
-    platform: Platform,
+    platform: Platform | Companies,
     *,
     suppress: bool = False,
     identifiers: Mapping[str, str] | None = None,
+    traits: Mapping[str, str] | None = None,
     consent: str | None = None,
 ) -> Audience:
     """The rows of a file for a platform.
@@ -110,10 +111,13 @@ def audience(
     Args:
         views: of the store.
         found: who is to be in it.
-        platform: whose file it is.
+        platform: whose file it is, of :data:`bowtie.audiences.PLATFORMS`; or of companies, of
+            :data:`bowtie.audiences.COMPANY_LISTS`.
         suppress: it says whom not to reach: so nobody is left out for being held out, and consent
             need not be on record, unless ``consent`` says otherwise.
         identifiers: ``email``, ``phone``, ``purpose`` and ``calling_code``, as
+            :func:`bowtie.audiences.build_audience` has them.
+        traits: of companies, which trait holds a field, as
             :func:`bowtie.audiences.build_audience` has them.
         consent: ``given`` or ``unless-withdrawn``.
 
@@ -131,6 +135,7 @@ def audience(
         consent=consent or ("unless-withdrawn" if suppress else "given"),
         held_out=held,
         withdrew=_keys(views.members(of="withdrew")),
+        traits=traits,
         **(identifiers or {}),
     )
 

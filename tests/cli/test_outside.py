@@ -154,6 +154,20 @@ def test_consent_must_be_on_record_unless_it_is_said_otherwise(run, store):
     assert told["members"] > 0
 
 
+def test_companies_are_listed_by_the_traits_named(run, store):
+    paying = "SELECT customer FROM journeys WHERE commitment_at IS NOT NULL AND lost_at IS NULL"
+    key = run("sql", paying, "--format", "json").json["rows"][0]["customer"]
+    run("record", key, "traits_observed", "traits.account=Acme", "traits.site=www.acme.example")
+    asked = ("audience", "--customers", *ALL, "--companies", "--for", "linkedin",
+             "--trait", "company=account", "--trait", "website=site")  # fmt: skip
+    told = run(*asked, "-o", "companies.csv", "--json").json
+    assert (told["members"], told["companies"], told["hashed"]) == (1, 1, False)
+    (row,) = rows(Path("companies.csv"))
+    assert (row["companyname"], row["companywebsite"]) == ("Acme", "acme.example")
+    assert any("asks for 300 or more" in note for note in told["notes"])
+    assert "by 1 company." in told["sentence"]
+
+
 def test_forgotten_people_leave_the_next_file(run, made, store):
     run("audience", "--customers", *ALL, "-o", "before.json")
     known = addresses(made)
@@ -181,6 +195,11 @@ def test_prospects_are_taken_from_the_best_on(run, made, store):
 MISTAKES = [
     ((), "say who"),
     (("--lost", "--customers"), "--customers, --lost: say one"),
+    (("--lost", "--companies", "--for", "google"), "google takes no list of companies"),
+    (("--lost", "--companies", "--plain"), "leave out --plain"),
+    (("--lost", "--companies", "--trait", "website"), "write FIELD=TRAIT"),
+    (("--lost", "--companies", "--trait", "name=x"), "no field of a company"),
+    (("--lost", "--trait", "company=x"), "people have none"),
     (("--lost", "--top", "3"), "--top goes with"),
     (("--lost", "--least", "0.3"), "--least goes with --prospects"),
     (("--lost", "--horizon", "90d"), "--horizon goes with --prospects or --tier"),

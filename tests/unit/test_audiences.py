@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,12 @@ from hypothesis import strategies as st
 
 from bowtie import Bowtie
 from bowtie.audiences import (
+    COMPANY_FIELDS,
+    COMPANY_LISTS,
     PLATFORMS,
     Audience,
     build_audience,
+    company_row,
     hashed,
     normal_email,
     normal_phone,
@@ -107,16 +111,24 @@ def test_each_platform_has_its_own_columns_and_its_own_way_with_phones():
         "generic": (["email_sha256", "phone_sha256"], ["ada@example.org", "+16577770000"]),
         "google": (["Email", "Phone"], ["ada@example.org", "+16577770000"]),
         "meta": (["email", "phone"], ["ada@example.org", "16577770000"]),
-        "linkedin": (["email"], ["ada@example.org"]),
+        "linkedin": (
+            # as its template has them, which takes no other header
+            "email,firstname,lastname,jobtitle,employeecompany,country,googleaid".split(","),
+            ["ada@example.org"],
+        ),
+        "tiktok": (["Email_SHA256", "Phone_SHA256"], ["ada@example.org", "+16577770000"]),
     }
     assert expected.keys() == PLATFORMS.keys()
     for name, (columns, values) in expected.items():
         header, cells = csv.reader(io.StringIO(written_csv(PLATFORMS[name], row).decode()))
-        assert (header, cells) == (columns, [sha[one] for one in values])
+        told = [sha[one] for one in values]
+        assert (header, cells) == (columns, [*told, *[""] * (len(columns) - len(told))])
         (found,) = json.loads(written_json(PLATFORMS[name], row))
-        assert found == dict(zip(columns, [sha[one] for one in values], strict=True))
+        assert found == dict(zip(columns, told, strict=False))
     plain = written_csv(GENERIC, row, plain=True).decode()
     assert plain == "email,phone\nada@example.org,+16577770000\n"
+    plain = written_csv(PLATFORMS["tiktok"], row, plain=True).decode()
+    assert plain == "Email,Phone\nada@example.org,+16577770000\n"
     # printed in TikTok's help, by which anyone can check that the hash is the usual one
     assert hashed("janedoe@gmail.com").startswith("d6117306485ed0e50afab3ac871e98f8169915")
 
@@ -218,6 +230,100 @@ def test_who_is_reached_by_nothing_that_the_platform_takes_is_no_member(engine):
     assert (found.members, found.rows) == (2, [("", "4915123456789")])
     with pytest.raises(UsageError, match="calling code"):
         build_audience(engine, ["ada"], GENERIC, calling_code="+49")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "uniform"),
+    [
+        ("company", "  Acme   Ltd\n", "Acme Ltd"),
+        ("website", "HTTPS://www.Acme.example:443/en?x=1", "acme.example"),
+        ("website", "acme.example", "acme.example"),
+        ("website", "shop.acme.example/", "shop.acme.example"),
+        ("website", "bücher.example", "xn--bcher-kva.example"),
+        ("website", "n/a", ""), ("website", "localhost", ""), ("website", "http://[::1", ""),
+        ("email_domain", "Ada@Acme.example", "acme.example"),
+        ("email_domain", "@acme.example.", "acme.example"), ("email_domain", "acme", ""),
+        ("linkedin_page", "linkedin.com/company/Acme/about",
+         "https://www.linkedin.com/company/acme"),
+        ("linkedin_page", "https://de.linkedin.com/company/acme?x",
+         "https://www.linkedin.com/company/acme"),
+        ("linkedin_page", "https://linkedin.com/in/ada", ""),
+        ("country", "de", "DE"), ("country", "Germany", "Germany"), ("zip", "01 067", "01 067"),
+    ],
+)  # fmt: skip
+def test_fields_of_a_company_are_made_uniform_or_refused(field, text, uniform):
+    row, unusable = company_row({field: text}, {})
+    assert dict(zip(COMPANY_FIELDS, row, strict=True))[field] == uniform
+    assert unusable == (uniform == "")
+    again, _ = company_row({field: uniform}, {})
+    assert again == row
+
+
+def company(engine: Bowtie, customer: str, name: str, consent: str | None = "given") -> None:
+    told(engine, customer, account=name, website=f"https://www.{name}.example", country="de")
+    if consent is not None:
+        said(engine, customer, f"consent_{consent}")
+
+
+LINKEDIN = COMPANY_LISTS["linkedin"]
+OF_ACCOUNTS: dict[str, Any] = {"traits": {"company": "account"}}
+
+
+def test_companies_are_listed_as_linkedins_template_has_them(engine):
+    company(engine, "ada", "acme")
+    company(engine, "bob", "acme")  # the same company, told of by two
+    company(engine, "eve", "zeta")
+    told(engine, "eve", 1, website=None)
+    told(engine, "jim", plan="pro")
+    said(engine, "jim", "consent_given")
+    found = build_audience(engine, ["ada", "bob", "eve", "jim"], LINKEDIN, **OF_ACCOUNTS)
+    header, *lines = written_csv(LINKEDIN, found.rows).decode().splitlines()
+    assert header == (
+        "companyname,companywebsite,companyemaildomain,linkedincompanypageurl,stocksymbol,industry,"
+        "city,state,companycountry,zipcode"
+    )
+    assert lines == [
+        "acme,acme.example,,,,,,,DE,",
+        "zeta,,,,,,,,DE,",
+    ]
+    assert (found.members, found.companies, found.emails) == (3, 2, 0)
+    assert found.left_out["no_identifier"] == 1
+    generic = build_audience(engine, ["ada"], COMPANY_LISTS["generic"], **OF_ACCOUNTS)
+    (row,) = json.loads(written_json(COMPANY_LISTS["generic"], generic.rows))
+    assert row == {"company": "acme", "website": "acme.example", "country": "DE"}
+
+
+def test_a_company_is_in_no_list_if_anybody_of_it_must_not_be(engine):
+    for customer, name, consent in (
+        ("ada", "acme", "given"), ("old-ada", "acme", "withdrawn"), ("bob", "beta", "given"),
+        ("held", "beta", "given"), ("eve", "zeta", "given"), ("joe", "iota", None),
+        ("gone", "psi", "given"),
+    ):  # fmt: skip
+        company(engine, customer, name, consent)
+    engine.forget("gone")
+    asked = ["ada", "bob", "eve", "joe", "gone"]
+    bars: dict[str, Any] = {"held_out": ["held"], "withdrew": ["old-ada"], **OF_ACCOUNTS}
+    found = build_audience(engine, asked, LINKEDIN, **bars)
+    assert [row[0] for row in found.rows] == ["zeta"]
+    left = {reason: count for reason, count in found.left_out.items() if count}
+    assert left == {"shared": 2, "no_consent": 1, "forgotten": 1}
+    # by its domain alone, whatever it is called
+    told(engine, "held", 1, account="Eta", website="www.ZETA.example")
+    found = build_audience(engine, asked, LINKEDIN, **bars)
+    assert [row[0] for row in found.rows] == ["beta"]
+    suppressed = build_audience(
+        engine, asked, LINKEDIN, consent="unless-withdrawn", withdrew=["old-ada"], **OF_ACCOUNTS
+    )
+    assert [row[0] for row in suppressed.rows] == ["beta", "iota", "zeta"]
+
+
+def test_what_is_no_field_of_a_company_is_refused(engine):
+    with pytest.raises(UsageError, match="write company, website"):
+        build_audience(engine, [], LINKEDIN, traits={"name": "account"})
+    with pytest.raises(UsageError, match="Name is personal"):
+        build_audience(engine, [], LINKEDIN, traits={"company": "Name"})
+    with pytest.raises(UsageError, match="people have none"):
+        build_audience(engine, [], GENERIC, traits={"company": "account"})
 
 
 STATES = st.lists(st.sampled_from(["consent_given", "consent_withdrawn"]), max_size=3)
