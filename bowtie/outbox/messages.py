@@ -14,7 +14,7 @@ from bowtie.times import from_micros, iso, now_micros, to_micros
 
 if TYPE_CHECKING:
     from bowtie import Bowtie
-    from bowtie.stores.contract import Store, Writing
+    from bowtie.stores.contract import Writing
 
 __all__ = [
     "STATES",
@@ -127,20 +127,31 @@ def messages(
         state: only those in it.
         endpoint: only those for it.
         limit: at most so many.
+
+    Raises:
+        UnknownName: there is no such endpoint.
     """
     where, values = _where(state=state, endpoint=endpoint)
     if limit is not None:
         where, values = f"{where} ORDER BY seq LIMIT ?", [*values, limit]
     else:
         where += " ORDER BY seq"
-    _check_tables(engine.store)
+    _check_tables(engine, endpoint)
     rows = engine.store.rows(f"SELECT {_COLUMNS} FROM bowtie_outbox{where}", values)
     return [Message.of_row(row) for row in rows]
 
 
 def counted_by_state(engine: Bowtie, endpoint: str | None = None) -> dict[str, int]:
-    """How many messages are in each state, none left out."""
-    _check_tables(engine.store)
+    """How many messages are in each state, none left out.
+
+    Args:
+        engine: the store.
+        endpoint: of those for it.
+
+    Raises:
+        UnknownName: there is no such endpoint.
+    """
+    _check_tables(engine, endpoint)
     where, values = _where(endpoint=endpoint)
     rows = engine.store.rows(
         f"SELECT state, count(*) FROM bowtie_outbox{where} GROUP BY state", values
@@ -160,9 +171,10 @@ def retry_messages(engine: Bowtie, *ids: str, endpoint: str | None = None) -> in
         How many wait again. One that waits already is sent at the next round.
 
     Raises:
-        UnknownName: there is no such message.
+        UnknownName: there is no such message, or no such endpoint.
         UsageError: it was delivered.
     """
+    _check_tables(engine, endpoint)
     now = now_micros()
     with engine.store.writing() as tx:
         found = _named(tx, ids)
@@ -195,11 +207,12 @@ def drop_messages(
             those that were made before.
 
     Raises:
-        UnknownName: there is no such message.
+        UnknownName: there is no such message, or no such endpoint.
         UsageError: neither ids nor a state is said.
     """
     if not ids and state is None:
         raise UsageError("say which messages to drop: ids, or all in a state")
+    _check_tables(engine, endpoint)
     with engine.store.writing() as tx:
         _named(tx, ids)
         where, values = _where(state=state, endpoint=endpoint)
@@ -230,9 +243,12 @@ def _named(tx: Writing, ids: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _check_tables(store: Store) -> None:
-    """An older store has no outbox yet."""
+def _check_tables(engine: Bowtie, endpoint: str | None) -> None:
+    """An older store has no outbox yet; and no message is for an endpoint that is not there."""
+    from bowtie.outbox.endpoints import endpoint_named
     from bowtie.stores.tables import SCHEMA_VERSION, too_old
 
-    if store.version < SCHEMA_VERSION:
-        raise too_old(store.url)
+    if engine.store.version < SCHEMA_VERSION:
+        raise too_old(engine.store.url)
+    if endpoint is not None:
+        endpoint_named(engine, endpoint)

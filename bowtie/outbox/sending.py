@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ssl import SSLCertVerificationError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -73,11 +74,11 @@ class Sender:
         self, timeout: float = TIMEOUT, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         need("standardwebhooks", "webhooks")
-        urllib3 = self._urllib3 = need("urllib3", "webhooks")
+        self._urllib3 = need("urllib3", "webhooks")
+        from bowtie.outbox.connections import connections
+
         self.timeout, self._clock = timeout, clock
-        self._pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(total=timeout), retries=False, num_pools=8
-        )
+        self._pool = connections(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -112,11 +113,16 @@ class Sender:
         """Why there was no answer; the text of the error may hold the whole address."""
         errors = self._urllib3.exceptions
         if isinstance(error, errors.SSLError):
-            return "no safe connection: its certificate is not trusted"
-        timed_out = isinstance(error, errors.TimeoutError)
-        if timed_out and not isinstance(error, errors.NewConnectionError):
+            untrusted = any(isinstance(one, SSLCertVerificationError) for one in error.args)
+            why = "its certificate is not trusted" if untrusted else "it does not answer in TLS"
+            return f"no safe connection: {why}"
+        if isinstance(error, errors.NameResolutionError):
+            return "no connection: its host is not known"
+        if isinstance(error, errors.NewConnectionError):
+            return "no connection: nothing listens there"
+        if isinstance(error, errors.TimeoutError):
             return f"no answer within {self.timeout:g} seconds"
-        return f"no connection ({type(error).__name__})"
+        return "no connection: it was broken off, or what came was no HTTP"
 
     def _judged(self, status: int, headers: Any) -> Answered:
         if 200 <= status < 300:

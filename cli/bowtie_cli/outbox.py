@@ -200,12 +200,13 @@ def retry(session: Session, *, messages: tuple[str, ...], dead: bool, endpoint: 
       bowtie outbox retry --dead
     """
     from bowtie.outbox import retry_messages
+    from bowtie.wording import counted
 
     if bool(messages) == dead:
         raise click.UsageError("name messages, or all that were given up: --dead")
     with session.engine() as engine:
         count = retry_messages(engine, *messages, endpoint=endpoint)
-    session.say(f"{count:,} messages wait again: bowtie outbox deliver sends them.")
+    session.say(f"To be sent again by bowtie outbox deliver: {counted(count, 'message')}.")
 
 
 @outbox.command()
@@ -230,20 +231,23 @@ def drop(
     """
     from bowtie.outbox import drop_messages
     from bowtie.times import moment
+    from bowtie.wording import counted
 
     if bool(messages) == (state is not None):
         raise click.UsageError("name messages, or all of a state: --state delivered")
     with session.engine() as engine:
         until = None if before is None else moment(before)
         count = drop_messages(engine, *messages, state=state, endpoint=endpoint, before=until)
-    session.say(f"{count:,} messages are dropped.")
+    session.say(f"Dropped: {counted(count, 'message')}.")
 
 
 def _words(done: Delivered) -> str:
+    from bowtie.wording import counted
+
     text = f"{done.delivered:,} delivered, {done.failed:,} failed and will be sent again,"
     text += f" {done.dead:,} given up."
     if done.stopped:
-        text += f" {done.stopped:,} webhooks want no more: see bowtie webhook list."
+        text += f" Stopped: {counted(done.stopped, 'webhook')}, see bowtie webhook list."
     return text
 
 

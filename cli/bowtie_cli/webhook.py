@@ -173,11 +173,12 @@ def start(session: Session, name: str) -> None:
       bowtie webhook start hooks-example-org
     """
     from bowtie.outbox import counted_by_state, start_endpoint
+    from bowtie.wording import counted
 
     with session.engine() as engine:
         start_endpoint(engine, name)
         waiting = counted_by_state(engine, name)["waiting"]
-    session.say(f"{name} is sent to again; {waiting:,} messages wait.")
+    session.say(f"{name} is sent to again; {counted(waiting, 'message')} waited.")
 
 
 @webhook.command()
@@ -191,10 +192,11 @@ def remove(session: Session, name: str) -> None:
       bowtie webhook remove hooks-example-org
     """
     from bowtie.outbox import remove_endpoint
+    from bowtie.wording import counted
 
     with session.engine() as engine:
         waiting = remove_endpoint(engine, name)
-    session.say(f"{name} is removed, and {waiting:,} messages that waited for it.")
+    session.say(f"{name} is removed, and {counted(waiting, 'message')} that waited for it.")
 
 
 def _row(engine: Bowtie, endpoint: Endpoint) -> dict[str, Any]:

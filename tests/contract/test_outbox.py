@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -306,6 +308,51 @@ def test_who_is_slow_or_away_fails_and_holds_up_nobody_else(
         slow.close()
 
 
+def test_an_answer_that_comes_in_drops_is_none() -> None:
+    """Or whoever sends a header every few seconds would hold up everybody for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                for _ in range(40):
+                    connection.sendall(b"x: y\r\n")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        began = time.monotonic()
+        with Sender(timeout=0.2) as sender:
+            answered = sender.send(url, ["whsec_" + "A" * 44], "msg_1", "{}")
+        assert (answered.taken, answered.reason) == (False, "no answer within 0.2 seconds")
+        assert time.monotonic() - began < 1
+        thread.join()
+
+
+def test_why_nobody_answered_is_told_without_the_address(receiver: Receiver) -> None:
+    receiver.answers = [(0, {})]
+    with Sender(timeout=5) as sender, socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+        closed.close()
+        said = {
+            url: sender.send(url, ["whsec_" + "A" * 44], "msg_1", "{}").reason
+            for url in (
+                receiver.url.replace("http:", "https:"),
+                f"http://127.0.0.1:{port}/?token=geheim",
+                "http://nobody.invalid/?token=geheim",
+                receiver.url,
+            )
+        }
+    assert list(said.values()) == [
+        "no safe connection: it does not answer in TLS",
+        "no connection: nothing listens there",
+        "no connection: its host is not known",
+        "no connection: it was broken off, or what came was no HTTP",
+    ]
+
+
 @pytest.mark.parametrize("asked", ["7200", "a date"])
 def test_what_a_receiver_asks_for_is_waited_for(
     engine: Bowtie, receiver: Receiver, sender: Sender, asked: str
@@ -446,7 +493,7 @@ def test_endpoints_are_added_listed_tried_and_removed(
     assert place.stat().st_mode & 0o077 == 0
     assert remove_endpoint(engine, "crm") == 1
     assert not place.exists()
-    assert messages(engine, endpoint="crm") == []
+    assert messages(engine) == []
     with pytest.raises(UnknownName, match="hooks-example-org"):
         endpoint_named(engine, "crm")
 
@@ -484,6 +531,21 @@ def test_without_its_secret_nothing_is_sent_and_nothing_lost(
     assert counted_by_state(engine, "crm")["waiting"] == 1
     monkeypatch.setenv(secret_variable("crm"), text.strip())
     assert deliver(engine, sender).delivered == 1
+
+
+def test_messages_for_a_webhook_that_is_not_there_are_not_none(
+    engine: Bowtie, receiver: Receiver
+) -> None:
+    ready(engine, receiver)
+    asked: list[Callable[[], object]] = [
+        lambda: messages(engine, endpoint="crn"),
+        lambda: counted_by_state(engine, "crn"),
+        lambda: retry_messages(engine, endpoint="crn"),
+        lambda: drop_messages(engine, state="waiting", endpoint="crn"),
+    ]
+    for one in asked:
+        with pytest.raises(UnknownName, match="there is crm"):
+            one()
 
 
 def test_messages_are_dropped_only_as_they_are_named(
