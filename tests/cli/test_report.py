@@ -39,18 +39,21 @@ def test_the_commands_on_it_are_for_this_command_line(run, store):
         assert told["position"] == 5
 
 
-def test_the_whole_page_with_every_kind_of_option(run, store):
+def test_every_kind_of_option(run, store):
     page = run(
-        *("report", "--as-of", "2026-03-31", "--known-at", "2099-01-01", "--tz", "Europe/Berlin"),
+        *("report", "--section", "stock", "--section", "value", "--section", "missing"),
+        *("--as-of", "2026-03-31", "--known-at", "2099-01-01", "--tz", "Europe/Berlin"),
         *("--by", "channel", "--where", "channel=webinar", "--data-from", "2026-01-01"),
         *("--definition", "b2b/1", "--horizon", "30d", "--top", "0.5", "--currency", "EUR"),
         *("--segment-as-of", "2026-03-01", "-o", "-"),
     ).out
     where = parsed(page).one("p", **{"class": "where"}).text
-    assert "as of 2026-03-31 23:59, as known at 2099-01-01" in where
+    assert "As of 2026-03-31 23:59, as known at 2099-01-01" in where
     assert "where channel=webinar" in where
+    assert "Value is taken over 30d, as asked." in page
+    assert "top 0.5" in page
     commands = [one.text for one in parsed(page).all("code")]
-    assert len(commands) >= 12
+    assert len(commands) == 6
     for command in commands:
         assert "--known-at 2099-01-01" in command
         assert "--position" not in command
@@ -71,12 +74,16 @@ def test_the_help_names_every_section(run):
         (["--where", "size>"], 2, "size>"),
         (["--known-at", "2026-01-01", "--position", "3"], 2, "--known-at and position both say"),
         (["--segment", "none.toml"], 1, "none.toml"),
-        (["--by", "nope"], 2, "nobody has a trait 'nope'"),
-        (["-o", "nowhere/page.html"], 1, "nowhere/page.html: can't be written"),
+        (["--section", "stock", "--by", "nope"], 2, "nobody has a trait 'nope'"),
+        (
+            ["--section", "stock", "-o", "nowhere/page.html"],
+            1,
+            "nowhere/page.html: can't be written",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(run, store, arguments, code, problem):
-    done = run("report", "--section", "stock", "--section", "value", *arguments, code=code)
+    done = run("report", *arguments, code=code)
     assert problem in done.err.splitlines()[-1]
     assert list(store.parent.glob("*.html")) == []
 

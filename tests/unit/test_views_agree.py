@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -181,6 +182,14 @@ def test_answers_are_the_same(both, name, parameters):
         for answer in (one, other)
     ]
     assert [table.schema for table in tables[0]] == [table.schema for table in tables[1]]
+
+
+def test_a_page_of_them_is_the_same_but_for_the_minute(both):
+    sections = ["stock", "velocity", "revenue", "sources", "missing"]
+    pages = [views.report(sections=sections, by="channel", horizon="90d").html for views in both]
+    one, other = (re.sub(r"made [\d :-]+", "", page) for page in pages)
+    assert one == other
+    assert one.count("<table") >= 7
 
 
 def test_files_are_the_same_to_the_byte(both, tmp_path):

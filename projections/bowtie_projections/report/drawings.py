@@ -57,9 +57,8 @@ def picture(result: Result, drawn: Drawn) -> Picture | None:
     except Refused:
         return None
     caption = str(chart.title.text)
-    # the page says who is counted above it
-    content = written(chart.properties(title=""), "svg")
-    drawing = ET.fromstring(content)  # noqa: S314 - of our own renderer
+    chart.title = ""  # the page says who is counted above it
+    drawing = ET.fromstring(written(chart, "svg"))  # noqa: S314 - of our own renderer
     if not any(len(group) for group in drawing.iter(f"{_SVG}g") if _is_of_marks(group)):
         return None
     svg = _clean(drawing)

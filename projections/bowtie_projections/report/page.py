@@ -227,7 +227,7 @@ def _where(question: Question, cut: Cut, definition: Definition, store_id: str) 
         return f"{moment.astimezone(here):%Y-%m-%d %H:%M}"
 
     newest = "" if shared.get("as_of") else " (the newest fact)"
-    as_of = "an empty log" if cut.as_of is None else f"as of {shown(cut.as_of)}{newest}"
+    as_of = "An empty log" if cut.as_of is None else f"As of {shown(cut.as_of)}{newest}"
     known = "" if shared.get("known_at") is None else f", as known at {shared['known_at']}"
     segment = [f"segment {shared['segment']}"] if "segment" in shared else []
     where = shared.get("where", ())
