@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -15,10 +14,10 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from bowtie.errors import BowtieError, FileError
 from bowtie.logs.reading import format_of_name
 from bowtie.logs.rows import Format
 from bowtie.logs.wire_rows import COLUMNS, row_of_wire
+from bowtie.replacing import replacing
 
 __all__ = ["write_log"]
 
@@ -50,36 +49,9 @@ def write_log(
     if not isinstance(target, str | os.PathLike):
         return _WRITERS[format or "jsonl"](lines, target)
     path = Path(target)
-    if path.is_dir():
-        raise FileError(str(path), "is a folder: name a file in it")
     write = _WRITERS[format or format_of_name(path.name) or "jsonl"]
-    with _replacing(path) as file, _compressed(file, path.suffix) as out:
+    with replacing(path) as file, _compressed(file, path.suffix) as out:
         return write(lines, out)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file beside the path, put in its place when all went well."""
-    path = path.resolve()  # a link stays, what it points to is replaced
-    try:
-        if path.exists() and not path.is_file():
-            with path.open("wb") as device:  # such as /dev/stdout: nothing to replace
-                yield device
-            return
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            with temporary.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except BowtieError:
-        raise
-    except OSError as error:
-        raise FileError(str(path), f"can't be written: {error.strerror or error}") from None
 
 
 @contextmanager

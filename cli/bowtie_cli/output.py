@@ -11,7 +11,6 @@ import functools
 import io
 import json
 import os
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -256,30 +255,13 @@ def open_output(file: Path | None) -> Iterator[BinaryIO]:
     Raises:
         FileError: the file can't be written; what stood there before still does.
     """
-    from bowtie.errors import FileError
-
     if file is None:
         yield from _standard_output()
         return
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        if file.is_dir():
-            raise FileError(str(file), "is a folder: name a file in it")
-        if file.exists() and not file.is_file():
-            with file.open("wb") as device:  # such as /dev/null: nothing to replace
-                yield device
-            return
-        with temporary.open("xb") as stream:
-            yield stream
-        temporary.replace(file.resolve())
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, FileError):
-            raise
-        raise FileError(str(file), f"can't be written: {error.strerror or error}") from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    from bowtie.replacing import replacing
+
+    with replacing(file) as stream:
+        yield stream
 
 
 def _standard_output() -> Iterator[BinaryIO]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bowtie.errors import FileError
+from bowtie.replacing import replacing
 from bowtie_projections.databases.asking import Reader
 from bowtie_projections.databases.contract import Tables
 from bowtie_projections.results import Result
@@ -48,20 +48,17 @@ def export_tables(tables: Tables, folder: str | os.PathLike[str]) -> dict[str, i
 def _export(reader: Reader, table: sa.Table, folder: Path) -> int:
     import pyarrow.parquet as pq
 
-    temporary = folder / f".{table.name}.{secrets.token_hex(4)}"
     pieces = _pieces(reader, table)
     first = next(pieces)
-    try:
-        with pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
-            rows = first.num_rows
-            writer.write_table(first)
-            for piece in pieces:
-                writer.write_table(piece)
-                rows += piece.num_rows
-        temporary.replace(folder / f"{table.name}.parquet")
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with (
+        replacing(folder / f"{table.name}.parquet") as file,
+        pq.ParquetWriter(file, first.schema, compression="zstd") as writer,
+    ):
+        rows = first.num_rows
+        writer.write_table(first)
+        for piece in pieces:
+            writer.write_table(piece)
+            rows += piece.num_rows
     return rows
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from bowtie.durations import format_duration
 from bowtie_projections.cells import plain
 
-__all__ = ["as_options", "command", "explain_command", "option"]
+__all__ = ["as_options", "command", "explain_command", "option", "written"]
 
 #: A parameter as the views write it: ``name``, ``name=``, ``name=value`` or ``name="value"``.
 _PARAMETER = re.compile(
@@ -101,6 +102,22 @@ def explain_command(
     return own.replace("bowtie ", "bowtie explain ", 1)
 
 
+def written(value: Any) -> str:
+    """A value as one types it; a document at hand goes by its label.
+
+    >>> written(date(2026, 3, 31)), written(timedelta(days=90)), written({"name": "big"})
+    ('2026-03-31', '90d', 'big')
+    """
+    match value:
+        case date() | datetime():
+            return str(plain(value))
+        case timedelta():
+            return format_duration(value)
+        case Mapping():
+            return str(value.get("name", "FILE"))
+    return str(getattr(value, "label", value))
+
+
 def _written(view: str, asked: Mapping[str, Any]) -> Iterator[str]:
     for name, value in asked.items():
         if value is None or value is False:
@@ -111,4 +128,4 @@ def _written(view: str, asked: Mapping[str, Any]) -> Iterator[str]:
         several = isinstance(value, Sequence) and not isinstance(value, str)
         for one in value if several else [value]:
             yield option(view, name)
-            yield str(plain(one)) if isinstance(one, date | datetime) else str(one)
+            yield written(one)

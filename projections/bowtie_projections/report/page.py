@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from bowtie.errors import FileError, UsageError
+from bowtie.errors import UsageError
+from bowtie.replacing import replacing
 from bowtie.stages import Definition
 from bowtie.times import zone
 from bowtie_projections.cells import visible
+from bowtie_projections.options import written
 from bowtie_projections.report.answers import Answered, Asking, Horizon
 from bowtie_projections.report.drawings import Picture, picture
 from bowtie_projections.report.glance import glances
@@ -61,14 +62,8 @@ class Report:
         file = Path(path)
         if file.suffix.lower() != ".html":
             raise UsageError(f"{file}: the page is HTML: name a file that ends in .html")
-        temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-        try:
-            temporary.write_text(self.html, "utf-8", newline="\n")
-            temporary.replace(file)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            problem = f"can't be written: {error.strerror or error}"
-            raise FileError(str(file), problem) from None
+        with replacing(file) as stream:
+            stream.write(self.html.encode())
         return file
 
     def __repr__(self) -> str:
@@ -91,6 +86,7 @@ class _Block:
     command: str
     notes: Sequence[str]
     sentence: str = ""
+    money: str = ""
     refused: str = ""
     empty: bool = False
     unnamed: bool = False
@@ -199,6 +195,7 @@ def _block(number: int, found: Answered, question: Question) -> _Block:
         found.command,
         [visible(note) for note in found.notes],
         sentence=visible(result.sentence),
+        money=str(result.meta.get("currency") or ""),
         empty=not tables,
         unnamed=len(shown) < len(found.ask.tables),
         tables=tables,
@@ -229,12 +226,12 @@ def _where(question: Question, cut: Cut, definition: Definition, store_id: str) 
     newest = "" if shared.get("as_of") else " (the newest fact)"
     as_of = "An empty log" if cut.as_of is None else f"As of {shown(cut.as_of)}{newest}"
     known = "" if shared.get("known_at") is None else f", as known at {shared['known_at']}"
-    segment = [f"segment {shared['segment']}"] if "segment" in shared else []
     where = shared.get("where", ())
     tests = [where] if isinstance(where, str) else where
+    limits = {"segment": "segment", "data_from": "data from", "data_through": "data through"}
     return [
         f"{as_of}{known}",
-        *segment,
+        *[f"{said} {written(shared[name])}" for name, said in limits.items() if name in shared],
         *[f"where {one}" for one in tests],
         f"position {cut.position:,} of store {store_id[:8]}",
         f"definition {definition.label} ({definition.sha256[:12]})",
