@@ -18,13 +18,19 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie_projections import tables
 from bowtie_projections.expressions import known_since, packed_field, packed_min, span
+from bowtie_projections.speaking import NO_BITS, bits_if, newest_of_each, speaking_events
 from bowtie_projections.traits import TOUCH_TRAITS, TraitRule, rule_of
 from bowtie_projections.views.cut import Cut, Reader, counts
 
 __all__ = ["Observed", "called"]
 
+_PREFIX = "trait."
 #: Bits of a whole number that can be added up without running over.
 _BITS = 62
+#: From so many traits in an event on, events are compared instead of what they tell of each trait.
+_MANY = 3
+#: How many traits an event tells is counted in one of so many events.
+_SAMPLED = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class Observed:
         cut: the facts that count.
         gap: a fact recorded so much later than it happened is history loaded later.
         rules: what the traits file says.
+        together: an event tells several traits as a rule. Says nothing of what is known, only how
+            that is found quickest.
     """
 
     names: tuple[str, ...]
@@ -44,6 +52,7 @@ class Observed:
     cut: Cut
     gap: timedelta
     rules: Mapping[str, TraitRule]
+    together: bool = False
 
     @classmethod
     def of(
@@ -56,7 +65,9 @@ class Observed:
         found = [str(name) for name in reader.fetch(names).column(0).to_pylist()]
         asked = tuple(name for name in found if _is_asked(called(name), rules))
         refused = {called(name) for name in found} - {called(name) for name in asked}
-        return cls(asked, tuple(sorted(refused)), cut, gap, rules)
+        sampled = reader.fetch(_sampled(cut)).to_pylist()[0]
+        together = sampled["told"] >= _MANY * max(sampled["events"], 1)
+        return cls(asked, tuple(sorted(refused)), cut, gap, rules, together)
 
     def known(
         self,
@@ -84,12 +95,8 @@ class Observed:
         raw = [name for name in self.names if only is None or called(name) in only]
         if raw:
             names = self._named(raw)
-            twice = _told_twice(population, self.cut, names).cte("told_twice")
-            again = sa.select(twice.prefix_with("MATERIALIZED").c.customer)
-            dated = self._dated(population, names, keep)
-            customer = tables.facts["traits_observed"].c.customer
-            parts.append(_told(dated.where(customer.not_in(again)).subquery("told_once").c, keep))
-            parts.append(_of_several(dated.where(customer.in_(again)).subquery("dated").c, keep))
+            speaking = self._speaking(population, names, keep)
+            parts += [_told(told.subquery().c, keep) for told in speaking]
         touch = [
             name
             for name in TOUCH_TRAITS
@@ -101,24 +108,96 @@ class Observed:
             parts.append(_touch_trait(touched, TOUCH_TRAITS[0], keep).where(sa.false()))
         return sa.select(sa.union_all(*parts).subquery("known_traits"))
 
+    def _speaking(
+        self, population: sa.FromClause, names: sa.FromClause, keep: Sequence[str]
+    ) -> list[sa.Select[Any]]:
+        """The observations that speak: of the customers told nothing twice, and of the others."""
+        twice = _told_twice(population, self.cut, names).cte("told_twice")
+        again = sa.select(twice.prefix_with("MATERIALIZED").c.customer)
+        customer = tables.facts["traits_observed"].c.customer
+        kept = [population.c[column] for column in keep]
+        once = self._dated(population, names, names.c.name, *kept).where(customer.not_in(again))
+        newest = self._newest_of_events if self.together else self._newest_of_traits
+        return [once, newest(population, names, keep, customer.in_(again))]
+
+    def _newest_of_traits(
+        self,
+        population: sa.FromClause,
+        names: sa.FromClause,
+        keep: Sequence[str],
+        several: ColumnElement[bool],
+    ) -> sa.Select[Any]:
+        """What speaks, by ordering what was told of each trait.
+
+        What is ordered is kept narrow: numbers stand for the customer and the trait meanwhile.
+        """
+        numbers = sa.func.row_number().over().label("number")
+        people = sa.select(*population.c, numbers).cte("numbered").prefix_with("MATERIALIZED")
+        who = people.c
+        dated = self._dated(people, names, who.number, names.c.place).where(several)
+        newest = newest_of_each(dated.subquery("dated"), ("number", "place")).subquery("newest")
+        named = newest.join(people, who.number == newest.c.number).join(
+            names, names.c.place == newest.c.place
+        )
+        kept = [who[column] for column in keep]
+        return sa.select(*newest.c, names.c.name, *kept).select_from(named)
+
+    def _newest_of_events(
+        self,
+        population: sa.FromClause,
+        names: sa.FromClause,
+        keep: Sequence[str],
+        several: ColumnElement[bool],
+    ) -> sa.Select[Any]:
+        """What speaks, by ordering events: as many fewer as each tells traits."""
+        events = self._events(population, names).where(several).subquery("trait_events")
+        speaking = speaking_events(events).subquery("speaking")
+        e, position = speaking.c, tables.facts["traits_observed"].c.position
+        return (
+            self._dated(population, names, names.c.name, *(population.c[one] for one in keep))
+            .join(speaking, sa.and_(e.position == position, e.block == names.c.block))
+            .where(e.bits.bitwise_and(names.c.bit) != NO_BITS)
+        )
+
+    def _events(self, population: sa.FromClause, names: sa.FromClause) -> sa.Select[Any]:
+        """The events that told traits, 62 names a row: which were ``told``, which without value."""
+        table = tables.facts["traits_observed"]
+        c = table.c
+        known, _, _ = _knowledge(c, population.c.t0, self.gap)
+        joined = table.join(names, names.c.raw == c.name)
+        return (
+            sa.select(
+                c.customer,
+                c.position,
+                names.c.block,
+                sa.func.min(c.occurred_at).label("occurred_at"),
+                sa.func.max(_flag(known)).label("known"),
+                sa.func.bit_or(names.c.bit).label("told"),
+                sa.func.bit_or(bits_if(c.value.is_(None), names.c.bit)).label("empty"),
+            )
+            .select_from(joined.join(population, population.c.customer == c.customer))
+            .where(counts(table, self.cut))
+            .group_by(c.customer, c.position, names.c.block)
+        )
+
     def _named(self, raw: Sequence[str]) -> sa.FromClause:
-        """Each name as it was observed and as it is called, and a bit of its own among 62."""
-        names = sorted({called(name) for name in raw})
-        places = {name: divmod(place, _BITS) for place, name in enumerate(names)}
+        """Each name as it was observed and as it is called, with a number and a bit among 62."""
         rows = [
             (
                 name,
                 called(name),
                 rule_of(called(name), self.rules).timeless,
-                places[called(name)][0],
-                1 << places[called(name)][1],
+                place,
+                place // _BITS,
+                1 << place % _BITS,
             )
-            for name in raw
+            for place, name in enumerate(raw)
         ]
         return sa.values(
             sa.column("raw", sa.String()),
             sa.column("name", sa.String()),
             sa.column("timeless", sa.Boolean()),
+            sa.column("place", sa.Integer()),
             sa.column("block", sa.Integer()),
             sa.column("bit", sa.BigInteger()),
             name="trait_names",
@@ -126,17 +205,16 @@ class Observed:
         ).data(rows)
 
     def _dated(
-        self, population: sa.FromClause, names: sa.FromClause, keep: Sequence[str]
+        self, population: sa.FromClause, names: sa.FromClause, *of: ColumnElement[Any]
     ) -> sa.Select[Any]:
-        """Each observation, with whether it was known by time zero, and by what."""
+        """Each observation ``of`` whom and what, whether it was known by time zero, and how."""
         table = tables.facts["traits_observed"]
         c = table.c
         known, assumed, undated = _knowledge(c, population.c.t0, self.gap)
         joined = table.join(names, names.c.raw == c.name)
         return (
             sa.select(
-                c.customer,
-                names.c.name,
+                *of,
                 c.occurred_at,
                 c.position,
                 c.value,
@@ -144,7 +222,6 @@ class Observed:
                 sa.or_(known, names.c.timeless).label("holds"),
                 assumed.label("assumed"),
                 undated.label("undated"),
-                *(population.c[column] for column in keep),
             )
             .select_from(joined.join(population, population.c.customer == c.customer))
             .where(counts(table, self.cut))
@@ -152,8 +229,17 @@ class Observed:
 
 
 def called(name: str) -> str:
-    """What a trait is called: one named like a trait of the first touch takes a prefix."""
-    return f"trait.{name}" if name in TOUCH_TRAITS else name
+    """What a trait is called: one named like a trait of the first touch takes a prefix.
+
+    So does one that has the prefix by itself: two traits are never called the same.
+
+    >>> called("size"), called("channel"), called("trait.channel")
+    ('size', 'trait.channel', 'trait.trait.channel')
+    """
+    plain = name
+    while plain.startswith(_PREFIX):
+        plain = plain.removeprefix(_PREFIX)
+    return f"{_PREFIX}{name}" if plain in TOUCH_TRAITS else name
 
 
 def _is_asked(name: str, rules: Mapping[str, TraitRule]) -> bool:
@@ -180,10 +266,14 @@ def _told_twice(population: sa.FromClause, cut: Cut, names: sa.FromClause) -> sa
     )
 
 
-def _of_several(d: Any, keep: Sequence[str]) -> sa.Select[Any]:
-    """Of each customer and trait the observation that speaks."""
-    c = sa.select(*d, *_ranks(d)).subquery("observed").c
-    return _told(c, keep).where(c.place == _chosen(c))
+def _sampled(cut: Cut) -> sa.Select[int, int]:
+    """How many traits some of the events ``told``, and how many ``events`` those were."""
+    table = tables.facts["traits_observed"]
+    c = table.c
+    sampled = sa.func.mod(c.position, sa.literal_column(str(_SAMPLED))) == NO_BITS
+    return sa.select(
+        sa.func.count().label("told"), sa.func.count(c.position.distinct()).label("events")
+    ).where(sampled, counts(table, cut))
 
 
 def _told(c: Any, keep: Sequence[str]) -> sa.Select[Any]:
@@ -199,28 +289,6 @@ def _told(c: Any, keep: Sequence[str]) -> sa.Select[Any]:
         sa.case((sa.and_(c.holds, has_value), c.position)).label("position"),
         *(c[name] for name in keep),
     )
-
-
-def _ranks(d: Any) -> list[ColumnElement[Any]]:
-    """Places in the order: what was known, the newest first, then what was learnt later."""
-    order: dict[str, Any] = {
-        "partition_by": (d.customer, d.name),
-        "order_by": (d.known.desc(), d.occurred_at.desc(), d.position.desc()),
-    }
-    everything = {**order, "rows": (None, None)}
-    return [
-        sa.func.row_number().over(**order).label("place"),
-        sa.func.first_value(d.value).over(**order).label("newest_known"),
-        sa.func.sum(_flag(d.known)).over(**everything).label("known_rows"),
-        sa.func.count().over(**everything).label("all_rows"),
-    ]
-
-
-def _chosen(c: Any) -> ColumnElement[Any]:
-    """The place that speaks: the newest known; where that says nothing, the newest learnt later."""
-    said = sa.or_(c.newest_known.is_not(None), c.known_rows == c.all_rows)
-    one = sa.literal_column("1", sa.Integer())
-    return sa.case((said, one), else_=c.known_rows + one)
 
 
 def _knowledge(
