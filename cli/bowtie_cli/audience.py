@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bowtie_cli.asking import as_options, as_typed, given, refresh_options
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Answer, Output, open_output
+from bowtie_cli.output import Answer, Output
 from bowtie_cli.session import Session, pass_session
 from bowtie_projections.cells import plain as shown
 

@@ -10,14 +10,9 @@ import click
 
 from bowtie_cli.asking import ask, moment_options, unit_options
 from bowtie_cli.documents import row_of, show_published
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Group
-from bowtie_cli.output import (
-    Answer,
-    Output,
-    open_output,
-    output_options,
-    output_options_with_parts,
-)
+from bowtie_cli.output import Answer, Output, output_options, output_options_with_parts
 from bowtie_cli.session import Session, pass_session
 from bowtie_projections.cells import plain
 

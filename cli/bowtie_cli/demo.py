@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import click
 
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Command
-from bowtie_cli.output import Output, open_output
+from bowtie_cli.output import Output
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["demo"]

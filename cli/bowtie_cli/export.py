@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Group
-from bowtie_cli.output import open_output
 from bowtie_cli.progress import positions
 from bowtie_cli.session import Session, pass_session
 

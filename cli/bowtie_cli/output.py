@@ -6,23 +6,19 @@ place for the sentence and the notes (CSV, JSON lines, Parquet), they go to stan
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import click
 
+from bowtie_cli.files import open_output
+from bowtie_cli.forms import WRITERS
 from bowtie_cli.session import Session
-from bowtie_cli.tables import table_text
-from bowtie_projections.cells import plain, text, visible
+from bowtie_projections.cells import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,14 +27,13 @@ __all__ = [
     "Answer",
     "Answers",
     "Output",
-    "open_output",
     "output_options",
     "output_options_with_parts",
     "plot_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown", "parquet")
+FORMATS = tuple(WRITERS)
 _PICTURES = (".svg", ".png", ".html")
 _SUFFIXES = {
     ".json": "json",
@@ -135,7 +130,7 @@ class Output:
                 known = ", ".join(answer.parts) or "none"
                 raise click.UsageError(f"the answer has no part {self.part!r}; it has: {known}")
             answer = answer.parts[self.part]
-        _WRITERS[self.format](self, answer)
+        WRITERS[self.format](self, answer)
         if self.plot is not None:
             self._draw(cast("Drawable", answer), self.plot)
 
@@ -165,123 +160,6 @@ class Output:
         if answer.parts:
             names = ", ".join(answer.parts)
             self.session.say(f"This form holds the main table only; by --part: {names}")
-
-
-def _table(output: Output, answer: Answers) -> None:
-    colour = output.file is None and _is_terminal() and "NO_COLOR" not in os.environ
-    blocks = [visible(answer.sentence)] if answer.sentence else []
-    if answer.columns:
-        blocks.append(table_text(answer.columns, answer.rows(), terminal=colour))
-    for name, part in answer.parts.items():
-        title = name.replace("_", " ").capitalize()
-        own = part.sentence if part.sentence != answer.sentence else ""
-        blocks.append(f"{title}: {visible(own)}".rstrip())
-        blocks.append(table_text(part.columns, part.rows(), terminal=colour))
-    if answer.notes:
-        blocks.append("\n".join(f"Note: {visible(note)}" for note in answer.notes))
-    output.write_text("\n\n".join(blocks) + "\n")
-
-
-def _markdown(output: Output, answer: Answers) -> None:
-    blocks = [answer.sentence] if answer.sentence else []
-    blocks.append(_markdown_table(answer.columns, answer.rows()))
-    for name, part in answer.parts.items():
-        blocks += [f"**{name.replace('_', ' ')}**", _markdown_table(part.columns, part.rows())]
-    blocks += list(answer.notes)
-    output.write_text("\n\n".join(blocks) + "\n")
-
-
-def _markdown_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        inside = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
-        return f"| {' | '.join(inside)} |"
-
-    body = [line([text(row[name]) for name in columns]) for row in rows]
-    return "\n".join([line(columns), line(["---"] * len(columns)), *body])
-
-
-def _json(output: Output, answer: Answers) -> None:
-    output.write((json.dumps(answer.to_dict(), ensure_ascii=False, indent=2) + "\n").encode())
-
-
-def _json_lines(output: Output, answer: Answers) -> None:
-    output.tell(answer)
-    lines = (
-        json.dumps({name: plain(value) for name, value in row.items()}, ensure_ascii=False)
-        for row in answer.rows()
-    )
-    output.write("".join(f"{line}\n" for line in lines).encode())
-
-
-def _delimited(delimiter: str) -> Callable[[Output, Answers], None]:
-    def write(output: Output, answer: Answers) -> None:
-        output.tell(answer)
-        lines = io.StringIO(newline="")
-        writer = csv.writer(lines, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(answer.columns)
-        writer.writerows([text(value) for value in row.values()] for row in answer.rows())
-        output.write(lines.getvalue().encode())
-
-    return write
-
-
-def _parquet(output: Output, answer: Answers) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if output.file is None and _is_terminal():
-        raise click.UsageError("Parquet is no text: name a file with -o FILE, or use a pipe")
-    output.tell(answer)
-    sink = pa.BufferOutputStream()
-    pq.write_table(answer.to_arrow(), sink, compression="zstd")
-    output.write(sink.getvalue().to_pybytes())
-
-
-_WRITERS: dict[str, Callable[[Output, Answers], None]] = {
-    "table": _table,
-    "json": _json,
-    "jsonl": _json_lines,
-    "csv": _delimited(","),
-    "tsv": _delimited("\t"),
-    "markdown": _markdown,
-    "parquet": _parquet,
-}
-
-
-@contextmanager
-def open_output(file: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that is put in place when it is complete.
-
-    Raises:
-        FileError: the file can't be written; what stood there before still does.
-    """
-    if file is None:
-        yield from _standard_output()
-        return
-    from bowtie.replacing import replacing
-
-    with replacing(file) as stream:
-        yield stream
-
-
-def _standard_output() -> Iterator[BinaryIO]:
-    from bowtie.errors import BowtieError, FileError
-
-    if cast("object", sys.stdout) is None:  # so Python has it where it was closed
-        raise FileError("standard output", "is closed: name a file with -o FILE")
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except (BowtieError, BrokenPipeError):
-        raise
-    except OSError as error:
-        problem = f"can't be written: {error.strerror or error}"
-        raise FileError("standard output", problem) from None
-
-
-def _is_terminal() -> bool:
-    """Whether a person sees what is printed."""
-    return cast("object", sys.stdout) is not None and sys.stdout.isatty()
 
 
 def output_options(command: F) -> F:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Group
-from bowtie_cli.output import Answer, Output, open_output, output_options
+from bowtie_cli.output import Answer, Output, output_options
 from bowtie_cli.reports import ingest_answer
 from bowtie_cli.session import Session, pass_session
 from bowtie_projections.cells import plain

@@ -13,15 +13,9 @@ import click
 
 from bowtie_cli.asking import as_options, as_typed, ask, given, moment_options
 from bowtie_cli.documents import row_of, show_list, show_published
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Group
-from bowtie_cli.output import (
-    Answer,
-    Output,
-    open_output,
-    output_options,
-    output_options_with_parts,
-    plot_option,
-)
+from bowtie_cli.output import Answer, Output, output_options, output_options_with_parts, plot_option
 from bowtie_cli.session import Session, pass_session
 from bowtie_projections.cells import plain
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from bowtie_cli.asking import as_typed, cut_options, given
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Command
-from bowtie_cli.output import open_output
 from bowtie_cli.session import Session, pass_session
 
 __all__ = ["report"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Command
-from bowtie_cli.output import open_output
 
 __all__ = ["schema"]
 

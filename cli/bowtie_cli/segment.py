@@ -9,13 +9,9 @@ import click
 
 from bowtie_cli.asking import ask, moment_options, unit_options
 from bowtie_cli.documents import row_of, show_list, show_published
+from bowtie_cli.files import open_output
 from bowtie_cli.groups import Group
-from bowtie_cli.output import (
-    Output,
-    open_output,
-    output_options,
-    output_options_with_parts,
-)
+from bowtie_cli.output import Output, output_options, output_options_with_parts
 from bowtie_cli.session import Session, pass_session
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from bowtie.errors import StoreBusy, TablesError, TablesHeld
 from bowtie_projections.opening import tables_of
-from bowtie_projections.replay import ReplayReport, Source, replay
+from bowtie_projections.replay import ReplayReport, replay
+from bowtie_projections.source import Source
 
 if TYPE_CHECKING:
     from bowtie import Bowtie

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bowtie.errors import SealedKeyMissing, TablesDamaged, TablesForeign, TablesHeld
-from bowtie.stores.rows import StateBatch
-from bowtie_projections.columns import Columns, Misaligned, columns_of
+from bowtie_projections.columns import Columns
 from bowtie_projections.databases.contract import BeingBuilt, Overtaken
 from bowtie_projections.filling import apply_retractions, insert_columns, recompute_journeys
 from bowtie_projections.identities import apply_links
 from bowtie_projections.skipping import refuse_skipped, refuse_tables_with_skipped
+from bowtie_projections.source import Source, columns_between
 from bowtie_projections.standing import Standing, refuse_newer
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from bowtie.sealing import StoreKeys
     from bowtie.stages import Definition
     from bowtie_projections.databases.contract import Tables, Writing
 
-__all__ = ["MANY", "ReplayReport", "Source", "refresh", "replay"]
+__all__ = ["MANY", "ReplayReport", "refresh", "replay"]
 
 #: More events than these are written beside the tables in use, not into them.
 MANY = 1_000_000
@@ -45,27 +42,6 @@ _RETRY = 0.1
 _SCHEMA = (SCHEMA_VERSION, SCHEMA_MINOR)
 
 Progress = Callable[[int, int], None]
-
-
-class Source(Protocol):
-    """What can be replayed: a store, or log files read as one."""
-
-    @property
-    def store_id(self) -> str:
-        """Which log it is; positions mean nothing in another."""
-
-    @property
-    def secrets(self) -> StoreKeys:
-        """The keys of the store; links are matched by the one for aliases."""
-
-    def head(self) -> int:
-        """The newest position; 0 when empty."""
-
-    def hash_at(self, position: int) -> str:
-        """A hash of the event at a position; "" where there is none."""
-
-    def batches(self, after: int, upto: int, size: int) -> Iterator[StateBatch]:
-        """The events of positions (after, upto] in runs of at most ``size``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +293,7 @@ class _Run:
         writing.filled()
 
     def _read(self, after: int) -> Iterator[Columns]:
-        for columns in _read(self.source, after, self.head, self.batch):
+        for columns in columns_between(self.source, after, self.head, self.batch):
             if self.strict:
                 refuse_skipped(columns.skipped)
             yield columns
@@ -366,29 +342,3 @@ def _is_a_piece(waiting: list[Columns], events: int) -> bool:
 def _insert_piece(writing: Writing, waiting: list[Columns]) -> None:
     with writing.transaction():
         insert_columns(writing, waiting)
-
-
-def _read(source: Source, after: int, upto: int, size: int) -> Iterator[Columns]:
-    """The columns of positions (after, upto], each batch converted while the last one is used."""
-    with ThreadPoolExecutor(1) as pool:
-        ahead: tuple[int, StateBatch, Callable[[], Columns]] | None = None
-        for batch in source.batches(after, upto, size):
-            following = (after, batch, pool.submit(columns_of, batch).result)
-            if ahead is not None:
-                yield from _converted(source, *ahead)
-            ahead, after = following, batch.positions[-1]
-        if ahead is not None:
-            yield from _converted(source, *ahead)
-
-
-def _converted(
-    source: Source, after: int, batch: StateBatch, convert: Callable[[], Columns]
-) -> Iterator[Columns]:
-    try:
-        yield convert()
-    except Misaligned:
-        # A state has a newline too many or too few: smaller batches corner it.
-        half = len(batch.positions) // 2
-        for smaller in source.batches(after, batch.positions[-1], half):
-            yield from _converted(source, after, smaller, partial(columns_of, smaller))
-            after = smaller.positions[-1]

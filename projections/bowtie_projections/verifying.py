@@ -16,7 +16,8 @@ from bowtie.stores.rows import StateBatch
 from bowtie.verifying import Problem
 from bowtie_projections.databases.asking import Reader
 from bowtie_projections.databases.contract import Tables
-from bowtie_projections.replay import Source, replay
+from bowtie_projections.replay import replay
+from bowtie_projections.source import Source
 from bowtie_projections.standing import Standing
 from bowtie_projections.tables import SCHEMA_MINOR, SCHEMA_VERSION, metadata, position_table
 
