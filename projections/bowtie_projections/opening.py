@@ -128,6 +128,12 @@ class Views(Questions):
         How the bowtie stands, what it is worth, who are good customers and where they come from,
         for somebody who asks no view: see the page *The report* of the documentation.
 
+        >>> from bowtie import Bowtie
+        >>> with Bowtie.open("memory://") as engine:
+        ...     page = Views.open(engine).report(sections=["stock", "missing"])
+        >>> page
+        <report: stock, missing; position 0>
+
         Args:
             asked: ``sections``, the names of those wanted (all but ``prospects``); ``by``, a
                 breakdown beside the whole where a view takes one; ``horizon`` and ``top`` of what

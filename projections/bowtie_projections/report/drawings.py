@@ -30,6 +30,8 @@ _LOOK = {
     "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "opacity",
     "text-anchor", "font-size", "font-weight",
 }  # fmt: skip
+#: A drawing of more rows is one that nobody can read, and larger than the rest of the page.
+_MOST = 1000
 #: More digits than a screen has points.
 _LONG = re.compile(r"(\d+\.\d{2})\d+")
 
@@ -47,11 +49,13 @@ class Picture:
 
 
 def picture(result: Result, drawn: Drawn) -> Picture | None:
-    """The chart of an answer; None where there is nothing to draw."""
+    """The chart of an answer; None where there is nothing to draw, or too much."""
     part = result if drawn.part is None else result.part(drawn.part)
     if drawn.most is not None:
         first = part.to_arrow().slice(0, drawn.most)
         part = Result(part.view, first, sentence=part.sentence, meta=part.meta)
+    if len(part) > _MOST:
+        return None
     try:
         chart = draw(part)
     except Refused:

@@ -33,7 +33,8 @@ def glances(found: Mapping[str, Result]) -> list[Glance]:
 def _committed(section: str, result: Result) -> Iterator[Glance]:
     stages = {row["stage"]: row for row in result.rows()}
     first, won = stages["awareness"]["entered"], stages["commitment"]["entered"]
-    yield Glance(section, "Customers won", f"{won:,}", f"beside {first:,} who entered awareness")
+    beside = f"beside {first:,} who entered awareness" if first else "since the data begins"
+    yield Glance(section, "Customers won", f"{won:,}", beside)
     selection = stages["selection"]
     if selection["conversion"] is not None:
         yield Glance(
@@ -72,6 +73,17 @@ def _recurring(section: str, result: Result) -> Iterator[Glance]:
                 cell("nrr_12m", one["nrr_12m"]),
                 f"of {one['start_12m']:,.0f} {currency}, by the end of {one['period']}",
             )
+
+
+def _again(section: str, result: Result) -> Iterator[Glance]:
+    rows = [row for row in result.rows() if row["repeat_rate"] is not None]
+    for row in rows[-1:]:
+        yield Glance(
+            section,
+            f"Ordered again within {row['within']}",
+            cell("repeat_rate", row["repeat_rate"]),
+            f"of {row['mature']:,} whose time is over",
+        )
 
 
 def _worth(section: str, result: Result) -> Iterator[Glance]:
@@ -117,6 +129,7 @@ _FIGURES = {
     "funnel": _committed,
     "stock": _stuck,
     "revenue": _recurring,
+    "repeat": _again,
     "value": _worth,
     "sources": _source,
     "loop": _mark,

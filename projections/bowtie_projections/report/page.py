@@ -26,6 +26,7 @@ from bowtie_projections.report.glance import glances
 from bowtie_projections.report.question import Question
 from bowtie_projections.report.sections import Section
 from bowtie_projections.report.tables import Table, table
+from bowtie_projections.results import Result
 from bowtie_projections.views.cut import Cut
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def _html(
     folder = files("bowtie_projections.report")
     template = _environment().from_string(folder.joinpath("page.html.jinja").read_text("utf-8"))
     page = template.render(
-        title=question.title,
-        where=where,
+        title=visible(question.title),
+        where=[visible(one) for one in where],
         said=_said(question, horizon),
         glance=glances(whole),
         sections=sections,
@@ -195,13 +196,19 @@ def _block(number: int, found: Answered, question: Question) -> _Block:
         found.command,
         [visible(note) for note in found.notes],
         sentence=visible(result.sentence),
-        money=str(result.meta.get("currency") or ""),
+        money=_unsaid_currency(result),
         empty=not tables,
         unnamed=len(shown) < len(found.ask.tables),
         tables=tables,
         pictures=[] if drawn is None else [drawn],
         explained=[(visible(one.says), found.explain(one)) for one in behind],
     )
+
+
+def _unsaid_currency(result: Result) -> str:
+    """What amounts are in, where the sentence doesn't say it."""
+    currency = str(result.meta.get("currency") or "")
+    return "" if currency in result.sentence else currency
 
 
 def _unanswered(section: Mapping[str, Any]) -> list[dict[str, str]]:
