@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -168,29 +168,31 @@ def journey_record(
         as_of = max([known_at or datetime.now(UTC), *(event.occurred_at for event in seen)])
     counting = [event for event in seen if (event.source, event.id) not in retracted]
     cycles = tuple(evaluate(definition, counting, as_of))
-    entered: dict[int, tuple[str, ...]] = {}
-    for cycle in cycles:
-        for stage, position in cycle.caused_by.items():
-            entered[position] = (*entered.get(position, ()), stage)
-    timeline = tuple(
-        TimelineEntry(
-            event,
-            entered.get(event.position, ()),
-            (event.source, event.id) in retracted,
-        )
-        for event in sorted(seen, key=lambda event: (event.occurred_at, event.position))
-    )
     stream = f"customer/{unicodedata.normalize('NFC', customer)}"
     own = [event for event in events if event.stream == stream]
     return JourneyRecord(
         customer,
         fold(counting),
         cycles,
-        timeline,
+        _timeline(seen, cycles, retracted),
         definition.label,
         as_of,
         known_at,
         max((event.version for event in own), default=0),
         next((event.recorded_at for event in own if isinstance(event.data, Forgotten)), None),
         tz,
+    )
+
+
+def _timeline(
+    seen: Sequence[Recorded], cycles: Sequence[Cycle], retracted: Collection[tuple[str, str]]
+) -> tuple[TimelineEntry, ...]:
+    """The events in the order they occurred, each with the stages that it entered."""
+    entered: dict[int, tuple[str, ...]] = {}
+    for cycle in cycles:
+        for stage, position in cycle.caused_by.items():
+            entered[position] = (*entered.get(position, ()), stage)
+    return tuple(
+        TimelineEntry(event, entered.get(event.position, ()), (event.source, event.id) in retracted)
+        for event in sorted(seen, key=lambda event: (event.occurred_at, event.position))
     )

@@ -25,6 +25,8 @@ _DAY = timedelta(days=1)
 #: A contract that is said to end so late has no end.
 _NO_END = date(9999, 1, 1)
 _FAR = sa.literal_column("DATE '9999-12-31'", sa.Date())
+#: How a contract ends that nothing ended but the passing of its last day.
+_RAN_OUT = "contract ran out"
 
 
 def closes(definition: Definition, facts: Facts) -> sa.CTE:
@@ -124,27 +126,21 @@ def _contract_ends(facts: Facts) -> sa.Subquery:
         else_=term,
     )
     replaced_first = sa.and_(replaced.c.day.is_not(None), replaced.c.day < ended.c.day)
+    ends = (
+        (sa.and_(by_ending, replaced_first), replaced, "contract replaced"),
+        (by_ending, ended, "contract ended"),
+        (cut_short, replaced, "contract replaced"),
+        (renewed.c.contract.is_not(None), renewed, _RAN_OUT),
+    )
 
     def said(name: str) -> ColumnElement[Any]:
-        return sa.case(
-            (sa.and_(by_ending, replaced_first), replaced.c[name]),
-            (by_ending, ended.c[name]),
-            (cut_short, replaced.c[name]),
-            (renewed.c.contract.is_not(None), renewed.c[name]),
-            else_=signed.c[name],
-        )
+        return sa.case(*((when, fact.c[name]) for when, fact, _ in ends), else_=signed.c[name])
 
-    how = sa.case(
-        (sa.and_(by_ending, replaced_first), "contract replaced"),
-        (by_ending, "contract ended"),
-        (cut_short, "contract replaced"),
-        else_="contract ran out",
-    )
     joined = signed
     for other in (renewed, ended, replaced):
         same = sa.and_(other.c.customer == signed.c.customer, other.c.contract == signed.c.contract)
         joined = joined.outerjoin(other, same)  # type: ignore[assignment]
-    ends = (
+    found = (
         sa.select(
             signed.c.customer,
             signed.c.contract,
@@ -152,12 +148,12 @@ def _contract_ends(facts: Facts) -> sa.Subquery:
             sa.case((hard < _NO_END, hard)).label("hard"),
             sa.and_(sa.not_(by_ending), sa.not_(cut_short)).label("lapsed"),
             *(said(name).label(name) for name in ("said_at", "said_position")),
-            how.label("how"),
+            sa.case(*((when, word) for when, _, word in ends), else_=_RAN_OUT).label("how"),
         )
         .select_from(joined)
         .subquery()
     )
-    return sa.select(ends, _seen(ends).label("seen")).subquery()
+    return sa.select(found, _seen(found).label("seen")).subquery()
 
 
 def _seen(ends: sa.Subquery) -> ColumnElement[Any]:
