@@ -20,6 +20,7 @@ from bowtie_cli.partners import partners
 from bowtie_cli.paths import paths
 from bowtie_cli.pipeline import pipeline
 from bowtie_cli.profile import evaluate, history
+from bowtie_cli.prospects import prospects
 from bowtie_cli.referrals import referrals
 from bowtie_cli.repeat import repeat
 from bowtie_cli.retention import retention
@@ -158,6 +159,7 @@ _VIEWS = {
     value: "--cohort quarter --cell cohort=2025-Q1 --column high",
     clv: "--by channel --cell channel=webinar --column predicted_value",
     rfm: "--cell segment=champions --column customers",
+    prospects: "--cell rank=1 --column p_win",
     referrals: "--cell customer=acme --column chain_value",
     partners: "--cell partner=globex --column sourced",
     metrics: "--cell metric=win_rate --column value",

@@ -32,6 +32,8 @@ from bowtie_projections.views.pipeline.evidence import evidence as pipeline_evid
 from bowtie_projections.views.pipeline.roster import roster as pipeline_roster
 from bowtie_projections.views.profile import evidence as profile_evidence
 from bowtie_projections.views.profile import profile_evaluation, profile_history
+from bowtie_projections.views.prospects import prospects
+from bowtie_projections.views.prospects.evidence import evidence as prospects_evidence
 from bowtie_projections.views.referrals import evidence as referrals_evidence
 from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.repeat import repeat
@@ -123,6 +125,14 @@ EVIDENCE: dict[str, Explained] = {
         referrals, referrals_evidence.evidence, {"depth": referrals_evidence.depth}
     ),
     "partners": Explained(partners, referrals_evidence.partners),
+    "prospects": Explained(
+        prospects,
+        prospects_evidence,
+        nobodys=dict.fromkeys(
+            ("quality", "deciles", "weights"),
+            "it is of what all leads teach together: explain the chances of a prospect instead",
+        ),
+    ),
     "profile_evaluation": Explained(
         profile_evaluation,
         profile_evidence.evaluation,

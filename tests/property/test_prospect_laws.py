@@ -7,16 +7,23 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bowtie.errors import Refused
 from bowtie.events import ImpactSought, Noted, Touched, TraitsObserved
 from bowtie.stages import STAGES, Definition, evaluate
+from bowtie_projections.evidence import Figure
+from bowtie_projections.explaining import agreeing
 from bowtie_projections.known import Observed
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.loop.population import Population
+from bowtie_projections.views.prospects import evidence
 from bowtie_projections.views.prospects.looks import LookedAt, looks
 from bowtie_projections.views.prospects.question import ask
+from bowtie_projections.views.prospects.scores import scores
 from bowtie_projections.views.prospects.standing import known
 from bowtie_projections.views.units import Units
 from tests.histories import DEFINITIONS, logs, moments
@@ -201,3 +208,71 @@ def test_a_look_sees_what_was_known_by_then_and_no_more(memory, facts, definitio
     memory.load(facts, definition)
     expected = _expected(definition, counted(facts, position), end)
     assert _found(memory, definition, Cut(position, end)) == expected
+
+
+def _features(own: list[Said]) -> dict[str, set[int]]:
+    """The events that each feature of a prospect is read from, as far as the whole log tells it."""
+
+    def of(kind: Any, **values: str) -> set[int]:
+        return {
+            fact.position for fact in own
+            if isinstance(fact.data, kind)
+            and all(getattr(fact.data, name) == value for name, value in values.items())
+        }  # fmt: skip
+
+    touches = [fact for fact in own if isinstance(fact.data, Touched)]
+    first = min(touches, key=lambda fact: (fact.occurred_at, fact.position), default=None)
+    found = {
+        "inbound touches": of(Touched, direction="inbound"),
+        "outbound touches": of(Touched, direction="outbound"),
+        "things noted": of(Noted),
+        "impacts sought": of(ImpactSought),
+        "channel": set() if first is None else {first.position},
+    }
+    for name in ("plan", "size"):
+        told: list[Any] = [fact for fact in own if name in getattr(fact.data, "traits", {})]
+        newest: Any = max(told, key=lambda fact: (fact.occurred_at, fact.position), default=None)
+        known = newest is not None and newest.data.traits[name] is not None
+        found[name] = {newest.position} if known else set()
+    return found
+
+
+@given(told_late(), st.sampled_from(DEFINITIONS), moments, st.integers(0, 99))
+def test_what_a_score_was_read_from_is_named(memory, facts, definition, end, place):
+    """Of one prospect: where they stand, and each feature's own events, by a plain reading."""
+    memory.load(facts, definition)
+    cut, asked = Cut(len(facts), end), {**ASKED, "traits": None, "look_back": DAY}
+    known_now = {
+        customer: own
+        for (customer, number), (_, _, own) in _looks(definition, facts, end).items()
+        if number == 0
+    }
+    try:
+        found = scores(memory, cut, definition, asked)
+    except Refused:  # amounts in two currencies
+        return
+    if not found.rows.size:
+        return
+    chosen = place % found.rows.size
+    customer, own = found.customers[chosen], known_now[found.customers[chosen]]
+    stood = _stood(definition, end, own, end)
+    assert stood is not None
+    row = {"customer": customer, "rank": chosen + 1, "stage": stood[0]}
+    # so few teach nothing, so that the chance is made up; what it is read from is not
+    found.p_win = np.full(found.rows.size, 0.25)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(evidence, "scores", lambda *_: found)
+        behind = evidence.evidence(Figure(memory, cut, definition, asked, row, "p_win"))
+    assert agreeing(behind, 0.25, "p_win") == 1
+    named: dict[str, set[int]] = {}
+    for fact in memory.fetch(behind.facts()).to_pylist():
+        assert fact["customer"] == customer
+        named.setdefault(fact["role"], set()).add(fact["position"])
+    for name, positions in _features(own).items():
+        assert named.pop(name, set()) == positions, name
+    at = {fact.position: fact.occurred_at for fact in own}
+    for role, moment in (
+        (f"lead: entered {definition.lead}", stood[2]), (f"stage: entered {stood[0]}", stood[1]),
+    ):  # fmt: skip
+        assert moment in {at[position] for position in named.pop(role)}
+    assert named.keys() <= {"campaign", "open amount"}

@@ -25,6 +25,7 @@ from bowtie.events import (
     TraitsObserved,
 )
 from bowtie.stages import load_definition
+from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.prospects import prospects, scores
 from bowtie_projections.views.prospects.quality import auc
@@ -293,7 +294,34 @@ def test_amounts_and_what_a_profile_did_stand_beside_the_score(memory):
     assert (row["open_amount"], row["open_currency"]) == (Decimal("250.500000"), "EUR")
     assert (row["source"], row["targeted"]) == ("fair", "fit/2 holdout")
     assert row["lead_days"] == 5.0
+    amount = explanation(
+        memory, Cut(memory.position, END), B2B, view="prospects", cell={"customer": "aa"},
+        column="open_amount", most=0, **ASKED,
+    )  # fmt: skip
+    assert [(one["role"], one["type"]) for one in amount] == [("open amount", "opportunity_valued")]
     assert any(note.startswith("1 of the prospects, and 0 of the looks") for note in found.notes)
+
+
+def test_behind_a_score_are_the_events_its_features_were_read_from(answer, tables):
+    """Its chance as the view tells it, by what was told of that one lead; learnt from all."""
+    cut, row = Cut(tables.position, END), answer.rows()[3]
+    asked = {"view": "prospects", "cell": {"customer": row["customer"]}, **ASKED}
+    found = explanation(tables, cut, B2B, column="p_high_value", **asked)
+    assert found.meta["value"] == row["p_high_value"]
+    said = [fact for fact in population() if fact.customer == row["customer"]]
+    assert {(one["role"], one["position"]) for one in found} == {
+        ("lead: entered education", said[0].position),
+        ("stage: entered education", said[0].position),
+        *((name, said[1].position) for name in ("industry", "size", "noise")),
+    }
+    assert "learnt from" in found.notes[-1]
+    with pytest.raises(UsageError, match="a place among all prospects"):
+        explanation(tables, cut, B2B, column="decile", **asked)
+    with pytest.raises(UsageError, match="explain the chances of a prospect instead"):
+        explanation(
+            tables, cut, B2B, view="prospects", part="quality", cell={"score": "win"},
+            column="auc", **ASKED,
+        )  # fmt: skip
 
 
 def test_costs_and_currencies_are_those_of_the_loop(tables):

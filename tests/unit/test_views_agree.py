@@ -83,11 +83,11 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("value", {"cohort": "quarter", "by": ["channel", "motion"], "most": 2}),
     ("value", {"time_zero": "lead", "horizon": "90d", "position": 1500, "threshold": 100}),
     ("value", {"value": "contribution", "costs_complete": True, "tz": "Asia/Tokyo"}),
-    ("clv", {"cohort": "quarter", "discount": 0.1}),
-    ("clv", {"who": True, "term": "quarter", "tz": "Asia/Tokyo"}),
+    ("clv", {"cohort": "year", "discount": 0.1, "by": ["channel"], "top": 2}),
+    ("clv", {"who": True, "term": "quarter", "tz": "Asia/Tokyo", "by": ["motion"]}),
     ("referrals", {"horizon": "90d"}),
     ("partners", {"horizon": "90d", "position": 1500}),
-    ("rfm", {"since": "2025-01-01"}),
+    ("rfm", {"since": "2025-01-01", "by": ["channel", "industry"], "top": 2}),
     ("members", {"of": "customers", "where": "industry!=rail"}),
     ("members", {"of": "lost", "position": 1500}),
     ("members", {"of": "tier", "tier": "A", "horizon": "90d"}),
@@ -123,6 +123,12 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
 
 #: Figures and the events behind them: the hash is the same in both, too.
 EXPLAINED: list[tuple[str, dict[str, Any]]] = [
+    ("explain", {"view": "clv", "cell": {"channel": "other"}, "column": "predicted_value",
+                 "by": ["channel"], "top": 2, "horizon": "90d"}),
+    ("explain", {"view": "partners", "cell": {"partner": "(any partner)"}, "horizon": "90d",
+                 "column": "value_influenced"}),
+    ("explain", {"view": "prospects", "cell": {"rank": 2}, "column": "p_win", "within": "60d",
+                 "looks": 5, "horizon": "90d", "data": True}),
     ("explain", {"view": "touchpoints", "cell": {"touchpoint": "other", "stage": "education"},
                  "column": "touches", "top": 2}),
     ("explain", {"view": "pipeline", "cell": {"stage": "selection", "currency": "EUR"},

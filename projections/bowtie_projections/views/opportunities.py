@@ -73,12 +73,13 @@ def ages(cut: Cut) -> sa.Select[Any]:
 
 
 def open_ones(cut: Cut) -> sa.Select[Any]:
-    """The opportunities that are open, each with its last value."""
+    """The opportunities that are open, each with its last value, told at ``position``."""
     rows, valued = opportunities(cut), _last_values(cut)
     c, v = rows.c, valued.c
     same = sa.and_(v.customer == c.customer, v.opportunity == c.opportunity)
     return (
-        sa.select(c.customer, c.opportunity, c.opened_at, v.amount, v.currency, v.close_on)
+        sa.select(c.customer, c.opportunity, c.opened_at)
+        .add_columns(v.amount, v.currency, v.close_on, v.position)
         .select_from(rows.outerjoin(valued, same))
         .where(c.closed_at.is_(None))
     )
@@ -115,7 +116,8 @@ def _last_values(cut: Cut) -> sa.Subquery:
         order_by=(c.occurred_at.desc(), c.position.desc()),
     )
     rows = (
-        sa.select(c.customer, c.opportunity, c.amount, c.currency, c.close_on, place.label("place"))
+        sa.select(c.customer, c.opportunity, c.amount, c.currency, c.close_on, c.position)
+        .add_columns(place.label("place"))
         .where(counts(table, cut))
         .subquery("valued")
     )

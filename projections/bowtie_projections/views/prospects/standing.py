@@ -26,7 +26,7 @@ from bowtie_projections.views.stock.places import furthest, since
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COUNTS", "Known", "known"]
+__all__ = ["COUNTS", "Known", "known", "stood_open"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -125,7 +125,7 @@ def _stood(
     reader: Reader, cut: Cut, definition: Definition, taken: sa.FromClause
 ) -> sa.Select[Any]:
     """The looks at open prospects, with all that is known of them but their traits."""
-    stands = _open_ones(journeys_at(reader, cut, definition, Needs()), definition.lead, taken)
+    stands = stood_open(journeys_at(reader, cut, definition, Needs()), definition.lead, taken)
     beside = [
         _touches(cut), _told(cut, "noted", "noted"), _told(cut, "impact_sought", "impacts"),
         _amounts(cut), _targeted(cut),
@@ -162,8 +162,17 @@ def _stood(
 _EPOCH: ColumnElement[Any] = sa.literal_column("TIMESTAMP '1970-01-01'", sa.DateTime())
 
 
-def _open_ones(journeys: sa.FromClause, lead: str, taken: sa.FromClause) -> sa.Subquery:
-    """Who was a lead, never won and not lost, with the stage they stood in."""
+def stood_open(journeys: sa.FromClause, lead: str, taken: sa.FromClause) -> sa.Subquery:
+    """Who was a lead, never won and not lost, with the stage they stood in.
+
+    Args:
+        journeys: of those who are looked at.
+        lead: the stage that makes a lead.
+        taken: the looks, with their ``key`` and ``at``.
+
+    Returns:
+        ``customer``, ``lead_at``, the number of the stage (``place``) and ``since`` when.
+    """
     c, latest = journeys.c, sa.func.max
     # an end that is agreed may still lie ahead
     is_open = sa.or_(c.lost_at.is_(None), c.lost_at > taken.c.at)
