@@ -30,3 +30,6 @@ run bowtie funnel --by channel
 run bowtie loop
 bowtie loop --json > "$folder/loop.json"
 run bowtie demo --customers "$customers" --check "$folder/loop.json"
+run bowtie referrals --most 5
+bowtie referrals --json > "$folder/referrals.json"
+run bowtie demo --customers "$customers" --check "$folder/referrals.json"

@@ -54,6 +54,7 @@ class Account:
         "paying",
         "push",
         "quarter",
+        "referrer",
         "region",
         "seats",
         "size",
@@ -83,6 +84,8 @@ class Account:
         self.contract = ""
         self.paying = self.monthly = self.onboarded = False
         self.seats = self.discount = 0
+        #: by whose recommendation it came
+        self.referrer: Account | None = None
         #: multiplies its chance to go on, while somebody takes care of it
         self.push = 1.0
         self.starts = self.quarter = 0
@@ -97,6 +100,14 @@ class Account:
             f"region {self.region}",
             f"on_premise {self.on_premise}",
         )
+
+    @property
+    def referrals_before(self) -> int:
+        """How many recommendations led to it, one after the other."""
+        number, one = 0, self.referrer
+        while one is not None:
+            number, one = number + 1, one.referrer
+        return number
 
     @property
     def list_cents(self) -> int:

@@ -41,6 +41,7 @@ _ASKS_AGAIN_MUCH_LATER = 0.06
 def first_contact(ledger: Ledger, account: Account, at: int) -> None:
     """An account appears: it is touched, looked up, and perhaps becomes a lead."""
     random = ledger.random
+    ledger.introductions.arrive(account, at)
     touch(ledger, account, at, account.channel, account.campaign)
     looked_up = at + HOUR + int(random() * HOUR)
     for _ in range(int(random() * 3)):

@@ -221,9 +221,13 @@ def risk_signalled(kind: str, note: str) -> str:
     return f'{{"kind":"{kind}","note":"{note}"}}'
 
 
-def referred(referrer: str, reward_cents: int) -> str:
-    """A recommendation and its reward."""
-    return f'{{"referrer":"{referrer}","reward":"{money(reward_cents)}","currency":"{CURRENCY}"}}'
+def referred(referrer: str, reward_cents: int, who: str | None) -> str:
+    """A recommendation and its reward; who came by it, where that is known."""
+    came = f',"referred":"{who}"' if who else ""
+    return (
+        f'{{"referrer":"{referrer}","reward":"{money(reward_cents)}",'
+        f'"currency":"{CURRENCY}"{came}}}'
+    )
 
 
 def partner_involved(partner: str) -> str:

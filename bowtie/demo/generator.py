@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,7 @@ from bowtie.demo.accounts import Account
 from bowtie.demo.buying import first_contact
 from bowtie.demo.clock import DAY, Clock
 from bowtie.demo.flaws import Flaws
+from bowtie.demo.introductions import Introductions
 from bowtie.demo.ledger import Ledger, Reacts
 from bowtie.demo.spend import record_spend
 from bowtie.demo.truth import Tally, Truth
@@ -126,7 +128,8 @@ def history(
         reaction: what the business does about those it meets.
         channels: the ways in which accounts come in a month.
     """
-    ledger = Ledger(clock, Random(f"{seed}/business"), tally, reaction)
+    introductions = Introductions(Random(f"{seed}/referrals"))
+    ledger = Ledger(clock, Random(f"{seed}/business"), introductions, tally, reaction)
     flaws = Flaws(clock, Random(f"{seed}/flaws"), tally)
     record_spend(ledger, arrivals, channels)
     number = 0
@@ -136,6 +139,9 @@ def history(
         lines = ledger.live(month)
         planted = flaws.planted(month, lines)
         yield [line for _, line in sorted(lines + planted)]
+    brought = introductions.brought
+    tally.brought = len(brought)
+    tally.referred = Counter(one.referrals_before for one in brought if one.paying)
 
 
 def _arrive(

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from bowtie.demo import facts
+from bowtie.demo.accounts import Account
 from bowtie.demo.clock import DAY, HOUR, MINUTE, Clock
+from bowtie.demo.introductions import Introductions
 from bowtie.demo.luck import Luck
 from bowtie.demo.truth import Tally
 
@@ -21,8 +24,17 @@ __all__ = ["Ledger", "Line", "Reacts", "Subject"]
 Line: TypeAlias = "tuple[int, bytes]"
 
 _SHARE_LATE = 0.015
+_REWARD_CENTS = 25_000
 #: An event known more than this after it happened is called late.
 _LATE_AFTER = 3 * DAY
+
+
+class _Referral(NamedTuple):
+    """A recommendation of which it is not known yet who came."""
+
+    known: int
+    head: str
+    account: Account
 
 
 class Subject(Protocol):
@@ -44,14 +56,21 @@ class Ledger:
     """Takes events as they happen and gives them back as they became known, month by month."""
 
     def __init__(
-        self, clock: Clock, dice: Random, tally: Tally, reaction: Reacts | None = None
+        self,
+        clock: Clock,
+        dice: Random,
+        introductions: Introductions,
+        tally: Tally,
+        reaction: Reacts | None = None,
     ) -> None:
         self.clock = clock
         self._reaction = reaction
         self.random = dice.random
         self.luck = Luck(dice)
+        self.introductions = introductions
         self.tally = tally
         self._lines: list[list[Line]] = [[] for _ in range(clock.months)]
+        self._referrals: list[list[_Referral]] = [[] for _ in range(clock.months)]
         self._steps: list[list[Callable[[], None]]] = [[] for _ in range(clock.months)]
 
     def write(
@@ -78,18 +97,34 @@ class Ledger:
         clock = self.clock
         if known >= clock.end:
             return False
+        head = self._head(subject, source, kind, at=at, known=known, extensions=extensions, id=id)
+        line = f'{head}"data":{data}}}\n'
+        self._lines[clock.month_of_day[known // DAY]].append((known, line.encode()))
+        return True
+
+    def _head(
+        self,
+        subject: Subject,
+        source: str,
+        kind: str,
+        *,
+        at: int,
+        known: int,
+        extensions: str,
+        id: str,
+    ) -> str:
+        """A line up to its data; it is counted."""
+        stamp = self.clock.stamp
         subject.events += 1
         own = id or f"{subject.number}-{subject.events}"
-        line = (
-            f'{{"specversion":"1.0","id":"{own}","source":"{source}",'
-            f'"type":"bowtie.{kind}","subject":"{subject.key}","time":"{clock.stamp(at)}",'
-            f'"recordedtime":"{clock.stamp(known)}",{extensions}"data":{data}}}\n'
-        )
-        self._lines[clock.month_of_day[known // DAY]].append((known, line.encode()))
         self.tally.events_by_type[kind] += 1
         if known - at > _LATE_AFTER:
             self.tally.late += 1
-        return True
+        return (
+            f'{{"specversion":"1.0","id":"{own}","source":"{source}",'
+            f'"type":"bowtie.{kind}","subject":"{subject.key}","time":"{stamp(at)}",'
+            f'"recordedtime":"{stamp(known)}",{extensions}'
+        )
 
     def web(self, subject: Subject, kind: str, at: int, data: str) -> bool:
         """The web site and the campaign tools: known within a minute."""
@@ -98,9 +133,19 @@ class Ledger:
 
     def crm(self, subject: Subject, kind: str, at: int, data: str) -> bool:
         """People write into the CRM: known within hours, mostly soon."""
+        return self.write(subject, "crm", kind, data, at=at, known=self._typed_in(at))
+
+    def _typed_in(self, at: int) -> int:
         typed = self.random()
-        known = at + MINUTE + int(typed * typed * 4 * HOUR)
-        return self.write(subject, "crm", kind, data, at=at, known=known)
+        return at + MINUTE + int(typed * typed * 4 * HOUR)
+
+    def refer(self, account: Account, at: int) -> None:
+        """A recommendation; who came by it is known once they have arrived."""
+        known = self._typed_in(at)
+        if known >= self.clock.end:
+            return
+        head = self._head(account, "crm", "referred", at=at, known=known, extensions="", id="")
+        self._referrals[self.clock.month(known)].append(_Referral(known, head, account))
 
     def nightly(self, source: str, subject: Subject, kind: str, at: int, data: str) -> bool:
         """Systems that send once a night; sometimes they fail, and weeks go by."""
@@ -139,6 +184,12 @@ class Ledger:
         for step in steps:
             step()
         steps.clear()
+        for one in sorted(self._referrals[month], key=lambda one: (one.known, one.head)):
+            came = self.introductions.who_came(one.account, one.known)
+            data = facts.referred(one.account.key, _REWARD_CENTS, came.key if came else None)
+            self._lines[month].append((one.known, f'{one.head}"data":{data}}}\n'.encode()))
+        self._referrals[month].clear()
+        self.introductions.next_month()
         lines, self._lines[month] = self._lines[month], []
         lines.sort()
         return lines

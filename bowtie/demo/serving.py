@@ -152,7 +152,7 @@ def _grow(ledger: Ledger, account: Account, starts: int) -> None:
         ends = account.starts + (account.quarter // 4 + 1) * contracts.YEAR - DAY
         contracts.add_on(ledger, account, at, ends)
     elif chance < 0.145:
-        ledger.crm(account, "referred", at, facts.referred(account.key, 25_000))
+        ledger.refer(account, at)
 
 
 def _leave(ledger: Ledger, account: Account, last_day: int) -> None:

@@ -35,6 +35,8 @@ class Tally:
     corrected: int = 0
     late: int = 0
     out_of_sequence: int = 0
+    brought: int = 0
+    referred: Counter[int] = field(default_factory=Counter)
     paying: int = 0
     mature: int = 0
 
@@ -46,7 +48,9 @@ class Truth:
     ``events`` are appended by a first ingest, ``duplicates`` recognised, ``parked`` kept out by
     reason; together they are ``lines``. ``malformed`` says how the parked lines are wrong (those
     with a reused id aside), ``late`` how many events were known more than three days after they
-    happened (corrections aside), ``corrected`` how many were taken back and sent again.
+    happened (corrections aside), ``corrected`` how many were taken back and sent again. ``brought``
+    is how many accounts came by the recommendation of a customer, ``referred_customers`` how many
+    of these signed a paid contract, by how many recommendations led to them.
     """
 
     customers: int
@@ -63,6 +67,8 @@ class Truth:
     out_of_sequence: int
     paying_customers: int
     mature_customers: int
+    brought: int
+    referred_customers: dict[int, int]
     events_by_type: dict[str, int]
 
     #: what the loop should find: over commitments, 365 days, the top fifth by revenue
@@ -95,6 +101,8 @@ class Truth:
             out_of_sequence=tally.out_of_sequence,
             paying_customers=tally.paying,
             mature_customers=tally.mature,
+            brought=tally.brought,
+            referred_customers=dict(sorted(tally.referred.items())),
             events_by_type=dict(sorted(tally.events_by_type.items())),
         )
 
@@ -134,6 +142,8 @@ class Truth:
             "out_of_sequence": self.out_of_sequence,
             "paying_customers": self.paying_customers,
             "mature_customers": self.mature_customers,
+            "brought": self.brought,
+            "referred_customers": {str(n): count for n, count in self.referred_customers.items()},
             "events_by_type": self.events_by_type,
             "marks": levels(self.marks),
             "anti_marks": levels(self.anti_marks),
@@ -151,9 +161,11 @@ class Truth:
     def _business(self) -> list[str]:
         span = f"{self.first} through {self.until} (seed {self.seed})"
         mature = f"{self.mature_customers:,} at least 365 days before the end"
+        referred = f"{sum(self.referred_customers.values()):,} signed"
         return [
             f"{self.customers:,} accounts from {span}.",
             f"{self.paying_customers:,} of them signed a paid contract, {mature}.",
+            f"{self.brought:,} came by the recommendation of a customer; {referred}.",
         ]
 
     def _truths(self) -> list[str]:

@@ -21,7 +21,10 @@ __all__ = ["demo"]
 @click.option("-o", "--output", "file", metavar="FILE", help="Write the log here; .gz, .zst too.")
 @click.option("--truth", is_flag=True, help="Print what was built into the log.")
 @click.option(
-    "--check", "loop", metavar="FILE", help="Hold a loop's --json against the truth; - is stdin."
+    "--check",
+    "answer",
+    metavar="FILE",
+    help="Hold --json of loop or referrals against the truth; - is stdin.",
 )
 @click.option("--turn", is_flag=True, help="A log that goes on: up to two years before its end.")
 @click.option(
@@ -37,7 +40,7 @@ def demo(
     customers: int,
     seed: int,
     file: str | None,
-    loop: str | None,
+    answer: str | None,
     truth: bool,
     turn: bool,
     profile: str | None,
@@ -56,6 +59,7 @@ def demo(
       bowtie demo --react profile.json -o more.jsonl
       bowtie demo --customers 1000 --truth
       bowtie loop --json | bowtie demo --customers 1000 --check -
+      bowtie referrals --json | bowtie demo --customers 1000 --check -
     """
     from bowtie.demo import Demo
 
@@ -64,12 +68,12 @@ def demo(
         return
     business = Demo(customers=customers, seed=seed)
     output = Output(session, "json" if as_json else "table")
-    if loop is not None:
-        from bowtie_cli.demo_checks import check_loop
+    if answer is not None:
+        from bowtie_cli.demo_checks import check_answer
 
-        answer = check_loop(loop, business.truth())
-        output.show(answer)
-        context.exit(0 if answer.whole["ok"] else 3)
+        checked = check_answer(answer, business.truth())
+        output.show(checked)
+        context.exit(0 if checked.whole["ok"] else 3)
     if file is not None or not truth:
         _write(session, business.lines(), file)
     if truth:

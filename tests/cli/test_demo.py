@@ -63,6 +63,28 @@ def test_a_loop_that_is_wrong(run, folder):
     assert "right about 7 of 9" in done.out
 
 
+def referrals(**depths: int) -> str:
+    names = {"nobody": "nobody", "one": "1", "two": "2"}
+    rows = [{"referrals_before": names[depth], "customers": n} for depth, n in depths.items()]
+    return json.dumps({"view": "referrals", "rows": [], "parts": {"depth": {"rows": rows}}})
+
+
+def test_referrals_are_held_against_the_truth(run, folder):
+    demo = ("demo", "--customers", "300", "--seed", "2")
+    truth = run(*demo, "--truth", "--json").json
+    one = truth["referred_customers"]["1"]
+    nobody = truth["paying_customers"] - sum(truth["referred_customers"].values())
+    more = {"two": truth["referred_customers"]["2"]} if "2" in truth["referred_customers"] else {}
+    right = referrals(nobody=nobody, one=one, **more)
+    assert run(*demo, "--check", "-", "--json", input=right).json["ok"] is True
+    wrong = run(*demo, "--check", "-", input=referrals(nobody=nobody, one=one + 1, **more), code=3)
+    assert "The referrals are right about" in wrong.out
+    run(*demo, "-o", "log.jsonl")
+    run("ingest", "log.jsonl", code=3)
+    told = run("referrals", "--json").out
+    assert run(*demo, "--check", "-", "--json", input=told).json["ok"] is True
+
+
 def test_what_is_no_loop(run, folder):
     assert "no answer of the loop" in run(*SMALL, "--check", "-", input="[]", code=1).error
     assert "can't be read" in run(*SMALL, "--check", "none.json", code=1).error

@@ -246,6 +246,32 @@ def test_every_kind_of_story_is_told(readable):
     assert min(told[name] for name in ("skips education", "learns again", "lost", "churned")) >= 100
 
 
+def test_who_came_by_a_recommendation_came_after_it_and_is_counted_exactly(readable, paying, truth):
+    seen: dict[str, str] = {}
+    for event in readable:
+        if event["type"] == "bowtie.touched":
+            seen[event["subject"]] = min(event["time"], seen.get(event["subject"], "9"))
+    said = [event for event in readable if event["type"] == "bowtie.referred"]
+    by = {e["data"]["referred"]: e["subject"] for e in said if "referred" in e["data"]}
+    named = [event for event in said if "referred" in event["data"]]
+    assert len(by) == len(named) == truth.brought > len(said) / 2
+    for event in named:  # by a day, where touches have no time
+        assert event["time"][:10] <= seen[event["data"]["referred"]][:10]
+        assert event["data"]["referrer"] == event["subject"]
+    customers = {one["signed"]["subject"] for one in paying}
+    depths: Counter[int] = Counter()
+    for one in by.keys() & customers:
+        depth, at = 0, one
+        while at in by:
+            depth, at = depth + 1, by[at]
+        depths[depth] += 1
+    assert dict(depths) == truth.referred_customers
+    assert len(depths) > 1
+    channel = {one["signed"]["subject"]: one["channel"] for one in paying}
+    otherwise = sum(channel[one] != "referral" for one in by.keys() & customers)
+    assert 0.1 < otherwise / depths.total() < 0.9
+
+
 def rate(members):
     members = list(members)
     return sum(m["big"] for m in members) / len(members)
