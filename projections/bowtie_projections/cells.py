@@ -20,7 +20,8 @@ _BOUNDS = ("low", "high")
 _BOUNDS_OF = {"conversion_estimate": ("estimate_low", "estimate_high"), "estimate": _BOUNDS}
 #: Columns that hold money; a table shows them in hundredths.
 _MONEY = re.compile(
-    r"^(value|spend|spend_.*|cost|cost_per_.*|mrr|mrr_.*|.*_amount|expected"
+    r"^((.*_)?(value|revenue)(_.*)?|spend|spend_.*|cost|cost_.*|mrr|mrr_.*|.*_amount|expected"
+    r"|realised|rewards|worth|predicted_.*|difference|difference_.*"
     r"|start|new|more|less|expansion|contraction|churned|reactivated|end|in_grace|start_12m)$"
 )
 #: Columns that hold days; a table shows them in tenths.

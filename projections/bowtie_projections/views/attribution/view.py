@@ -12,6 +12,7 @@ from bowtie.durations import format_duration
 from bowtie.errors import Refused, UsageError
 from bowtie.policies import Policy
 from bowtie.stages import Definition
+from bowtie.wording import are
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
 from bowtie_projections.value import money
@@ -204,7 +205,8 @@ class Answer:
         models = {"linear", *self.wanted.models} & RULES.keys()
         counted = reader.fetch(paths.counted({one for m in models for one in READS[m]})).to_pylist()
         linear, alone = rule_credits("linear", counted), untouched(counted)
-        spend = self._spend(population, fit["currency_low"])
+        arrivals = reader.fetch(population.arrivals()).to_pylist()
+        spend = self._spend(population, arrivals, fit["currency_low"])
         rows = [
             row
             for model, credit in self._credits(paths, counted, linear).items()
@@ -212,7 +214,7 @@ class Answer:
         ]
         table = attribution_table(rows, self.wanted.by)
         young = self._young(paths)
-        sentence = self._sentence(totals(linear), totals(alone))
+        sentence = self._sentence(totals(linear), totals(alone), arrivals)
         return self._result(table, sentence, self._notes(young, fit), fit)
 
     def paths(self) -> Paths:
@@ -239,9 +241,10 @@ class Answer:
                 found[model] = markov_credits(steps, wanted.order, linear)
         return found
 
-    def _spend(self, population: Population, currency: str | None) -> Spend | None:
+    def _spend(
+        self, population: Population, arrivals: Sequence[Mapping[str, Any]], currency: str | None
+    ) -> Spend | None:
         """What each source cost, where sources are what spend is kept by."""
-        arrivals = self.units.reader.fetch(population.arrivals()).to_pylist()
         kept = [row for row in arrivals if self.question.include_truncated or not row["truncated"]]
         if self.wanted.by not in {"channel", "campaign"} or not kept:
             return None
@@ -265,15 +268,21 @@ class Answer:
             return None
         return int(self.units.reader.fetch(paths.young()).column(0)[0].as_py())
 
-    def _sentence(self, touched: Credit, alone: Credit) -> str:
+    def _sentence(
+        self, touched: Credit, alone: Credit, arrivals: Sequence[Mapping[str, Any]]
+    ) -> str:
         wins, mature = int(touched.wins + alone.wins), int(touched.mature + alone.mature)
         without = int(alone.wins)
         window = format_duration(self.wanted.window)
         horizon = format_duration(self.question.horizon)
+        older = sum(row["customers"] for row in arrivals if row["truncated"])
+        left = ""
+        if older and not self.question.include_truncated:
+            left = f"; {older:,} more may be older than the data and {are(older)} left out"
         return (
             f"{self.units.count(wins)} committed by {self.cut.moment:%Y-%m-%d}; {without:,} had no"
-            f" touch with a {self.wanted.by} in the {window} before. Value and high value are of"
-            f" the {mature:,} who are old enough for {horizon}."
+            f" touch with a {self.wanted.by} in the {window} before{left}. Value and high value are"
+            f" of the {mature:,} who are old enough for {horizon}."
         )
 
     def _notes(self, young: int | None, fit: Mapping[str, Any]) -> list[str]:

@@ -8,15 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bowtie.durations import format_duration
 from bowtie.errors import UsageError
 from bowtie.stages import Definition
-from bowtie.wording import are
 from bowtie_projections.value import MONEY
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.loop.money import check_currencies
 from bowtie_projections.views.loop.tally import fitted
 from bowtie_projections.views.value.view import worths_of
+from bowtie_projections.views.value.words import judged
 from bowtie_projections.views.value.worth import Worths
 
 __all__ = ["Everybody", "check_most"]
@@ -40,6 +39,7 @@ class Everybody:
         worths: the customers, and what they were worth.
         customers: how many there are.
         mature: of them, for how many the horizon is over.
+        older: how many more may be older than the data.
         worth: what the mature were worth, times 365.
         currency: of their value.
     """
@@ -47,6 +47,7 @@ class Everybody:
     worths: Worths
     customers: int
     mature: int
+    older: int
     worth: Any
     currency: str | None
 
@@ -69,7 +70,7 @@ class Everybody:
             },
         )  # fmt: skip
         if worths.members.cut.moment is None:
-            return cls(worths, 0, 0, 0, None)
+            return cls(worths, 0, 0, 0, 0, None)
         own = worths.members.units.reader
         fit = own.fetch(fitted(worths.population)).to_pylist()[0]
         check_currencies(own, worths.population, fit)
@@ -81,7 +82,11 @@ class Everybody:
             sa.cast(sa.func.coalesce(sa.func.sum(c.worth), 0), MONEY).label("worth"),
         )
         [row] = own.fetch(sums.select_from(known)).to_pylist()
-        return cls(worths, row["customers"], row["mature"], row["worth"], fit["currency_low"])
+        [told] = own.fetch(worths.members.totals()).to_pylist()
+        return cls(
+            worths, row["customers"], row["mature"], told["older"] or 0, row["worth"],
+            fit["currency_low"],
+        )  # fmt: skip
 
     @staticmethod
     def _known(worths: Worths) -> sa.CTE:
@@ -101,10 +106,7 @@ class Everybody:
         members, question = self.worths.members, self.worths.population.question
         if members.cut.moment is None:
             return "No facts at this position, so nobody is counted."
-        horizon = format_duration(question.horizon)
+        who = f"{members.units.count(self.customers)} by {members.cut.moment:%Y-%m-%d}"
+        said = judged(who, self.customers, self.mature, self.older, question)
         value = f"{question.measure} in {self.currency}" if self.currency else question.measure
-        return (
-            f"{members.units.count(self.customers)} by {members.cut.moment:%Y-%m-%d}:"
-            f" {self.mature:,} {are(self.mature)} judged, each over the first {horizon}."
-            f" Value is {value}."
-        )
+        return f"{said}. Value is {value}."

@@ -9,12 +9,10 @@ from decimal import Decimal, localcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bowtie.durations import format_duration
 from bowtie.errors import Refused, UsageError
 from bowtie.events import PERSONAL_NAMES
 from bowtie.policies import Policy
 from bowtie.stages import Definition
-from bowtie.wording import are
 from bowtie_projections.localtime import check_zone
 from bowtie_projections.membership import LOOK_BACK
 from bowtie_projections.results import Result
@@ -36,6 +34,7 @@ from bowtie_projections.views.units import Units
 from bowtie_projections.views.value.movement import movement
 from bowtie_projections.views.value.predicted import predicted_value
 from bowtie_projections.views.value.tiers import Tier
+from bowtie_projections.views.value.words import judged
 from bowtie_projections.views.value.worth import QUANTILES, TOPS, Worths, arrived
 
 if TYPE_CHECKING:
@@ -295,26 +294,19 @@ class _Answer:
                 )
 
     def _sentence(self, rows: Sequence[Mapping[str, Any]]) -> str:
-        units, horizon = self.members.units, format_duration(self.question.horizon)
         number = sum(row["customers"] for row in rows)
         mature = sum(row["mature"] for row in rows)
-        who = f"{units.count(number)} by {self.members.moment:%Y-%m-%d}"
+        who = f"{self.members.units.count(number)} by {self.members.moment:%Y-%m-%d}"
         if self.question.time_zero == "lead":
             who += f" (entered {self.question.stage})"
-        parts = [f"{who}: {mature:,} {are(mature)} judged, each over the first {horizon}"]
-        if young := number - mature:
-            parts.append(f"{young:,} {are(young)} too young for {horizon} and left out of value")
-        if self.older and not self.question.include_truncated:
-            parts.append(
-                f"{self.older:,} more may be older than the data and {are(self.older)} out"
-            )
+        said = judged(who, number, mature, self.older, self.question)
         currency = self.fit["currency_low"]
         measure, discounted = self.question.measure, self.question.discount is not None
         value = f"{measure} in {currency}" if currency else measure
         realised = "realised is of all, at the age beside it"
         if discounted:
             realised += ", as it came"
-        return f"{'; '.join(parts)}. Value is {value}; {realised}."
+        return f"{said}. Value is {value}; {realised}."
 
     def _notes(self) -> list[str]:
         notes: list[str] = []
