@@ -126,11 +126,11 @@ def a_population(rng: Random, size: int, chance: Callable[[Ints], Any] | None = 
 Study = Callable[[Random], tuple[int, int, int]]
 
 
-def nulls(size: int = 800, count: int = 20, alike: float = 0.0) -> Study:
-    """No trait means anything."""
+def nulls(size: int = 800, count: int = 20, alike: float = 0.0, rate: float | None = None) -> Study:
+    """No trait means anything; the rate of high value is one, or falls from quarter to quarter."""
 
     def study(rng: Random) -> tuple[int, int, int]:
-        people = a_population(rng, size)
+        people = a_population(rng, size, None if rate is None else lambda _: rate)
         codes = null_traits(rng, people, count, alike=alike)
         rows = judged([people.trait(f"t{n}", one) for n, one in enumerate(codes)], people)
         return _told(rows, set())
@@ -226,6 +226,12 @@ STUDIES: dict[str, tuple[str, Study, int]] = {
     "null": ("no effect: 20 traits, 800 customers", nulls(), 0),
     "null-many": ("no effect: 100 traits, 800 customers", nulls(count=100), 0),
     "null-alike": ("no effect: 20 traits that hang together", nulls(alike=0.7), 0),
+    "null-rare": ("no effect: 20 traits, 300 customers, 5% high", nulls(300, rate=0.05), 0),
+    "null-rare-alike": (
+        "the same, and traits that nearly are each other",
+        nulls(300, alike=0.9, rate=0.05),
+        0,
+    ),
     "null-split": ("no effect: 10 numbers at their best split", null_splits, 0),
     "null-pairs": ("no effect: the 15 pairs of 6 traits", paired(3000, 0.0), 0),
     "5+9": ("5 of 25 traits add 9 points, 1,500 customers", planted(1500, 0.09), 5),
