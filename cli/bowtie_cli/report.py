@@ -40,6 +40,8 @@ def _page(context: click.Context, option: click.Parameter, file: Path) -> Path:
     help="Over which value counts (the longest of 365d, 180d, 90d with 100 old enough).",
 )
 @click.option("--top", metavar="SHARE", help="High are the top so many (0.2).")
+@click.option("--threshold", metavar="MONEY", help="High is a value from here on; not --top.")
+@click.option("--policy", metavar="NAME|FILE", help="A value policy: horizon, value and high.")
 @click.option("--currency", metavar="CODE", help="Refuse all others.")
 @click.option("--prospects", is_flag=True, help="Score the open prospects too: a model is trained.")
 @click.option("--customers", is_flag=True, help="Name customers by their keys, where any are told.")

@@ -136,11 +136,11 @@ class Views(Questions):
 
         Args:
             asked: ``sections``, the names of those wanted (all but ``prospects``); ``by``, a
-                breakdown beside the whole where a view takes one; ``horizon`` and ``top`` of what
-                customers are worth (the longest of 365d, 180d and 90d for which 100 customers are
-                old enough; 0.2); ``currency``; ``title``; ``prospects``: score them too (extra
-                ``models``); ``customers``: name customers by their keys; and the parameters that
-                every view has.
+                breakdown beside the whole where a view takes one; ``horizon``, and ``top`` or
+                ``threshold``, of what customers are worth (the longest of 365d, 180d and 90d for
+                which 100 customers are old enough; 0.2), or a ``policy``; ``currency``; ``title``;
+                ``prospects``: score them too (extra ``models``); ``customers``: name customers by
+                their keys; and the parameters that every view has.
 
         Returns:
             The page: ``.html``, ``.save("report.html")``, and shown by a notebook.

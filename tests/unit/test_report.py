@@ -294,6 +294,22 @@ def test_the_longest_time_that_leaves_enough_customers(views, page, monkeypatch)
         assert ("even for that" in found.says) is (horizon == "90d")
 
 
+def test_what_high_value_is_can_be_said(views, tmp_path):
+    file = tmp_path / "short.toml"
+    file.write_text('name = "short"\nversion = 1\nhorizon = "60d"\nthreshold = "900"\n')
+    for asks, says in [
+        ({"horizon": "60d", "threshold": "900"}, "over 60d, as asked. High value is 900 or more"),
+        ({"policy": str(file)}, f"Value is what the policy {file} says."),
+    ]:
+        read = parsed(views.report(sections=["value"], **asks).html)
+        assert says in read.one("p", **{"class": "said"}).text
+        _, parameters = asked(commands(section(read, "value"))[0])
+        assert parameters == {**asks, "position": views.position}
+        _, rows = cells(section(read, "value").one("table"))
+        told = views.value(horizon="60d", threshold="900").rows()[0]
+        assert rows[0]["high"] == str(told["high"])
+
+
 NASTY = ["<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "</svg></style>{{ 7*7 }}",
          "a\x1b[31mb", "url(http://x.example/)"]  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from bowtie.errors import Refused, UnknownName, UsageError
-from bowtie_projections.options import as_options, command, explain_command, option
+from bowtie_projections.options import as_options, command, explain_command, option, written
 from bowtie_projections.report.figures import Figure
 from bowtie_projections.report.question import Question
 from bowtie_projections.report.sections import PROFILE, SECTIONS, Ask, Section
@@ -63,9 +63,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """Over which time value counts, and why."""
+    """Over which time value counts, and why.
 
-    horizon: str
+    Args:
+        horizon: what each view of value is asked; None where it was asked for otherwise.
+        says: the same for the reader, and why.
+    """
+
+    horizon: str | None
     says: str
 
 
@@ -86,8 +91,11 @@ class Asking:
         """Over which time value counts; None where nothing on the page needs it."""
         if not self.question.asks_for_worth:
             return None
-        if (given := self.question.worth.get("horizon")) is not None:
-            return Horizon(str(given), f"Value is taken over {given}, as asked.")
+        worth = self.question.worth
+        if "policy" in worth:
+            return Horizon(None, f"Value is what the policy {written(worth['policy'])} says.")
+        if "horizon" in worth:
+            return Horizon(None, f"Value is taken over {written(worth['horizon'])}, as asked.")
         (value,) = SECTIONS["value"].asks
         for horizon in _HORIZONS:
             result = self._answer(value, self.question.parameters(value, horizon=horizon)).result
@@ -109,7 +117,7 @@ class Asking:
     def section(self, section: Section, horizon: Horizon | None) -> list[Answered]:
         """The answers of a section, those by the page's breakdown after their whole."""
         found = []
-        over = {} if horizon is None else {"horizon": horizon.horizon}
+        over = {} if horizon is None or horizon.horizon is None else {"horizon": horizon.horizon}
         for ask in self._each_profile(section.asks):
             parameters = self.question.parameters(ask, **(over if ask.worth else {}))
             found.append(self._answer(ask, parameters))

@@ -249,11 +249,12 @@ def _where(question: Question, cut: Cut, definition: Definition, store_id: str) 
 
 def _said(question: Question, horizon: Horizon | None) -> list[str]:
     """What was chosen for the reader."""
-    said = [] if horizon is None else [horizon.says]
-    top = question.worth.get("top")
-    if horizon is not None:
-        said.append(
-            f"High value is what the top {'20%' if top is None else top} of the older half's"
-            " paying customers reach."
-        )
-    return said
+    if horizon is None:
+        return []
+    worth = question.worth
+    if "policy" in worth:
+        return [horizon.says]
+    if "threshold" in worth:
+        return [horizon.says, f"High value is {worth['threshold']} or more, as asked."]
+    top = f"top {worth['top']}" if "top" in worth else "top 20%"
+    return [horizon.says, f"High value is what the {top} of the older half's paying reach."]

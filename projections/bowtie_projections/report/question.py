@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from bowtie.errors import UnknownName, UsageError
@@ -17,7 +18,7 @@ __all__ = ["Question", "ReportAsked", "check_report"]
 
 #: What narrows who or what is counted: a view that takes none of it counts all.
 _NARROWS = ("segment", "where", "segment_as_of", "as_of", "data_from", "data_through")
-_OF_WORTH = ("horizon", "top")
+_OF_WORTH = ("horizon", "top", "threshold", "policy")
 _OF_PAGE = ("by", "sections", "title", "prospects", "customers", *_OF_WORTH)
 
 
@@ -28,6 +29,8 @@ class ReportAsked(OfData, total=False):
     currency: str | None
     horizon: str | None
     top: float | str | None
+    threshold: str | int | None
+    policy: str | Path | None
     sections: Sequence[str]
     title: str | None
     prospects: bool
@@ -40,7 +43,7 @@ class Question:
 
     Args:
         shared: what each view is asked that takes it.
-        worth: horizon and top, as far as they are given.
+        worth: what says what value and high value are, as far as it is given.
         by: the breakdowns.
         sections: what is on the page, in its order.
         title: its title.
