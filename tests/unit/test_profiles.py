@@ -477,6 +477,27 @@ def test_both_databases_answer_the_same(judged, postgres_server):
             assert [one.to_dict(), one.parts.keys()] == [two.to_dict(), two.parts.keys()]
 
 
+def test_what_nobody_has_is_told_before_it_is_published(engine, views):
+    engine.record("c01", TraitsObserved(traits={"gender": "f"}), occurred_at=START)
+    views.refresh()
+    plain = TEXT.replace("version = 1", 'version = 2\nby = "markt"')
+    more = [
+        ('"size"', '"larg"'), ('"size"', '"x"'), ('"siz"', '"x"'), ('"channel"', '"wb"'),
+        ('"gender"', '"f"'), ('"size"', '"(missing)"'),
+    ]  # fmt: skip
+    traits = "".join(f"[[traits]]\ntrait = {name}\nlevel = {level}\n" for name, level in more)
+    notes = views.profile_outlook(plain + traits).notes
+    assert notes[:6] == [
+        "Nobody has a trait 'siz' so far; did you mean 'size'?",
+        "gender is protected by its name and not looked at, so it fits nobody.",
+        "Nobody has a trait 'markt' so far; there are campaign, channel, size.",
+        "Nobody has channel 'wb' so far; did you mean 'web'?",
+        "Nobody has size 'larg' so far; did you mean 'large'?",
+        "Nobody has size 'x' so far; there are large, small.",
+    ]
+    assert not any("obody" in note for note in views.profile_outlook(TEXT).notes)
+
+
 def test_what_can_not_be_asked_is_refused(views):
     with pytest.raises(UsageError, match="no parameter"):
         views.profile_evaluation("lookalike", segment_of="x")

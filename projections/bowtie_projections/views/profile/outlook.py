@@ -30,6 +30,7 @@ from bowtie_projections.views.loop.words import refuse_currencies
 from bowtie_projections.views.profile.people import SETTLED, came, open_prospects, with_worth
 from bowtie_projections.views.profile.question import Asked, profile_at
 from bowtie_projections.views.profile.scoring import scored
+from bowtie_projections.views.profile.unmet import unmet
 from bowtie_projections.views.shares import typed_table
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def profile_outlook(
         "profile_outlook",
         trend_table(asked, quarters),
         sentence=sentence,
-        notes=[*_expected(found), f"{asked.profile.label}: {asked.profile}."],
+        notes=[*unmet(asked), *_expected(found), f"{asked.profile.label}: {asked.profile}."],
         sql=asked.reader.statements,
         meta=asked.meta() | {"detectable": found},
     )
