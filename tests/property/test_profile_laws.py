@@ -24,15 +24,13 @@ from bowtie.events import (
 from bowtie.profiles import load_profile
 from bowtie.stages import load_definition
 from bowtie_projections.arms import mean_gap
-from bowtie_projections.evidence import Figure, every_parameter
-from bowtie_projections.explaining import agreeing
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.profile import (
-    evidence,
     profile_evaluation,
     profile_outlook,
     profile_prospects,
 )
+from tests.behind import behind
 from tests.read_tables import Said, counted
 
 B2B = load_definition("b2b")
@@ -240,6 +238,7 @@ def test_arms_are_those_of_the_facts(memory, found, days, back):
 OF_ARMS = ("assigned", "mature", "converted", "conversion", "value", "cost")
 
 
+@pytest.mark.slow
 @given(found=facts, days=st.integers(5, 45), back=st.integers(0, 3), place=st.integers(0, 99))
 def test_behind_an_arm_is_who_was_assigned_and_what_became_of_them(
     memory, found, days, back, place
@@ -248,17 +247,13 @@ def test_behind_an_arm_is_who_was_assigned_and_what_became_of_them(
     memory.load(log, B2B)
     position, as_of = max(0, memory.position - back), START + days * DAY
     cut = cut_of(log, position, days)
-    asked = every_parameter(profile_evaluation, {"profile": PROFILE, "interim": True})
     rows = profile_evaluation(memory, cut, B2B, profile=PROFILE, interim=True).rows()
     told = [(row, name) for row in rows[:2] for name in OF_ARMS if row[name]]
     if not told:
         return
     row, column = told[place % len(told)]
-    behind = evidence.evaluation(Figure(memory, cut, B2B, asked, row, column))
-    number = agreeing(behind, row[column], column)
-    named: Any = defaultdict(lambda: defaultdict(set))
-    for fact in memory.fetch(behind.facts()).to_pylist():
-        named[fact["customer"]][fact["role"]].add(fact["position"])
+    asked: dict[str, Any] = {"profile": PROFILE, "interim": True}
+    named = behind(memory, cut, B2B, "profile_evaluation", row, column, **asked)
     expected = {}
     for key, own in by_customer(log, position, as_of).items():
         first = next((f for f in own if getattr(f.data, "profile", "") == "p"
@@ -285,8 +280,7 @@ def test_behind_an_arm_is_who_was_assigned_and_what_became_of_them(
             }.items()
             if positions and role.split(":")[0] == {"conversion": "converted"}.get(column, column)
         }  # fmt: skip
-    assert {key: dict(roles) for key, roles in named.items()} == expected
-    assert number == len(expected)
+    assert named == expected
 
 
 @given(found=facts, days=st.integers(5, 45))

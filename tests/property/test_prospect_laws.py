@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from bowtie.errors import Refused
 from bowtie.events import ImpactSought, Noted, Touched, TraitsObserved
 from bowtie.stages import STAGES, Definition, evaluate
-from bowtie_projections.evidence import Figure
-from bowtie_projections.explaining import agreeing
 from bowtie_projections.known import Observed
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.loop.population import Population
@@ -26,6 +24,7 @@ from bowtie_projections.views.prospects.question import ask
 from bowtie_projections.views.prospects.scores import scores
 from bowtie_projections.views.prospects.standing import known
 from bowtie_projections.views.units import Units
+from tests.behind import behind
 from tests.histories import DEFINITIONS, logs, moments
 from tests.read_tables import FilledTables, Said, counted
 
@@ -237,6 +236,7 @@ def _features(own: list[Said]) -> dict[str, set[int]]:
     return found
 
 
+@pytest.mark.slow
 @given(told_late(), st.sampled_from(DEFINITIONS), moments, st.integers(0, 99))
 def test_what_a_score_was_read_from_is_named(memory, facts, definition, end, place):
     """Of one prospect: where they stand, and each feature's own events, by a plain reading."""
@@ -257,17 +257,12 @@ def test_what_a_score_was_read_from_is_named(memory, facts, definition, end, pla
     customer, own = found.customers[chosen], known_now[found.customers[chosen]]
     stood = _stood(definition, end, own, end)
     assert stood is not None
-    row = {"customer": customer, "rank": chosen + 1, "stage": stood[0]}
+    row = {"customer": customer, "rank": chosen + 1, "stage": stood[0], "p_win": 0.25}
     # so few teach nothing, so that the chance is made up; what it is read from is not
     found.p_win = np.full(found.rows.size, 0.25)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(evidence, "scores", lambda *_: found)
-        behind = evidence.evidence(Figure(memory, cut, definition, asked, row, "p_win"))
-    assert agreeing(behind, 0.25, "p_win") == 1
-    named: dict[str, set[int]] = {}
-    for fact in memory.fetch(behind.facts()).to_pylist():
-        assert fact["customer"] == customer
-        named.setdefault(fact["role"], set()).add(fact["position"])
+        named = dict(behind(memory, cut, definition, "prospects", row, "p_win", **asked)[customer])
     for name, positions in _features(own).items():
         assert named.pop(name, set()) == positions, name
     at = {fact.position: fact.occurred_at for fact in own}

@@ -21,10 +21,10 @@ from bowtie.events import (
     StageEntered,
 )
 from bowtie.stages import load_definition
-from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.referrals import partners, referrals
 from bowtie_projections.views.referrals.partners import ANY, NONE
+from tests.behind import behind
 from tests.read_tables import Said, counted
 
 B2B = load_definition("b2b")
@@ -248,19 +248,8 @@ def chosen(rows, names, place):
     return (some or cells)[place % len(some or cells)] if cells else None
 
 
-def explained(memory, cut, view, part, cell, column):  # noqa: PLR0917 - what names a figure
-    """The members of a figure, and by role the positions named of each."""
-    found = explanation(
-        memory, cut, B2B, view=view, part=part, cell=cell, column=column, horizon=HORIZON,
-        data_from="2024-01-01",
-    )  # fmt: skip
-    named: defaultdict[str, Any] = defaultdict(lambda: defaultdict(set))
-    for row in found.rows():
-        named[row["customer"]][row["role"]].add(row["position"])
-    assert len(named) == found.meta["members"]
-    return named
-
-
+#: What the views are asked here.
+ASKED: dict[str, Any] = {"horizon": HORIZON, "data_from": "2024-01-01"}
 COMMITTED = "entered commitment"
 ONE_OF = ("customers", "mature", "value")
 
@@ -286,10 +275,10 @@ def test_behind_referrals_are_who_came_and_what_said_so(memory, said, until, pos
         return
     row, column = figure
     key = "customer" if part is None else "referrals_before"
-    named = explained(memory, cut, "referrals", part, {key: row[key]}, column)
+    named = behind(memory, cut, B2B, "referrals", row, column, part, **ASKED)
     if column in {"referrals", "rewards"}:
-        own = {f.position for f in known if f.customer == row[key] and isinstance(f.data, Referred)}
-        assert named == {row[key]: {"referral": own}}
+        said_by = [f for f in known if f.customer == row[key] and isinstance(f.data, Referred)]
+        assert named == {row[key]: {"referral": {f.position for f in said_by}}}
         return
     if part is None:
         chain = column.startswith("chain_")
@@ -308,6 +297,7 @@ def test_behind_referrals_are_who_came_and_what_said_so(memory, said, until, pos
         assert column == "brought" or zero == {worth[one][0]}
 
 
+@pytest.mark.slow
 @given(logs, st.integers(20, 100), st.integers(5, 60), st.integers(0, 999))
 def test_behind_partners_are_whom_they_took_part_in(memory, said, until, position, place):
     log, as_of = log_of(said), START + until * DAY
@@ -335,7 +325,7 @@ def test_behind_partners_are_whom_they_took_part_in(memory, said, until, positio
     if figure is None:
         return
     column, partner = figure[1], figure[0]["partner"]
-    named = explained(memory, cut, "partners", None, {"partner": partner}, column)
+    named = behind(memory, cut, B2B, "partners", figure[0], column, **ASKED)
     by_side = {one: [fact] for one, fact in sourced.items()} if "sourced" in column else took
     expected = {
         one: {f.position for f in by_side.get(one, ()) if partner in (ANY, f.data.partner)}
@@ -353,6 +343,36 @@ def test_behind_partners_are_whom_they_took_part_in(memory, said, until, positio
         assert set().union(*told) == expected[one]
 
 
+def test_behind_a_partner_are_customers_and_by_what_it_took_part(memory):
+    said = [
+        Said("a", StageEntered(stage="commitment"), START + DAY, 1),
+        Said("a", order(50), START + DAY, 2),
+        Said("a", PartnerInvolved(partner="p", role="source"), START, 3),
+        Said("a", PartnerInvolved(partner="p", role="reseller"), START + DAY, 4),
+        Said("a", PartnerInvolved(partner="p", role="source"), START + 2 * DAY, 5),
+        Said("b", StageEntered(stage="commitment"), START + 80 * DAY, 6),
+        Said("b", deal("p"), START + 70 * DAY, 7),
+    ]
+    memory.load(said, B2B)
+    cut, names = Cut(7, START + 90 * DAY), ("p", NONE)
+    answer = partners(memory, cut, B2B, **ASKED).rows()
+    one, none = ({row["partner"]: row for row in answer}[name] for name in names)
+
+    def told(row, column):
+        return behind(memory, cut, B2B, "partners", row, column, **ASKED)
+
+    zero = f"time zero: {COMMITTED}"
+    assert told(one, "value_sourced") == {
+        "a": {"partner: sourced": {3}, zero: {1}, "value: order": {2}}
+    }
+    assert told(one, "influenced") == {
+        "a": {"partner: involved": {3, 4}, zero: {1}},
+        "b": {"partner: in a contract": {7}, zero: {6}},
+    }
+    assert (told(one, "mature_influenced").keys(), none["influenced"]) == ({"a"}, 0)
+    assert told(none, "sourced") == {"b": {zero: {6}}}
+
+
 def test_what_is_a_share_or_a_mean_names_what_to_explain(memory):
     said = [
         Said("a", StageEntered(stage="commitment"), START, 1),
@@ -362,9 +382,9 @@ def test_what_is_a_share_or_a_mean_names_what_to_explain(memory):
     memory.load(said, B2B)
     cut = Cut(3, START + 90 * DAY)
     with pytest.raises(UsageError, match="explain one of: sourced, mature_sourced"):
-        explained(memory, cut, "partners", None, {"partner": "p"}, "sourced_share")
+        behind(memory, cut, B2B, "partners", {"partner": "p"}, "sourced_share")
     with pytest.raises(UsageError, match="explain one of: customers, mature, value"):
-        explained(memory, cut, "referrals", "depth", {"referrals_before": "nobody"}, "value_mean")
+        behind(memory, cut, B2B, "referrals", {"referrals_before": "nobody"}, "value_mean", "depth")
 
 
 def test_who_came_is_found_under_the_key_they_have_now(memory):

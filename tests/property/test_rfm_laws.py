@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from bowtie.errors import Refused, UsageError
 from bowtie.events import OrderPlaced, Touched, TraitsObserved
 from bowtie.stages import load_definition
-from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.rfm import NEW, SEGMENTS, rfm
+from tests.behind import behind
 from tests.read_tables import Said
 
 SHOP = load_definition("shop")
@@ -154,10 +154,8 @@ def test_cells_are_those_of_the_first_touch_by_the_first_order(memory, facts, un
     if not rows:
         return
     row = max(rows, key=lambda one: (one["customers"], one["segment"]))
-    cell = {"channel": row["channel"], "segment": row["segment"]}
-    column = ("customers", "value")[place % 2]
-    found = explanation(memory, cut, SHOP, view="rfm", cell=cell, column=column, by="channel")
-    assert {one["customer"] for one in found.rows()} == {
+    named = behind(memory, cut, SHOP, "rfm", row, ("customers", "value")[place % 2], by="channel")
+    assert set(named) == {
         name for name, own in bought.items()
         if (channel.get(name), own[0]) == (row["channel"], row["segment"])
     }  # fmt: skip

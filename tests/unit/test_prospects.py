@@ -29,6 +29,7 @@ from bowtie_projections.explaining import explanation
 from bowtie_projections.views.cut import Cut
 from bowtie_projections.views.prospects import prospects, scores
 from bowtie_projections.views.prospects.quality import auc
+from tests.behind import behind
 from tests.read_tables import MemoryTables, Said
 
 B2B = load_definition("b2b")
@@ -294,11 +295,10 @@ def test_amounts_and_what_a_profile_did_stand_beside_the_score(memory):
     assert (row["open_amount"], row["open_currency"]) == (Decimal("250.500000"), "EUR")
     assert (row["source"], row["targeted"]) == ("fair", "fit/2 holdout")
     assert row["lead_days"] == 5.0
-    amount = explanation(
-        memory, Cut(memory.position, END), B2B, view="prospects", cell={"customer": "aa"},
-        column="open_amount", most=0, **ASKED,
-    )  # fmt: skip
-    assert [(one["role"], one["type"]) for one in amount] == [("open amount", "opportunity_valued")]
+    cut = Cut(memory.position, END)
+    told = behind(memory, cut, B2B, "prospects", row, "open_amount", most=0, **ASKED)
+    [valued] = [fact.position for fact in log.facts if fact.data is value]
+    assert told == {"aa": {"open amount": {valued}}}
     assert any(note.startswith("1 of the prospects, and 0 of the looks") for note in found.notes)
 
 
@@ -316,12 +316,7 @@ def test_behind_a_score_are_the_events_its_features_were_read_from(answer, table
     }
     assert "learnt from" in found.notes[-1]
     with pytest.raises(UsageError, match="a place among all prospects"):
-        explanation(tables, cut, B2B, column="decile", **asked)
-    with pytest.raises(UsageError, match="explain the chances of a prospect instead"):
-        explanation(
-            tables, cut, B2B, view="prospects", part="quality", cell={"score": "win"},
-            column="auc", **ASKED,
-        )  # fmt: skip
+        behind(tables, cut, B2B, "prospects", row, "decile", **ASKED)
 
 
 def test_costs_and_currencies_are_those_of_the_loop(tables):
