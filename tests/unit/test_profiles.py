@@ -309,6 +309,20 @@ def judged(lines):
     engine.close()
 
 
+def test_the_trend_has_all_quarters_of_as_long_before(engine, views):
+    """The last day counts too: of a quarter that runs, the whole quarter before is told."""
+    for key, day in (("far", -180), ("before", -91), ("during", 20)):
+        touched(engine, key, START + day * DAY)
+    touched(engine, "far", START + 200 * DAY)
+    quarter = TEXT.replace("2024-01-10", "2024-03-31").replace("version = 1", "version = 2")
+    publish_profile(engine, quarter)
+    views.refresh()
+    trend = views.profile_evaluation("lookalike/2").part("trend").rows()
+    assert [(row["came"], row["period"], row["prospects"]) for row in trend] == [
+        ("2023-Q4", "before", 1), ("2024-Q1", "during", 41),
+    ]  # fmt: skip
+
+
 def test_the_arms_are_compared_by_intention_to_treat(judged):
     answer = judged.profile_evaluation("lookalike")
     first, second, apart = answer.rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from bowtie.stages import Definition
 from bowtie.wording import are
 from bowtie_projections.arms import Gap, detectable_mean, detectable_share
 from bowtie_projections.results import Result
+from bowtie_projections.views.cohorts import first_day
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.loop.numbers import percent
 from bowtie_projections.views.profile.outlook import Came, outlook, trend_table
@@ -33,6 +35,7 @@ _COLUMNS = (
     "value_per_prospect_high", "value_detectable", "cost", "cost_per_prospect",
     "cost_per_prospect_low", "cost_per_prospect_high", "reason",
 )  # fmt: skip
+_DAY = timedelta(days=1)
 #: A split that comes about more rarely than this was not made by the draw alone.
 _UNLIKELY = 0.001
 #: Fewer clusters than this in an arm are too few to draw from.
@@ -89,7 +92,8 @@ def profile_evaluation(
     trial = trial_of(asked, by)
     reason = None if interim and trial.mature else not_yet(trial)
     groups, notes = subgroups(trial, by, reason)
-    since = found.starts_on - (found.ends_on - found.starts_on)
+    # as many days before as it runs, and all of the quarter that the first of them lies in
+    since = first_day(found.starts_on - (found.ends_on - found.starts_on) - _DAY, "quarter")
     quarters = {
         start: came for start, came in outlook(asked.of_everybody).items() if start >= since
     }
