@@ -211,7 +211,7 @@ QUICK = {"stock"}
         pytest.param(name, least, marks=[] if name in QUICK else pytest.mark.slow)
         for name, least in [
             ("funnel", 3), ("stock", 1), ("flow", 1), ("velocity", 1), ("revenue", 3),
-            ("retention", 1), ("value", 1), ("sources", 1), ("loop", 2), ("attribution", 1),
+            ("retention", 1), ("value", 1), ("sources", 1), ("loop", 1), ("attribution", 1),
         ]
     ],
 )  # fmt: skip

@@ -131,11 +131,12 @@ def of_sources(result: Result) -> Iterator[Figure]:
 
 
 def of_findings(result: Result) -> Iterator[Figure]:
-    """The customers of high value of each mark and anti-mark."""
-    for row in result.rows():
-        if row["verdict"] in {"mark", "anti-mark"}:
-            says = f"of high value have {row['trait']} {row['level']} ({row['verdict']})"
-            yield _figure(row, "high", says, "trait", "level")
+    """The customers of high value of each mark and anti-mark; without any, of the first level."""
+    rows = [row for row in result.rows() if row["high"]]
+    found = [row for row in rows if row["verdict"] in {"mark", "anti-mark"}]
+    for row in found or rows[:1]:
+        says = f"of high value have {row['trait']} {row['level']} ({row['verdict']})"
+        yield _figure(row, "high", says, "trait", "level")
 
 
 def of_attribution(result: Result) -> Iterator[Figure]:
