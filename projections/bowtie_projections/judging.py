@@ -39,7 +39,7 @@ def judged_at(
     Args:
         view: the view that is asked.
         as_of: ``entry``, a moment, or None where nothing is said.
-        asked: the view's own parameters.
+        asked: the view's own parameters; ``view`` is the one that is explained or compared.
         definition: what makes a lead.
 
     Returns:
@@ -48,7 +48,7 @@ def judged_at(
     Raises:
         UsageError: the view looks at no one entry of each customer, or at nothing else.
     """
-    name = view.__name__
+    name = asked.get("view") or view.__name__
     if name in _OF_SEVERAL:
         raise UsageError(f"{name} takes no segment: ask profile_evaluation of each version")
     if name in OF_TRIALS:

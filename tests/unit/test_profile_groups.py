@@ -106,6 +106,16 @@ def test_a_segment_is_who_was_in_it_when_assigned(views):
     assert nobody.part("subgroups").rows() == []
 
 
+def test_who_is_in_a_segment_is_the_same_where_a_figure_is_explained(views):
+    own = [p for p in PEOPLE if (p.size, p.arm) == ("large", "targeted")]
+    asked: dict[str, Any] = {"profile": "lookalike", "where": "size=large"}
+    found = views.explain(
+        "profile_evaluation", cell={"arm": "targeted"}, column="assigned", **asked
+    )
+    assert {row["customer"] for row in found} == {p.key for p in own}
+    assert "as of each one's assignment" in found.sentence
+
+
 def test_no_group_is_told_before_its_time_nor_of_a_few(views):
     young = views.profile_evaluation("lookalike", by=["size"], as_of="2024-01-20")
     assert {row["reason"] for row in young.part("subgroups")} == {"not yet, from 2024-02-05"}
