@@ -121,6 +121,7 @@ def test_no_group_is_told_before_its_time_nor_of_a_few(views):
     assert {row["reason"] for row in young.part("subgroups")} == {"not yet, from 2024-02-05"}
     assert {row["value_effect"] for row in young.part("subgroups")} == {None}
     assert {row["q"] for row in young.part("interaction")} == {None}
+    assert {row["reason"] for row in young.part("interaction")} == {"not yet, from 2024-02-05"}
     few = views.profile_evaluation("lookalike", by=["campaign", "size"], where="channel=fair")
     told = {(row["trait"], row["level"]): row["reason"] for row in few.part("subgroups")}
     assert told["size", "large"] == "fewer than 20 in an arm"

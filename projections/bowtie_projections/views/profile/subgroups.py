@@ -77,7 +77,7 @@ def subgroups(
     why = {group: reason or _too_few(arms) for group, arms in trial.groups.items()}
     number = sum(one is None for one in why.values())
     rows = [_row(trial, group, why[group], number) for group in trial.groups]
-    tests = _tests(trial, by, why)
+    tests = _tests(trial, by, why, reason)
     parts = {"subgroups": _table(rows, _GROUPS), "interaction": _table(tests, _TESTS)}
     return parts, list(_notes(number, tests)) if reason is None else []
 
@@ -122,7 +122,10 @@ def _contrast(what: str, arms: Mapping[str, Arm]) -> Contrast:
 
 
 def _tests(
-    trial: Trial, by: Sequence[str], why: Mapping[tuple[str, str], str | None]
+    trial: Trial,
+    by: Sequence[str],
+    why: Mapping[tuple[str, str], str | None],
+    reason: str | None,
 ) -> list[dict[str, Any]]:
     """Of each trait, for each effect, whether it differs between the levels."""
     rows: list[dict[str, Any]] = []
@@ -132,9 +135,7 @@ def _tests(
         ]
         for what in _EFFECTS:
             p = interaction_p([_contrast(what, arms) for arms in judged])
-            reason = None
-            if p is None:
-                reason = "nothing varies" if len(judged) > 1 else "fewer than two levels to compare"
+            untold = "nothing varies" if len(judged) > 1 else "fewer than two levels to compare"
             rows.append(
                 {
                     "trait": trait,
@@ -142,7 +143,7 @@ def _tests(
                     "levels": len(judged),
                     "p": p,
                     "q": None,
-                    "reason": reason,
+                    "reason": (reason or untold) if p is None else None,
                 }
             )
     told = [row for row in rows if row["p"] is not None]
