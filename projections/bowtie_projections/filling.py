@@ -6,6 +6,7 @@ Each function works inside the caller's transaction. Rows go in through Arrow, n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["apply_retractions", "insert_columns", "recompute_journeys"]
 
 _PAIRS = sa.table("pairs", sa.column("position"), sa.column("type"), sa.column("by"))
+#: No position is greater.
+_EVERYTHING = 2**63 - 1
 _CUSTOMERS = sa.table("touched_customers", sa.column("customer"))
 
 
@@ -95,23 +98,22 @@ def recompute_journeys(
     """Bring the table ``journeys`` to a position.
 
     Args:
-        writing: the tables.
+        writing: the tables; they hold nothing of a later position.
         definition: what the journeys follow.
         position: where they shall stand.
         after: recompute only the customers with events recorded after this position.
     """
-    cut, journeys = Cut(position), tables.journeys
-    linked = writing.rows(sa.select(tables.identities.c.customer).limit(1))
-    layers = [Links(position)] if linked else []
+    journeys = tables.journeys
+    linked = bool(writing.rows(sa.select(tables.identities.c.customer).limit(1)))
     if after is None:
         writing.run(sa.delete(journeys))
-        _insert_journeys(writing, shadowed(journey_rows(definition, cut), layers))
+        writing.run_again(_inserting(definition, some=False, linked=linked))
         return
     touched = _concerned(after, position) if linked else _touched(after)
     with writing.temporary(_CUSTOMERS.name, touched):
         those = journeys.c.customer.in_(sa.select(_CUSTOMERS.c.customer))
         writing.run(sa.delete(journeys).where(those))
-        _insert_journeys(writing, shadowed(journey_rows(definition, cut, _CUSTOMERS), layers))
+        writing.run_again(_inserting(definition, some=True, linked=linked))
 
 
 def _touched(after: int) -> sa.Select[Any]:
@@ -137,6 +139,13 @@ def _concerned(after: int, position: int) -> sa.Select[Any]:
     return sa.select(sa.union(theirs, *sides).subquery("concerned"))
 
 
-def _insert_journeys(writing: Writing, rows: sa.Select[Any]) -> None:
-    names = [column.name for column in rows.selected_columns]
-    writing.run(sa.insert(tables.journeys).from_select(names, rows))
+@lru_cache(maxsize=16)
+def _inserting(definition: Definition, *, some: bool, linked: bool) -> sa.Insert:
+    """The journeys of all facts that the tables hold: of all customers, or of some.
+
+    Made once for each definition: it is long, and a log that is followed asks for it all the time.
+    """
+    rows = journey_rows(definition, Cut(_EVERYTHING), _CUSTOMERS if some else None)
+    found = shadowed(rows, [Links(_EVERYTHING)] if linked else [])
+    names = [column.name for column in found.selected_columns]
+    return sa.insert(tables.journeys).from_select(names, found)

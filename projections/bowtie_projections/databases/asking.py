@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from bowtie_projections.standing import Standing
 
-__all__ = ["Day", "Moment", "Reader", "rendered", "told_apart"]
+__all__ = ["Day", "Moment", "Reader", "rendered", "rendered_once", "told_apart"]
 
 
 class Moment(sa.DateTime):
@@ -59,6 +60,10 @@ def rendered(statement: ClauseElement, dialect: sa.Dialect) -> str:
     if "\0" in sql:
         raise UsageError("a text asked for holds a NUL character: leave it out")
     return sql.strip()
+
+
+#: The same of a statement that is asked again and again; so many are kept.
+rendered_once = lru_cache(maxsize=256)(rendered)
 
 
 class Reader(ABC):

@@ -10,15 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import DropTable
+from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.sql.elements import ClauseElement
 
 from bowtie.errors import TablesError, TablesHeld
 from bowtie_projections.standing import Standing, refuse_newer
-from bowtie_projections.tables import position_table
+from bowtie_projections.tables import metadata, position_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,12 @@ __all__ = ["WAIT", "BeingBuilt", "Overtaken", "Tables", "Writing", "never"]
 
 #: How long a process waits for another to let go of the tables, in seconds.
 WAIT = 30.0
+
+
+@cache
+def _creating() -> list[CreateTable]:
+    """What makes the tables."""
+    return [CreateTable(table) for table in metadata.sorted_tables]
 
 
 class BeingBuilt(TablesHeld):
@@ -146,9 +153,18 @@ class Writing(ABC):
 
     piece = 100_000
 
+    def create(self) -> None:
+        """Make all read tables, empty."""
+        for statement in _creating():
+            self.run_again(statement)
+
     @abstractmethod
     def run(self, statement: ClauseElement) -> None:
         """Run a statement that changes rows."""
+
+    @abstractmethod
+    def run_again(self, statement: ClauseElement) -> None:
+        """Run a statement that was run before, as often as not: its SQL is kept."""
 
     @abstractmethod
     def rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:

@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import sqlalchemy as sa
 from duckdb_sqlalchemy import Dialect
-from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement
 
 from bowtie.errors import TablesDamaged, TablesError, TablesHeld, UsageError
-from bowtie_projections.databases.asking import Day, Moment, Reader, rendered
+from bowtie_projections.databases.asking import Day, Moment, Reader, rendered, rendered_once
 from bowtie_projections.databases.contract import Writing
 from bowtie_projections.standing import Standing
-from bowtie_projections.tables import metadata, position_table
+from bowtie_projections.tables import position_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,14 +152,13 @@ class DuckWriting(Writing):
     def __init__(self, connection: duckdb.DuckDBPyConnection, name: str | Path) -> None:
         self._connection, self._name = connection, name
 
-    def create(self) -> None:
-        """Make all read tables, empty."""
-        for table in metadata.sorted_tables:
-            self.run(CreateTable(table))
-
     def run(self, statement: ClauseElement) -> None:
         """Run a statement that changes rows."""
         self._connection.execute(render(statement))
+
+    def run_again(self, statement: ClauseElement) -> None:
+        """Run a statement that was run before, as often as not: its SQL is kept."""
+        self._connection.execute(rendered_once(statement, _DIALECT))
 
     def rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
         """The rows of a question with a short answer."""

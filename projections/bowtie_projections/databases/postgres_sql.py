@@ -19,11 +19,10 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import errors
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement
 
 from bowtie.errors import TablesAway, TablesError, TablesHeld, UsageError
-from bowtie_projections.databases.asking import Day, Moment, Reader, rendered
+from bowtie_projections.databases.asking import Day, Moment, Reader, rendered, rendered_once
 from bowtie_projections.databases.contract import Writing
 from bowtie_projections.databases.postgres_arrow import arrow_of, csv_of, is_cut_short
 from bowtie_projections.standing import Standing
@@ -140,15 +139,15 @@ class PostgresWriting(Writing):
         self._connection, self._name = connection, name
         self._filled: set[str] = set()
 
-    def create(self) -> None:
-        """Make all read tables, empty."""
-        for table in metadata.sorted_tables:
-            self.run(CreateTable(table))
-
     def run(self, statement: ClauseElement) -> None:
         """Run a statement that changes rows."""
         with explaining(self._name):
             self._connection.execute(render(statement).encode())
+
+    def run_again(self, statement: ClauseElement) -> None:
+        """Run a statement that was run before, as often as not: its SQL is kept."""
+        with explaining(self._name):
+            self._connection.execute(rendered_once(statement, _DIALECT).encode())
 
     def rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
         """The rows of a question with a short answer."""
