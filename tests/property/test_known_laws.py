@@ -97,7 +97,8 @@ def test_what_speaks_is_the_newest_known_by_then(memory, together, rng):
     memory.load(facts)
     position, as_of = rng.randrange(len(facts) + 1), START + timedelta(days=rng.randrange(9))
     counting = [fact for fact in counted(facts, position) if fact.occurred_at <= as_of]
-    names = tuple(sorted({name for fact in facts for name in fact.data.traits}))
+    told = [fact.data for fact in facts if isinstance(fact.data, TraitsObserved)]
+    names = tuple(sorted({name for data in told for name in data.traits}))
     observed = Observed(names, (), Cut(position, as_of), GAP, RULES, together)
 
     # the bits of a number are soon used up, so that a trait falls into each of three
