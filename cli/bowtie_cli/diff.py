@@ -13,6 +13,7 @@ from bowtie_cli.flow import flow
 from bowtie_cli.funnel import funnel
 from bowtie_cli.groups import Command, Group
 from bowtie_cli.loop import loop
+from bowtie_cli.metrics import metrics
 from bowtie_cli.output import Output, output_options_with_parts
 from bowtie_cli.pipeline import pipeline
 from bowtie_cli.readable import readable
@@ -125,6 +126,7 @@ _VIEWS = {
     rfm: "--from-as-of 2026-03-31 --to-as-of 2026-04-30",
     revenue: "--from-known-at 2026-03-31 --to-known-at 2026-04-30 --as-of 2026-03-31",
     attribution: "--from-as-of 2026-03-31 --to-as-of 2026-04-30 --model linear",
+    metrics: "--from-known-at 2026-03-31 --as-of 2026-03-31",
     loop: "--from-known-at 2026-03-31 --as-of 2026-03-31 --horizon 180d",
 }
 for _view, _example in _VIEWS.items():

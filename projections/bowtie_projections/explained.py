@@ -25,6 +25,7 @@ from bowtie_projections.views.loop import loop
 from bowtie_projections.views.loop.roster import roster as loop_roster
 from bowtie_projections.views.metrics import metrics
 from bowtie_projections.views.metrics.evidence import evidence as metrics_evidence
+from bowtie_projections.views.metrics.roster import roster as metrics_roster
 from bowtie_projections.views.paths import evidence as paths_evidence
 from bowtie_projections.views.paths import paths
 from bowtie_projections.views.pipeline import pipeline
@@ -143,7 +144,7 @@ EVIDENCE: dict[str, Explained] = {
         },
     ),
     "profile_history": Explained(profile_history, profile_evidence.history),
-    "metrics": Explained(metrics, metrics_evidence),
+    "metrics": Explained(metrics, metrics_evidence, roster=metrics_roster),
     "attribution": Explained(attribution, attribution_evidence, roster=attribution_roster),
     "loop": Explained(
         loop,

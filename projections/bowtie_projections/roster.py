@@ -49,6 +49,7 @@ class Roster:
         stages: those whose entries bear on the figures.
         reads: what else does: by what it is, facts with ``customer`` and ``position``.
         sums: the columns that add up an amount of each member, and what an amount is told as.
+        named: the answer's columns that name its cells, if they are not the first ones.
         broken_down: whether ``by`` names breakdowns, whose facts bear on the figures too.
     """
 
@@ -60,6 +61,7 @@ class Roster:
     stages: Collection[str] = STAGES
     reads: Mapping[str, Callable[[Facts], sa.Select[Any]]] = field(default_factory=dict)
     sums: Mapping[str, Telling] = field(default_factory=dict)
+    named: Sequence[str] = ()
     broken_down: bool = True
 
     def fetch(self) -> pa.Table:
@@ -116,7 +118,8 @@ def listed(
         rows.c.customer,
         (nothing if apart is None else apart).label("apart"),
         sa.cast(code, sa.Integer()).label("code"),
-        *(amount.label(f"sum_{place}") for place, amount in enumerate(sums)),
+        # PostgreSQL forgets the decimals of what is chosen between
+        *(sa.cast(one, one.type).label(f"sum_{place}") for place, one in enumerate(sums)),
     ).select_from(rows)
 
 

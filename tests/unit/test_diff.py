@@ -201,6 +201,7 @@ def test_amounts_say_what_each_adds(views):
     }
 
 
+@pytest.mark.slow
 def test_credits_and_levels_say_whom_they_count(views):
     plan = TraitsObserved(traits={"plan": "pro"})
     views.engine.record("zeta", signed("1200"), plan, occurred_at=at(40), known_from=at(39))

@@ -112,6 +112,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("loop", {"tz": "Asia/Tokyo", "backfill_gap": "1d", "top": 0.1, "include_truncated": True}),
     ("diff", {"view": "funnel", "before": {"position": 1500}, "by": ["channel"], "limit": 3}),
     ("diff", {"view": "stock", "before": {"definition": "shop/1"}, "limit": 0}),
+    ("diff", {"view": "revenue", "before": {"position": 1500}, "every": "quarter", "limit": 0}),
+    ("diff", {"view": "loop", "before": {"position": 2500}, "horizon": "90d", "limit": 0}),
     ("metrics", {"edition": "wbd-2022", "position": 1500}),
     ("metrics", {"from_": "2025", "definition": "shop/1"}),
     ("definition_check", {"definition": "b2b/1"}),
@@ -120,6 +122,17 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("definition_diff", {"before": "b2b/1", "after": "shop/1", "who": True}),
     ("definition_diff", {"before": "b2b/1", "after": "shop/1", "unit": "cycle", "who": True}),
 ]
+
+#: What takes longest.
+LONG: list[tuple[str, dict[str, Any]]] = [
+    ("diff", {"view": "attribution", "before": {"position": 2500}, "models": ["w", "time_decay"]}),
+    ("diff", {"view": "metrics", "before": {"position": 2500}, "as_of": "2025-06-30"}),
+    (
+        "explain",
+        {"view": "prospects", "cell": {"rank": 2}, "column": "p_win", "within": "60d",
+         "looks": 5, "horizon": "90d", "data": True},
+    ),
+]  # fmt: skip
 
 #: Figures and the events behind them: the hash is the same in both, too.
 EXPLAINED: list[tuple[str, dict[str, Any]]] = [
@@ -145,6 +158,8 @@ EXPLAINED: list[tuple[str, dict[str, Any]]] = [
                  "column": "events", "data": True}),
     ("explain", {"view": "loop", "cell": {"trait": "industry", "level": "rail"},
                  "column": "high_rate", "time_zero": "lead", "horizon": "90d"}),
+    ("explain", {"view": "loop", "part": "traits", "cell": {"trait": "region"},
+                 "column": "known", "horizon": "90d"}),
     ("explain", {"view": "loop", "part": "sources", "cell": {"source": "webinar"},
                  "column": "value", "horizon": "90d"}),
 ]  # fmt: skip
@@ -175,14 +190,10 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-#: The same of what takes longest.
-_LEARNT = {"view": "prospects", "cell": {"rank": 2}, "column": "p_win", "within": "60d",
-           "looks": 5, "horizon": "90d", "data": True}  # fmt: skip
-_SLOW = pytest.param("explain", _LEARNT, marks=pytest.mark.slow)
-
-
 @pytest.mark.parametrize(
-    ("name", "parameters"), [*ASKED, *EXPLAINED, _SLOW], ids=lambda value: str(value)[:60]
+    ("name", "parameters"),
+    [*ASKED, *EXPLAINED, *(pytest.param(*asked, marks=pytest.mark.slow) for asked in LONG)],
+    ids=lambda value: str(value)[:60],
 )
 def test_answers_are_the_same(both, name, parameters):
     one, other = (getattr(views, name)(**parameters) for views in both)

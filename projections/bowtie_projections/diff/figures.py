@@ -42,7 +42,8 @@ class Figure:
 
 def keys_of(sides: tuple[Side, Side]) -> list[str]:
     """The columns that name a row."""
-    return sides[1].answer.columns[: len(sides[1].roster.keys)]
+    roster = sides[1].roster
+    return [*roster.named] or sides[1].answer.columns[: len(roster.keys)]
 
 
 def figures_of(sides: tuple[Side, Side], keys: Sequence[str]) -> Iterator[Figure]:

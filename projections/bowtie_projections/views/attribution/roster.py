@@ -133,9 +133,8 @@ def _double(amount: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def _part(amount: ColumnElement[Any], name: str) -> ColumnElement[Any]:
     """What is added to a measure; of nothing, none."""
-    return sa.func.nullif(sa.cast(amount, _SHARES), sa.cast(sa.literal_column("0"), _SHARES)).label(
-        name
-    )
+    nothing = sa.cast(sa.literal_column("0"), _SHARES)
+    return sa.cast(sa.func.nullif(sa.cast(amount, _SHARES), nothing), _SHARES).label(name)
 
 
 def _reads(answer: Answer) -> dict[str, Callable[[Facts], sa.Select[Any]]]:

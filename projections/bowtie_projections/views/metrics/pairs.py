@@ -15,7 +15,7 @@ from dataclasses import replace
 from bowtie.fields import Stage
 from bowtie.stages import STAGES, Condition, Definition, Milestone
 
-__all__ = ["Pair", "pair_of"]
+__all__ = ["Pair", "pair_of", "rules_of"]
 
 _KNOT: Stage = "commitment"
 _LEFT = STAGES[: STAGES.index(_KNOT)]
@@ -35,7 +35,7 @@ def pair_of(definition: Definition, first: Milestone, second: Milestone) -> Pair
             " its milestones can't be told apart"
         )
     start, end = (_LEFT[-1], _KNOT) if second.stage == _KNOT else (_LEFT[-2], _LEFT[-1])
-    dealt = {start: _rules(definition, first), end: _rules(definition, second)}
+    dealt = {start: rules_of(definition, first), end: rules_of(definition, second)}
     rest = [one for stage in _LEFT for one in definition.conditions[stage]]
     conditions = {
         **definition.conditions,
@@ -55,7 +55,7 @@ def _all(definition: Definition) -> Iterator[Condition]:
         yield from conditions
 
 
-def _rules(definition: Definition, milestone: Milestone) -> tuple[Condition, ...]:
+def rules_of(definition: Definition, milestone: Milestone) -> tuple[Condition, ...]:
     """The rules that reach a milestone."""
     return tuple(
         one

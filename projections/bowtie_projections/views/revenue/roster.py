@@ -190,7 +190,7 @@ class _Listing:
             inside,
             cell,
             {name: columns.get(name, sa.false()) for name in self._counts},
-            sums=[columns.get(name, sa.cast(sa.null(), MONEY)) for name in self._sums],
+            sums=[sa.cast(columns.get(name, sa.null()), MONEY) for name in self._sums],
         )
 
 
