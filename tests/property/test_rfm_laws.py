@@ -159,6 +159,8 @@ def test_cells_are_those_of_the_first_touch_by_the_first_order(memory, facts, un
         name for name, own in bought.items()
         if (channel.get(name), own[0]) == (row["channel"], row["segment"])
     }  # fmt: skip
+    told = {fact.customer: {fact.position} for fact in by_then}
+    assert all(roles.get("channel") == told.get(name) for name, roles in named.items())
 
 
 def test_values_of_few_customers_are_put_together_and_contracts_tell_nothing_of_orders(memory):

@@ -74,7 +74,11 @@ def test_every_figure_of_orders_has_its_customers_and_their_orders(shop):
             named = behind(
                 tables, cut, SHOP, "clv", row, columns[-1 - place % len(columns)], **asked
             )
-            assert named == {name: {"order": orders[name]} for name in own}
+            came = {"channel"} if row["channel"] else set()
+            assert {name: roles["order"] for name, roles in named.items()} == {
+                name: orders[name] for name in own
+            }
+            assert {role for roles in named.values() for role in roles} == {"order", *came}
 
 
 @pytest.mark.slow

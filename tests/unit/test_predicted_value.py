@@ -137,7 +137,8 @@ def test_behind_a_cell_are_its_customers_and_what_the_model_was_told(views):
     }  # fmt: skip
     names = {column: {one["customer"] for one in found} for column, found in told.items()}
     assert names["high"] < names["predicted_value"]
-    assert {one["role"] for one in told["high"]} == {"time zero: entered commitment", "contract"}
+    roles = {"time zero: entered commitment", "contract", "channel"}
+    assert {one["role"] for one in told["high"]} == roles
     said = views.sql(
         "SELECT customer, position FROM contract_signed WHERE kind = 'paid'"
         " UNION ALL SELECT customer, position FROM contract_changed"

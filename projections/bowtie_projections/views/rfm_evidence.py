@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from bowtie_projections.evidence import (
 from bowtie_projections.roster import Roster, listed
 from bowtie_projections.views.cut import NEVER, Cut, Reader
 from bowtie_projections.views.rfm import COLUMNS, NEW, SEGMENTS, Ordered, ordered
+from bowtie_projections.views.telling import breakdowns, with_breakdowns
 
 __all__ = ["evidence", "movement", "roster"]
 
@@ -42,9 +44,10 @@ def evidence(figure: Figure) -> Evidence:
     now, cells = own.placed(own.cut), own.members
     inside = now.c.segment == SEGMENTS.index(figure.cell["segment"])
     of_cell = has_values(now, cells.dimensions, cells.kept, figure.cell, COLUMNS)
-    members = sa.select(now.c.customer, now.c.value).where(inside, of_cell).cte("told")
+    rows = sa.select(now.c.customer, now.c.value).where(inside, of_cell).subquery("own")
+    members = with_breakdowns(cells, rows, "commitment").cte("told").prefix_with("MATERIALIZED")
     total = sa.func.coalesce(sa.func.sum(members.c.value), 0) if column == "value" else None
-    return _told(own, figure.definition, members, total)
+    return _told(own, figure.definition, members, total, breakdowns(members, cells))
 
 
 def movement(figure: Figure) -> Evidence:
@@ -78,8 +81,10 @@ def _told(
     definition: Definition,
     members: sa.FromClause,
     value: ColumnElement[Any] | None = None,
+    told: Sequence[Trace] = (),
 ) -> Evidence:
-    traces = [Trace.facts("order", _orders(Facts(own.cut, members)).subquery("ordered"))]
+    orders = Trace.facts("order", _orders(Facts(own.cut, members)).subquery("ordered"))
+    traces = [*told, orders]
     return Evidence(own.units, own.cut, definition, members, traces, value)
 
 

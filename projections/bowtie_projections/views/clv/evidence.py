@@ -23,9 +23,10 @@ from bowtie_projections.value import contract_facts
 from bowtie_projections.views.clv.forecast import Forecast, cents
 from bowtie_projections.views.clv.view import Predicting, foretold
 from bowtie_projections.views.cut import counts
+from bowtie_projections.views.telling import breakdowns, with_breakdowns
 from bowtie_projections.views.units import Units
 
-__all__ = ["evidence", "expected_note", "foretold_members", "of_cents", "told_to_the_model"]
+__all__ = ["evidence", "expected_note", "of_cents", "told_to_the_model"]
 
 _SUMS = ("purchases", "expected_purchases", "predicted_value")
 _MEANS = ("recency_days", "age_days", "alive", "predicted_mean")
@@ -50,10 +51,14 @@ def evidence(figure: Figure) -> Evidence:
     units, cut = predicting.units, predicting.cut
     own = _row_of(units, found, figure.cell) if who else rows.of_cell(figure.cell)
     figures = None if column == "customers" else _figures(found, column)
-    members = foretold_members(found, own, figures)
+    members, told = _foretold_members(found, own, figures), []
+    if rows.members is not None:
+        members = with_breakdowns(rows.members, members, "commitment").cte("told_of")
+        told = breakdowns(members, rows.members)
     value = None if figures is None else sa.func.sum(members.c.figure)
     return Evidence(
-        units, cut, figure.definition, members, told_to_the_model(found.of, predicting, members),
+        units, cut, figure.definition, members,
+        [*told, *told_to_the_model(found.of, predicting, members)],
         value,
         finish=_finish(column, who=who),
         mean=column in _MEANS and not who,
@@ -61,7 +66,7 @@ def evidence(figure: Figure) -> Evidence:
     )  # fmt: skip
 
 
-def foretold_members(
+def _foretold_members(
     found: Forecast, own: NDArray[np.bool_], figures: NDArray[Any] | None
 ) -> sa.CTE:
     """Some customers of a forecast, each with its ``figure``.

@@ -10,12 +10,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
 from bowtie.stages import STAGES
-from bowtie_projections import tables
 from bowtie_projections.evidence import Evidence, Figure, Trace, has_values, not_explained
-from bowtie_projections.expressions import packed_field, packed_min
-from bowtie_projections.views.breakdown import Dimension
 from bowtie_projections.views.cohorts import period
-from bowtie_projections.views.cut import Cut, counts
 from bowtie_projections.views.funnel.estimate import ESTIMATES
 from bowtie_projections.views.funnel.estimate_evidence import ESTIMATED, again, stands_behind
 from bowtie_projections.views.funnel.members import COHORT, QUANTILES, Members, State
@@ -23,6 +19,7 @@ from bowtie_projections.views.funnel.question import ask
 from bowtie_projections.views.funnel.roster import counts_of
 from bowtie_projections.views.funnel.table import ADDS, COLUMNS, DAY_MICROS
 from bowtie_projections.views.funnel.view import asked_members
+from bowtie_projections.views.telling import breakdowns, told_columns
 
 __all__ = ["evidence"]
 
@@ -60,7 +57,7 @@ def evidence(figure: Figure) -> Evidence:
     if column in ESTIMATED:
         members = members.with_older()
     rows = _counted(members, cell, column)
-    traces = _traces(rows, cell["stage"], members) + _breakdowns(rows, members)
+    traces = _traces(rows, cell["stage"], members) + breakdowns(rows, members)
     value, finish = _value(rows, column), None
     if column in ESTIMATED:
         value, finish = again(rows, members, cell["stage"], column)
@@ -100,49 +97,8 @@ def _counted(members: Members, cell: Mapping[str, Any], column: str) -> sa.CTE:
     moment: ColumnElement[Any] = own.c.at
     if members.question.cohort_stage is not None:
         moment = members.time(members.question.cohort_stage)
-    for one in members.dimensions:
-        source = one.told_by(members.cut)
-        if source is not None:
-            joined = joined.outerjoin(source, one.place(members.journeys, source, moment))
-            told.append(sa.case((source.c.value.is_not(None), source.c.position)).label(_told(one)))
-        elif one.kind == "touch":
-            told.append(sa.case((j.first_touch_at <= moment, j.first_touch_at)).label(_told(one)))
-    return sa.select(*own.c, *told).select_from(joined).cte("told")
-
-
-def _told(dimension: Dimension) -> str:
-    """The column that says by which fact, or when, a breakdown's value was told."""
-    return f"told_by_{dimension.number}"
-
-
-def _breakdowns(rows: sa.CTE, members: Members) -> list[Trace]:
-    """What told the values of the breakdowns; of a segment there is no one fact."""
-    traces = []
-    for one in members.dimensions:
-        if one.kind == "touch":
-            touches = _first_touches(one, rows, members.cut)
-            traces.append(Trace.facts(one.name, touches))
-        elif _told(one) in rows.c:
-            traces.append(Trace.fact(one.name, rows.c[_told(one)]))
-    return traces
-
-
-def _first_touches(dimension: Dimension, rows: sa.CTE, cut: Cut) -> sa.Subquery:
-    """The first touch of each member, that told them a value; of several at once, the first."""
-    table = tables.facts["touched"]
-    c = table.c
-    then = sa.and_(c.customer == rows.c.customer, c.occurred_at == rows.c[_told(dimension)])
-    first = packed_min(c.position, c[dimension.key])
-    found = (
-        sa.select(c.customer, rows.c.cycle, first.label("first"))
-        .select_from(rows.join(table, then))
-        .where(counts(table, cut))
-        .group_by(c.customer, rows.c.cycle)
-        .subquery()
-    )
-    position = packed_field(found.c.first, 0, sa.BigInteger()).label("position")
-    said = packed_field(found.c.first, 1, sa.String()).is_not(None)
-    return sa.select(found.c.customer, found.c.cycle, position).where(said).subquery()
+    every, by = told_columns(members, joined, moment)
+    return sa.select(*own.c, *told, *by).select_from(every).cte("told")
 
 
 def _counts(rows: sa.FromClause, column: str, *, last: bool) -> ColumnElement[bool]:

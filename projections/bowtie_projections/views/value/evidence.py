@@ -18,6 +18,7 @@ from bowtie_projections.views.cohorts import ALL, cohort_label
 from bowtie_projections.views.cut import Cut, Reader
 from bowtie_projections.views.funnel.members import COHORT
 from bowtie_projections.views.shares import of_cell
+from bowtie_projections.views.telling import breakdowns, with_breakdowns
 from bowtie_projections.views.value import predicted_evidence
 from bowtie_projections.views.value.view import COLUMNS, TIERS, worths_of
 from bowtie_projections.views.value.worth import Bounds, Worths
@@ -118,9 +119,11 @@ def of_worth(
         facts: name what their value is made of, though the figure is a number of them.
         also: what else is to be told of them.
     """
-    members = told.cte("told").prefix_with("MATERIALIZED")
     stage, population = worths.population.question.stage, worths.population
+    known = with_breakdowns(worths.members, told.subquery("own"), stage)
+    members = known.cte("told").prefix_with("MATERIALIZED")
     traces = [Trace.entry(stage, members.c.t0, f"time zero: entered {stage}"), *also]
+    traces += breakdowns(members, worths.members)
     if worth or facts:
         over = worths.life() if worth == "realised" else population.worth_over()
         traces += [

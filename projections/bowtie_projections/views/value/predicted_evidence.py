@@ -14,6 +14,7 @@ from bowtie_projections.evidence import Evidence, Figure, Trace, not_explained
 from bowtie_projections.expressions import rows_given
 from bowtie_projections.views.clv.evidence import expected_note, of_cents, told_to_the_model
 from bowtie_projections.views.funnel.members import COHORT
+from bowtie_projections.views.telling import breakdowns, with_breakdowns
 from bowtie_projections.views.value.predicted import COLUMNS, TIERS, Expected, People
 from bowtie_projections.views.value.view import worths_of
 
@@ -76,7 +77,11 @@ def _told(figure: Figure, columns: Sequence[str]) -> Evidence:
     nothing = sa.literal_column("0", sa.Integer())
     return Evidence(
         worths.members.units, worths.members.cut, figure.definition, members,
-        [time_zero, *told_to_the_model(found.of, predicting, members)],
+        [
+            time_zero,
+            *breakdowns(members, worths.members),
+            *told_to_the_model(found.of, predicting, members),
+        ],
         None if counted else sa.func.coalesce(sa.func.sum(members.c.figure), nothing),
         finish=of_cents if column == "predicted_value" else None,
         notes=[expected_note(predicting, found)],
@@ -105,4 +110,6 @@ def _members(expected: Expected, people: People, chosen: NDArray[np.bool_], colu
     rows = zip(np.array(people.customers, object)[chosen], figures[chosen].tolist(), strict=True)
     given, everybody = rows_given("expected_of", kinds, rows).once(), expected.worths.people
     joined = given.join(everybody, everybody.c.customer == given.c.customer)
-    return sa.select(*given.c, everybody.c.t0).select_from(joined).cte("expected_members")
+    own = sa.select(*given.c, everybody.c.t0).select_from(joined).subquery("own")
+    stage = expected.worths.population.question.stage
+    return with_breakdowns(expected.members, own, stage).cte("expected_members")
