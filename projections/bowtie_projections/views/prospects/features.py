@@ -2,8 +2,8 @@
 
 All is told in levels, days and amounts too: so a score is a sum of one weight for each feature, and
 says itself why it is what it is. Which levels there are is learnt from the looks that are learnt
-from: rare ones are put together, numbers are cut into fifths of them, and what is not known is a
-level like any other. A level that nobody there had weighs nothing.
+from: rare ones are put together (of numbers, with their neighbours), numbers are cut into fifths of
+them, and what is not known is a level like any other. A level that nobody there had weighs nothing.
 """
 
 from __future__ import annotations
