@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bowtie.errors import UsageError
@@ -87,9 +88,9 @@ _LOADED: dict[str, Callable[[Any], object]] = {
 
 def _check_document(load: Callable[[Any], object], source: Any) -> None:
     """Read a document that is a file or a text; whether one is published, tables say."""
-    if source is None or (isinstance(source, str) and is_label(source)):
-        return
-    load(source)
+    named = isinstance(source, str) and is_label(source)
+    if isinstance(source, str | PathLike | Mapping) and not named:
+        load(source)
 
 
 class _Unread:

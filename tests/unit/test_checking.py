@@ -9,6 +9,9 @@ import pytest
 
 from bowtie import Bowtie
 from bowtie.errors import BowtieError
+from bowtie.policies import load_policy
+from bowtie.segments import load_segment
+from bowtie.stages import load_definition
 from bowtie_projections import Views
 from bowtie_projections.checking import check_question
 from bowtie_projections.questions import Questions
@@ -106,6 +109,16 @@ def test_what_only_tables_can_tell_is_left_to_them():
     check_question("segment", {"segment": "anything"})
     check_question("definition_check", {"definition": "unpublished/3"})
     check_question("definition_diff", {"before": "unpublished", "after": "shop"})
+
+
+def test_documents_at_hand_are_taken_as_they_are():
+    definition, policy = (
+        load_definition("shop"),
+        load_policy('name = "own"\nversion = 1\nhorizon = "365d"\n'),
+    )
+    check_question("value", {"definition": definition, "policy": policy})
+    check_question("definition_diff", {"before": definition, "after": definition})
+    check_question("funnel", {"segment": load_segment({"all": [{"entered": "commitment"}]})})
 
 
 #: What names a view needs beside its parameters.
