@@ -134,7 +134,7 @@ def test_what_a_page_leaves_running_is_ended(reader, tmp_path):
     reader.close()
     assert subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], text=True, capture_output=True, check=False
-    ).stdout.strip() in {"", "Z"}
+    ).stdout.strip()[:1] in {"", "Z"}
 
 
 def test_a_traceback_names_the_line_of_the_page(reader):
