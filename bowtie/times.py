@@ -15,6 +15,7 @@ __all__ = [
     "EPOCH",
     "SKEW",
     "from_micros",
+    "in_reach",
     "iso",
     "moment",
     "now_micros",
@@ -108,6 +109,22 @@ def parse_time(text: str, field: str = "time") -> datetime:
         return when.astimezone(UTC)
     except OverflowError:
         raise EventRejected("invalid", f"{field}: {text[:40]!r} is out of range") from None
+
+
+def in_reach(value: datetime) -> datetime:
+    """A moment that a question can be asked as of: all spans before and after it are of days.
+
+    >>> in_reach(datetime(2026, 3, 31)).year
+    2026
+
+    Raises:
+        UsageError: it lies before the year 1000 or after the year 9000.
+    """
+    if not 1000 <= value.year <= 9000:
+        raise UsageError(
+            f"{value.date()} lies out of the years 1000 to 9000: nothing can be asked as of then"
+        )
+    return value
 
 
 def moment(value: str | datetime | date, *, end_of_day: bool = False, tz: tzinfo = UTC) -> datetime:

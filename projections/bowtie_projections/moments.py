@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bowtie.errors import Refused
-from bowtie.times import iso, moment, zone
+from bowtie.times import in_reach, iso, moment, zone
 from bowtie_projections import tables
 from bowtie_projections.parameters import Moment
 from bowtie_projections.views.cut import Cut, Reader, utc
@@ -25,10 +25,13 @@ def last_moments(asked: Mapping[str, Any]) -> dict[str, datetime | None]:
     """Up to when a question is asked, by both clocks; a plain day ends at its zone's midnight."""
     here = zone(asked.get("tz") or "UTC")
     given: dict[str, Moment | None] = {name: asked.get(name) for name in ("as_of", "known_at")}
-    return {
+    found = {
         name: None if value is None else moment(value, end_of_day=True, tz=here)
         for name, value in given.items()
     }
+    if (as_of := found["as_of"]) is not None:
+        in_reach(as_of)
+    return found
 
 
 def newest_moments(reader: Reader, position: int) -> tuple[datetime | None, datetime | None]:

@@ -93,3 +93,17 @@ def test_messages_do_not_steer_the_terminal(run: Run, folder: Path):
     assert "\x1b" not in run("funnel", "--by", "nothing", code=2).err
     assert "\x1b" not in run("funnel", "--by", "a\x1b[31m").out
     assert "\x1b" not in run("sql", 'SELECT 1 AS "a\x1b[31m"').out
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        (("value", "--as-of", "0001-01-01"), "out of the years 1000 to 9000"),
+        (("revenue", "--as-of", "9999-12-31"), "out of the years 1000 to 9000"),
+        (("clv", "--data-through", "0001-01-01"), "out of the years 1000 to 9000"),
+        (("flow", "--data-through", "9998"), "out of the years 1000 to 9000"),
+        (("loop", "--threshold", "1e30"), "an amount of money"),
+    ],
+)
+def test_what_lies_beyond_all_bounds_is_refused(run, store, asked, problem):
+    assert problem in run(*asked, code=2).error

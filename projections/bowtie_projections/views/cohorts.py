@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from bowtie.errors import UsageError
+from bowtie.times import in_reach
 from bowtie_projections.localtime import local
 
 __all__ = [
@@ -92,9 +93,11 @@ def last_moment(written: Any, tz: str) -> datetime | None:
     datetime.datetime(2024, 1, 31, 23, 59, 59, 999999)
 
     Raises:
-        UsageError: it is no period.
+        UsageError: it is no period, or out of reach.
     """
-    return None if written is None else period(written, tz)[1] - timedelta(microseconds=1)
+    if written is None:
+        return None
+    return in_reach(period(written, tz)[1] - timedelta(microseconds=1))
 
 
 def days_of(written: Any) -> tuple[date, date]:

@@ -226,6 +226,6 @@ def _threshold(value: object) -> Decimal | None:
     if value is None:
         return None
     amount = _number("threshold", value)
-    if amount < 0 or amount != round(amount, 6) or amount >= Decimal(10) ** 20:
+    if not 0 <= amount < Decimal(10) ** 20 or amount != round(amount, 6):
         raise UsageError(f"threshold is {value}; write an amount of money, at most 6 decimals")
     return amount
