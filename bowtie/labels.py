@@ -48,6 +48,8 @@ def file_text(path: str, wanted: str) -> str | None:
         DefinitionError: the file is not UTF-8.
         FileError: it can't be read.
     """
+    if not path.strip():  # which Path takes for the folder one is in
+        raise FileError(repr(path), f"is no file; {wanted}")
     file = Path(path)
     try:
         return file.read_bytes().decode("utf-8-sig")

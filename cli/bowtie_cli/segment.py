@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bowtie_cli.asking import ask, moment_options, unit_options
+from bowtie_cli.asking import ask, moment_options, whole_unit_options
 from bowtie_cli.documents import row_of, show_list, show_published
 from bowtie_cli.files import open_output
 from bowtie_cli.groups import Group
@@ -85,7 +85,7 @@ def show(session: Session, name: str, output: Path | None) -> None:
 @segment.command()
 @click.argument("segment", metavar="FILE|NAME")
 @click.option("--definition", metavar="NAME|FILE", help="Of the stages, if not the store's own.")
-@unit_options
+@whole_unit_options
 @click.option("--who", is_flag=True, help="Those that are in it, by their keys.")
 @click.option("--tz", metavar="ZONE", help="The zone of days (UTC).")
 @moment_options

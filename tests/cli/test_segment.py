@@ -64,3 +64,12 @@ def test_mistakes_are_said_in_one_line(run, store):
         (["segment", "show", "small"], 2, 'no segment "small"'),
     ]:
         assert problem in run(*arguments, code=code).error
+
+
+def test_a_segment_without_a_name_is_no_folder(run, store):
+    for asked in (("segment", "check", ""), ("rfm", "--segment", "")):
+        assert "'': is no file; name a TOML file of a segment" in run(*asked, code=1).error
+
+
+def test_the_units_of_a_segment_are_those_that_its_help_names(run, store):
+    assert "'cycle' is not one of" in run("segment", "check", "x", "--unit", "cycle", code=2).err
