@@ -58,7 +58,7 @@ class Asked:
         ours: list[tuple[float, float]] = []
         hand: list[tuple[float, float]] = []
         for _ in range(runs + 1):
-            with _timed(ours), Views.open(engine) as views:
+            with _timed(ours), Views.open(engine, at_once=True) as views:
                 answer = getattr(views, self.view)(**self.parameters).rows()
             with _timed(hand), duckdb.connect(str(tables), read_only=True) as connection:
                 rows = connection.execute(self.sql).fetchall()

@@ -47,7 +47,7 @@ def ask(session: Session, view: str, asked: Mapping[str, Any]) -> Result:
         check_question(view, parameters)
     with (
         as_typed(),
-        session.answers(refresh=refresh, wait=wait, definition=definition) as views,
+        session.answers(refresh=refresh, wait=wait, definition=definition, at_once=True) as views,
     ):
         explained = click.get_current_context().meta.get(EXPLAINED_BY)
         result: Result = (

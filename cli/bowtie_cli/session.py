@@ -43,7 +43,12 @@ class Session:
 
     @contextmanager
     def answers(
-        self, *, refresh: bool = True, wait: float | None = None, definition: str | None = None
+        self,
+        *,
+        refresh: bool = True,
+        wait: float | None = None,
+        definition: str | None = None,
+        at_once: bool = False,
     ) -> Iterator[Views]:
         """The views of the store, brought up to date first.
 
@@ -53,6 +58,7 @@ class Session:
             refresh: bring the tables up to date.
             wait: for another process, in seconds.
             definition: what is asked by, which tables without a store may need to be read.
+            at_once: nothing else is done meanwhile, so a file may be held until the end.
         """
         from bowtie_cli.progress import positions
 
@@ -66,7 +72,7 @@ class Session:
             from bowtie_projections import Views
 
             with Views.open(
-                engine, self.views, refresh=refresh, wait=wait, progress=progress
+                engine, self.views, refresh=refresh, wait=wait, progress=progress, at_once=at_once
             ) as views:
                 yield views
 

@@ -69,6 +69,7 @@ class Views(Questions):
         strict: bool = False,
         wait: float | None = None,
         progress: Callable[..., None] | None = None,
+        at_once: bool = False,
     ) -> Self:
         """The views of a store, its tables brought up to date.
 
@@ -80,6 +81,8 @@ class Views(Questions):
             strict: refuse tables that lack an event because it could not be processed.
             wait: how long to wait for other processes, in seconds (30).
             progress: called with the events done and those to do.
+            at_once: they are asked now and closed then: the tables stay open until that, so that
+                they are opened once. Nobody can change them meanwhile.
 
         Raises:
             EventSkipped: with ``strict``, an event could not be processed.
@@ -89,6 +92,8 @@ class Views(Questions):
         """
         views = cls(engine, tables_of(url, engine, wait))
         views._refreshes, views._strict = refresh, strict
+        if at_once:
+            views.tables.keep_open()
         if refresh:
             views.refresh(progress)
         else:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from bowtie.errors import TablesError, TablesHeld, UsageError
 from bowtie.stages import load_definition
+from bowtie_projections.databases import duckdb as duckdb_tables
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.databases.duckdb_sql import DuckReader, explained, render
 from bowtie_projections.replay import refresh, replay
@@ -106,6 +107,53 @@ def test_two_readers_of_one_process(on_disk):
     with on_disk.read() as one, on_disk.read() as two:
         zone = "SELECT current_setting('TimeZone') AS zone"
         assert one.fetch(zone).to_pylist() == two.fetch(zone).to_pylist() == [{"zone": "UTC"}]
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The files that are opened."""
+    files = []
+    connect = duckdb_tables._connect
+    monkeypatch.setattr(
+        duckdb_tables, "_connect", lambda path, **how: files.append(path) or connect(path, **how)
+    )
+    return files
+
+
+def test_what_is_kept_open_is_opened_once_and_held_until_it_is_closed(on_disk, opened):
+    on_disk.keep_open()
+    assert on_disk.standing().position == 0
+    with on_disk.read() as one, on_disk.read() as two:
+        assert one.position == two.position == 0
+    assert opened == [on_disk.path]
+    with pytest.raises(TablesHeld), TablesFile.of(on_disk.path, wait=0).write():
+        raise AssertionError
+    on_disk.close()
+
+    with TablesFile.of(on_disk.path, wait=0).write():
+        pass
+
+
+def test_who_keeps_tables_open_can_change_them(on_disk, opened):
+    on_disk.keep_open()
+    assert on_disk.standing().position == 0
+    with on_disk.write() as writing:
+        writing.run(ONE_SKIPPED)
+    with on_disk.read() as reader:
+        assert reader.fetch(sa.select(skipped.c.error)).num_rows == 1
+    # changed once they are opened for each use, and held no more
+    assert len(opened) == 3
+    with TablesFile.of(on_disk.path, wait=0).write():
+        pass
+
+
+def test_who_keeps_tables_open_can_put_others_in_their_place(on_disk):
+    on_disk.keep_open()
+    standing = on_disk.standing()
+    with on_disk.building() as made:
+        made.stand(standing.at(7, "hash"))
+
+    assert on_disk.standing().position == 7
 
 
 def test_opening_is_quick(on_disk):

@@ -29,6 +29,7 @@ from bowtie.events import (
 )
 from bowtie.times import moment
 from bowtie_projections import Views, tables_of
+from bowtie_projections.databases import duckdb as duckdb_tables
 from bowtie_projections.databases.duckdb import TablesFile
 from bowtie_projections.parameters import (
     DefinitionDiffAsked,
@@ -237,6 +238,25 @@ def test_tables_lie_beside_the_store_and_are_not_held(tmp_path):
         with Views.open(engine) as views, Views.open(engine) as others:
             assert (tmp_path / "journeys.duckdb").is_file()
             assert entered(views.funnel()) == entered(others.funnel()) == 1
+
+
+def test_asked_at_once_tables_are_opened_once_and_let_go_at_the_end(tmp_path, monkeypatch):
+    opened, connect = [], duckdb_tables._connect
+    with Bowtie.open(f"sqlite:///{tmp_path / 's.db'}") as engine:
+        Views.open(engine).close()
+        monkeypatch.setattr(
+            duckdb_tables,
+            "_connect",
+            lambda path, **how: opened.append(path) or connect(path, **how),
+        )
+        with Views.open(engine, at_once=True) as views:
+            views.status()
+        assert len(opened) == 1
+        engine.record("a", INBOUND, occurred_at=START)
+        with Views.open(engine, at_once=True) as views:
+            assert views.status().meta["events"] == 1
+        with Views.open(engine).tables.write():
+            pass
 
 
 def test_answers_come_from_the_tables_as_they_stand_when_asked(tmp_path):

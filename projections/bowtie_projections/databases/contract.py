@@ -71,6 +71,14 @@ class Tables(ABC):
     def close(self) -> None:
         """Let go of what is held between two uses."""
 
+    def keep_open(self) -> None:
+        """Stay open for reading from the next use until they are changed or closed.
+
+        For who asks at once what was brought up to date: opening a file takes as long as a question
+        of a small one. Nobody can change the tables meanwhile.
+        """
+        return  # a server has nothing to open
+
     @abstractmethod
     def standing(self, wait: float | None = None) -> Standing | None:
         """Where the tables stand; None where there are none yet.

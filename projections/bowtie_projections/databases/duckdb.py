@@ -73,6 +73,8 @@ class TablesFile(Tables):
         self.path = path
         self._turns = None if path is None else Turns.at(path)
         self._memory = None if path is not None else _in_memory()
+        self._keeps = False
+        self._kept: tuple[ExitStack, duckdb.DuckDBPyConnection] | None = None
 
     @classmethod
     def of(cls, url: str | Path, wait: float = WAIT) -> TablesFile:
@@ -92,9 +94,20 @@ class TablesFile(Tables):
         return None if self.path is None else Path(f"{self.path}.next")
 
     def close(self) -> None:
-        """Let go of tables in memory; a file is never held between two uses."""
+        """Let go of tables in memory; a file is held between two uses only if it was to be kept."""
+        self._let_go()
         if self._memory is not None:
             self._memory.close()
+
+    def keep_open(self) -> None:
+        """Stay open for reading from the next use until they are changed or closed."""
+        self._keeps = self.path is not None
+
+    def _let_go(self) -> None:
+        """Close what was kept open: from now on each use opens the file anew."""
+        self._keeps, kept, self._kept = False, self._kept, None
+        if kept is not None:
+            kept[0].close()
 
     def standing(self, wait: float | None = None) -> Standing | None:
         """Where the tables stand; None where there are none yet."""
@@ -105,6 +118,7 @@ class TablesFile(Tables):
 
     def set_aside(self) -> None:
         """Rename the file to ``NAME.damaged``, its log too."""
+        self._let_go()
         if self.path is not None:
             for suffix in (".wal", ""):
                 left = Path(f"{self.path}{suffix}")
@@ -132,6 +146,7 @@ class TablesFile(Tables):
     @contextmanager
     def building(self, *, copy: bool = False, beaten: _Beaten = never) -> Iterator[Writing]:
         """New tables in ``NAME.next``, put in place of those in use when the block ends."""
+        self._let_go()
         if self.path is None or self.next is None:
             with self._building_in_memory() as made:
                 yield made
@@ -210,18 +225,25 @@ class TablesFile(Tables):
                 yield cursor
             return
         assert self.path is not None and self._turns is not None  # noqa: S101, PT018 - for the type checker
+        if writing:
+            self._let_go()
+        if self._kept is not None:
+            with self._kept[1].cursor() as cursor:
+                yield cursor
+            return
         patience = self.wait if wait is None else wait
         end = time.monotonic() + patience
-        with _turn(self._turns, self.path, patience, writing=writing):
+        with ExitStack() as held:
+            held.enter_context(_turn(self._turns, self.path, patience, writing=writing))
             connection = _connect_patiently(self.path, end, patience, writing=writing)
-            try:
-                if is_foreign_database(connection):
-                    raise TablesError(
-                        f"{self.name} is another program's database: name another file with --views"
-                    )
-                yield connection
-            finally:
-                connection.close()
+            held.callback(connection.close)
+            if is_foreign_database(connection):
+                raise TablesError(
+                    f"{self.name} is another program's database: name another file with --views"
+                )
+            if self._keeps:
+                self._kept = held.pop_all(), connection
+            yield connection
 
 
 @contextmanager
