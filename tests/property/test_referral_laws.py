@@ -73,12 +73,14 @@ logs = st.lists(st.tuples(facts, st.integers(0, 60), st.integers(-1, 60)), min_s
 
 
 def log_of(said):
+    """Facts as they were told; some are retracted by a later one."""
     return [
         Said(
-            customer, data, START + day * DAY, place, retracted_position=gone if gone > 40 else None
+            customer, data, START + day * DAY, place,
+            retracted_position=gone if gone % 4 == 0 and place < gone <= len(said) else None,
         )
         for place, ((customer, data), day, gone) in enumerate(said, start=1)
-    ]
+    ]  # fmt: skip
 
 
 def customers_of(known, as_of):
