@@ -52,6 +52,17 @@ def counted(facts: Iterable[Said], position: int) -> list[Said]:
     ]
 
 
+def _known_by(facts: Iterable[Said], position: int) -> list[Said]:
+    """The facts as tables at a position hold them: nothing of what was recorded later."""
+    return [
+        replace(fact, retracted_position=None)
+        if (fact.retracted_position or 0) > position
+        else fact
+        for fact in facts
+        if fact.position <= position
+    ]
+
+
 class FilledTables:
     """A reader over tables that a test fills, in any database.
 
@@ -85,8 +96,8 @@ class FilledTables:
         facts = list(facts)
         self.definition = self.definition_hash = ""
         with self.writing.transaction():
-            self.replace(_rows(facts))
             self.position = max((fact.position for fact in facts), default=0)
+            self.replace(_rows(_known_by(facts, self.position)))
             apply_links(self.writing, _hashed, 0)
             if definition is not None:
                 self.definition, self.definition_hash = definition.label, definition.sha256
@@ -95,15 +106,7 @@ class FilledTables:
     def follow(self, facts: Iterable[Said], position: int) -> None:
         """The facts up to a position, and what follows of identities from where they stood."""
         with self.writing.transaction():
-            self._put(
-                _rows(
-                    replace(fact, retracted_position=None)
-                    if (fact.retracted_position or 0) > position
-                    else fact
-                    for fact in facts
-                    if fact.position <= position
-                )
-            )
+            self._put(_rows(_known_by(facts, position)))
             apply_links(self.writing, _hashed, self.position)
             self.position = position
 
