@@ -28,9 +28,11 @@ def _table(output: Output, answer: Answers) -> None:
         blocks.append(table_text(answer.columns, answer.rows(), terminal=colour))
     for name, part in answer.parts.items():
         title = name.replace("_", " ").capitalize()
-        own = part.sentence if part.sentence != answer.sentence else ""
-        blocks.append(f"{title}: {visible(own)}".rstrip())
-        blocks.append(table_text(part.columns, part.rows(), terminal=colour))
+        own = visible(part.sentence) if part.sentence != answer.sentence else ""
+        rows = part.rows()
+        blocks.append(f"{title}: {own or ('' if rows else 'none')}".rstrip())
+        if rows:
+            blocks.append(table_text(part.columns, rows, terminal=colour))
     if answer.notes:
         blocks.append("\n".join(f"Note: {visible(note)}" for note in answer.notes))
     output.write_text("\n\n".join(blocks) + "\n")
