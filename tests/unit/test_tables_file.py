@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from threading import Timer
+from unittest.mock import Mock
 
 import duckdb
 import pytest
@@ -110,22 +111,19 @@ def test_two_readers_of_one_process(on_disk):
 
 
 @pytest.fixture
-def opened(monkeypatch):
-    """The files that are opened."""
-    files = []
-    connect = duckdb_tables._connect
-    monkeypatch.setattr(
-        duckdb_tables, "_connect", lambda path, **how: files.append(path) or connect(path, **how)
-    )
-    return files
+def opening(monkeypatch):
+    """What opens a file, and keeps how often it did."""
+    connect = Mock(wraps=duckdb_tables._connect)
+    monkeypatch.setattr(duckdb_tables, "_connect", connect)
+    return connect
 
 
-def test_what_is_kept_open_is_opened_once_and_held_until_it_is_closed(on_disk, opened):
+def test_what_is_kept_open_is_opened_once_and_held_until_it_is_closed(on_disk, opening):
     on_disk.keep_open()
     assert on_disk.standing().position == 0
     with on_disk.read() as one, on_disk.read() as two:
         assert one.position == two.position == 0
-    assert opened == [on_disk.path]
+    assert [call.args for call in opening.mock_calls] == [(on_disk.path,)]
     with pytest.raises(TablesHeld), TablesFile.of(on_disk.path, wait=0).write():
         raise AssertionError
     on_disk.close()
@@ -134,7 +132,7 @@ def test_what_is_kept_open_is_opened_once_and_held_until_it_is_closed(on_disk, o
         pass
 
 
-def test_who_keeps_tables_open_can_change_them(on_disk, opened):
+def test_who_keeps_tables_open_can_change_them(on_disk, opening):
     on_disk.keep_open()
     assert on_disk.standing().position == 0
     with on_disk.write() as writing:
@@ -142,7 +140,7 @@ def test_who_keeps_tables_open_can_change_them(on_disk, opened):
     with on_disk.read() as reader:
         assert reader.fetch(sa.select(skipped.c.error)).num_rows == 1
     # changed once they are opened for each use, and held no more
-    assert len(opened) == 3
+    assert opening.call_count == 3
     with TablesFile.of(on_disk.path, wait=0).write():
         pass
 

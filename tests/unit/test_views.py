@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 from datetime import UTC, date, datetime, timedelta
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -241,17 +242,13 @@ def test_tables_lie_beside_the_store_and_are_not_held(tmp_path):
 
 
 def test_asked_at_once_tables_are_opened_once_and_let_go_at_the_end(tmp_path, monkeypatch):
-    opened, connect = [], duckdb_tables._connect
+    opening = Mock(wraps=duckdb_tables._connect)
     with Bowtie.open(f"sqlite:///{tmp_path / 's.db'}") as engine:
         Views.open(engine).close()
-        monkeypatch.setattr(
-            duckdb_tables,
-            "_connect",
-            lambda path, **how: opened.append(path) or connect(path, **how),
-        )
+        monkeypatch.setattr(duckdb_tables, "_connect", opening)
         with Views.open(engine, at_once=True) as views:
             views.status()
-        assert len(opened) == 1
+        assert opening.call_count == 1
         engine.record("a", INBOUND, occurred_at=START)
         with Views.open(engine, at_once=True) as views:
             assert views.status().meta["events"] == 1

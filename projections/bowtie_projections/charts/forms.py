@@ -64,9 +64,11 @@ def bars(
     if color is not None:
         places = {value: place for place, value in enumerate(_in_order(rows, color))}
         rows = [{**row, _PLACE: places[_plain(row[color])]} for row in rows]
+    # fonts differ: numbers that just fit in one may touch in another
+    axis = alt.Axis(format="~s", labelOverlap="greedy", labelSeparation=8)
     base = alt.Chart(values(rows)).encode(
         y=alt.Y(f"{_field(y)}:N", sort=order, title=None),
-        x=alt.X(f"{_field(x)}:Q", title=title, axis=alt.Axis(format="~s")),
+        x=alt.X(f"{_field(x)}:Q", title=title, axis=axis),
         tooltip=_tips(rows),
     )
     if color is not None:
