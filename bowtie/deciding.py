@@ -30,6 +30,7 @@ from bowtie.sealing import SEALED_PREFIX, StoreKeys
 from bowtie.seals import first_seal, next_seal
 from bowtie.stores.contract import Writing
 from bowtie.stores.rows import CommitRow, IdRow
+from bowtie.times import to_micros
 
 __all__ = ["FORGOTTEN", "Batch"]
 
@@ -147,6 +148,8 @@ class Batch:
         number, name, newest = newest_version(
             fact.source, fact.id, row, self._look_up, self._state_at
         )
+        if self._mode.undated:
+            self._date_as(fact, newest)
         if newest.content == fact.content_hash or self._says_the_same(fact, newest):
             self._count_duplicate(newest)
         elif self._mode.correct:
@@ -157,6 +160,11 @@ class Batch:
                 f"id {fact.id!r} of source {fact.source!r} is taken by an event of other content;"
                 " ingest with --correct if this one is right, else give it an id of its own",
             )
+
+    def _date_as(self, fact: Fact, row: IdRow) -> None:
+        """Give a fact the time of the event that its id is taken by."""
+        fact.at = to_micros(Decoder({})(self._tx.state_at(row.position)).occurred_at)
+        self._stamp(fact)
 
     def _says_the_same(self, fact: Fact, row: IdRow) -> bool:
         """Whether an event of an older version says, once lifted, what the fact says."""

@@ -146,7 +146,8 @@ class Bowtie(Documents):
             events: facts of the catalogue.
             occurred_at: when they happened (now unless said).
             source: the system that says so (``bowtie`` unless said).
-            id: for one event only; recording the same id and content again changes nothing.
+            id: for one event only; recording the same id and content again changes nothing, and
+                without ``occurred_at`` it keeps the time of the first.
             known_from: when the source knew.
             day_only: ``occurred_at`` is precise to the day.
             actor: who did it; sealed.
@@ -192,7 +193,7 @@ class Bowtie(Documents):
                 found.extend(map(tx.state_at, outcome.positions))
                 keys.update(tx.keys(sorted({stored.stream for stored in found})))
 
-        mode = Mode(command=True, expected=expected, new_ids=not id)
+        mode = Mode(command=True, expected=expected, new_ids=not id, undated=occurred_at is None)
         outcome = self._command(facts, mode, read_back, connection, timeout)
         if not found:
             return as_recorded(facts, events, outcome)

@@ -17,7 +17,8 @@ class Mode:
     """How to take facts: as a command, with corrections, or as an export put back.
 
     A command may expect something of its stream; ``new_ids`` says that its ids were made for it, so
-    that none of them can be taken.
+    that none of them can be taken; ``undated`` that it names no time, so that what was recorded
+    under its id before keeps the time of then.
     """
 
     command: bool = False
@@ -25,6 +26,7 @@ class Mode:
     restore: bool = False
     expected: Expected = ANY
     new_ids: bool = False
+    undated: bool = False
 
 
 @dataclass(slots=True)

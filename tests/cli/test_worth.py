@@ -48,8 +48,8 @@ def test_who_brought_whom_is_told_by_customer_and_partner(run, folder, demo):
     run("ingest", str(demo), code=3)
     run("record", "globex", "stage_entered", "stage=commitment", "--at", "2025-03-01")
     run("record", "acme", "referred", "referrer=acme", "referred=globex", "--at", "2025-02-01")
-    rows = run("referrals", "--most", "1", "--data-from", "2020", "--json").json["rows"]
-    assert [(row["customer"], row["customers"]) for row in rows] == [("acme", 1)]
+    rows = run("referrals", "--most", "500", "--data-from", "2020", "--json").json["rows"]
+    assert {row["customer"]: row["customers"] for row in rows}["acme"] == 1
     depth = run("referrals", "--part", "depth", "--data-from", "2020", "--json").json["rows"]
     parts = run("partners", "--data-from", "2020", "--json").json["rows"]
     everybody = {row["partner"]: row for row in parts}

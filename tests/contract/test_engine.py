@@ -28,6 +28,7 @@ from bowtie.errors import (
     UnknownName,
     UsageError,
 )
+from bowtie.events import Event
 from bowtie.parked import list_parked
 from tests.logs import contract, log, wire
 
@@ -82,6 +83,19 @@ class TestRecord:
 
         assert first == again
         assert engine.store.head() == 1
+
+    @pytest.mark.parametrize("event", [TOUCH, TraitsObserved(traits={"email": "a@example.org"})])
+    def test_the_same_id_without_a_time_keeps_that_of_the_first(
+        self, engine: Bowtie, event: Event
+    ) -> None:
+        """A request that comes twice says the same, though the clock has moved on."""
+        first = engine.record("acme", event, id="t1")
+        again = engine.record("acme", event, id="t1")
+
+        assert first == again
+        assert engine.store.head() == 1
+        with pytest.raises(IdReused):
+            engine.record("acme", ContractEnded(contract="c1"), id="t1")
 
     def test_the_same_id_with_other_content_is_refused(self, engine: Bowtie) -> None:
         """Whatever the customer."""

@@ -95,7 +95,7 @@ class TestExpected:
         engine.record("acme", TOUCH, id="t1", occurred_at=JAN)
 
         with pytest.raises(IdReused):
-            engine.record("acme", TOUCH, id="t1", expected=NO_STREAM)
+            engine.record("other", TOUCH, id="t1", expected=NO_STREAM)
 
     def test_a_conflict_comes_before_a_rule(self, engine: Bowtie) -> None:
         """Who decided on an old state must decide anew, whatever else is wrong."""

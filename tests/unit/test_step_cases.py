@@ -60,7 +60,10 @@ def _said(position: int, event: list[Any], last: int) -> Said:
 
 def _answer(memory: FilledTables, case: dict[str, Any]) -> list[dict[str, Any]]:
     events = case["events"]
-    memory.load([_said(place, one, len(events)) for place, one in enumerate(events, 1)])
+    said = [_said(place, one, len(events)) for place, one in enumerate(events, 1)]
+    if any(fact.retracted_position for fact in said):  # the log goes on to where that was recorded
+        said.append(Said("log", Noted(name="retraction"), _moment("12:00"), len(events) + 1))
+    memory.load(said)
     position = case.get("position", len(events) + 1)
     cut = Cut(position, _moment(case.get("as_of", LATE)))
     result = VIEWS[case.get("view", "steps")](memory, cut, B2B, **case["ask"])

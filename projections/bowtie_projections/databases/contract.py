@@ -33,9 +33,9 @@ WAIT = 30.0
 
 
 @cache
-def _creating() -> list[CreateTable]:
-    """What makes the tables."""
-    return [CreateTable(table) for table in metadata.sorted_tables]
+def _creating(table: sa.Table) -> CreateTable:
+    """What makes a table: one statement, so that its SQL can be kept."""
+    return CreateTable(table)
 
 
 class BeingBuilt(TablesHeld):
@@ -163,8 +163,8 @@ class Writing(ABC):
 
     def create(self) -> None:
         """Make all read tables, empty."""
-        for statement in _creating():
-            self.run_again(statement)
+        for table in metadata.sorted_tables:
+            self.run_again(_creating(table))
 
     @abstractmethod
     def run(self, statement: ClauseElement) -> None:
