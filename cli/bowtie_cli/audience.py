@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,54 +206,22 @@ def _told(
     plain: bool,
 ) -> Answer:
     """Counts, of which nobody can be told from another."""
-    from bowtie.audiences import REASONS, Companies
-    from bowtie.wording import counted
-
-    of_companies = isinstance(form, Companies)
-    kind = "suppression" if suppress else "audience"
+    in_plain = plain and not _of_companies(form)
     row: dict[str, Any] = {
         "asked": built.asked,
         "members": built.members,
-        **(
-            {"companies": built.companies}
-            if of_companies
-            else {"emails": built.emails, "phones": built.phones}
-        ),
+        **_reached(built, form),
         **built.left_out,
     }
-    left = [f"{count:,} {REASONS[name]}" for name, count in built.left_out.items() if count]
-    sentence = f"{found.told} {built.members:,} of {built.asked:,} are in the {kind}"
-    if of_companies:
-        sentence += f", by {counted(built.companies, 'company', 'companies')}."
-    else:
-        sentence += f", by {counted(built.emails, 'address', 'addresses')}"
-        sentence += f" and {counted(built.phones, 'phone number')}."
-    if left:
-        sentence += f" Left out: {'; '.join(left)}."
+    kind = "suppression" if suppress else "audience"
+    sentence = f"{found.told} {_sentence(built, form, kind)}"
     notes = [as_options(note) for note in found.answer.notes]
-    if built.unusable and of_companies:
-        notes.append(
-            f"{counted(built.unusable, 'value')} can't be used: no web site, domain or page."
-        )
-    elif built.unusable:
-        notes.append(
-            f"{counted(built.unusable, 'identifier')} can't be used: no address, or a phone number"
-            " without its country code (--calling-code)."
-        )
-    if len(built.rows) < form.least:
-        notes.append(
-            f"{form.name} asks for {form.least:,} or more of which it knows somebody; this has"
-            f" {counted(len(built.rows), 'row')}."
-        )
-    if file is None:
-        notes.append("Nothing is written: name a file with -o FILE.csv.")
-    elif plain and not of_companies:
-        notes.append(f"{file} holds addresses and numbers in plain: delete it when it is used.")
+    notes += _notes(built, form, file, in_plain=in_plain)
     whole = {
         "kind": kind,
         "for": form.name,
         "file": None if file is None else str(file),
-        "hashed": not plain and not of_companies,
+        "hashed": not plain and not _of_companies(form),
         **row,
         "position": found.answer.meta["position"],
         "as_of": shown(found.answer.meta["as_of"]),
@@ -260,3 +229,55 @@ def _told(
         "notes": notes,
     }
     return Answer(list(row), [row], whole, sentence, notes)
+
+
+def _of_companies(form: Platform | Companies) -> bool:
+    from bowtie.audiences import Companies
+
+    return isinstance(form, Companies)
+
+
+def _reached(built: Audience, form: Platform | Companies) -> dict[str, int]:
+    """How many there are of what the file goes by."""
+    if _of_companies(form):
+        return {"companies": built.companies}
+    return {"emails": built.emails, "phones": built.phones}
+
+
+def _sentence(built: Audience, form: Platform | Companies, kind: str) -> str:
+    """Who is in, by what, and who was left out."""
+    from bowtie.audiences import REASONS
+    from bowtie.wording import counted
+
+    if _of_companies(form):
+        by = counted(built.companies, "company", "companies")
+    else:
+        by = f"{counted(built.emails, 'address', 'addresses')}"
+        by += f" and {counted(built.phones, 'phone number')}"
+    sentence = f"{built.members:,} of {built.asked:,} are in the {kind}, by {by}."
+    left = [f"{count:,} {REASONS[name]}" for name, count in built.left_out.items() if count]
+    return f"{sentence} Left out: {'; '.join(left)}." if left else sentence
+
+
+def _notes(
+    built: Audience, form: Platform | Companies, file: Path | None, *, in_plain: bool
+) -> Iterator[str]:
+    """What can't be used, what is too few, and what became of the file."""
+    from bowtie.wording import counted
+
+    if built.unusable and _of_companies(form):
+        yield f"{counted(built.unusable, 'value')} can't be used: no web site, domain or page."
+    elif built.unusable:
+        yield (
+            f"{counted(built.unusable, 'identifier')} can't be used: no address, or a phone number"
+            " without its country code (--calling-code)."
+        )
+    if len(built.rows) < form.least:
+        yield (
+            f"{form.name} asks for {form.least:,} or more of which it knows somebody; this has"
+            f" {counted(len(built.rows), 'row')}."
+        )
+    if file is None:
+        yield "Nothing is written: name a file with -o FILE.csv."
+    elif in_plain:
+        yield f"{file} holds addresses and numbers in plain: delete it when it is used."

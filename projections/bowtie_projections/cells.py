@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -31,38 +32,47 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\ufff
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it: decimals as strings, times in ISO 8601, durations in days."""
+    """A value as JSON holds it: decimals as strings, times in ISO 8601, durations in days.
+
+    A number that is none, or without bounds, is null.
+    """
     match value:
         case Decimal():
             return format(value, "f")
-        case datetime():
-            moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-            return moment.isoformat() + "Z"
         case date():
-            return value.isoformat()
+            return _iso(value)
         case timedelta():
             return value.total_seconds() / 86400
+        case float():
+            return value if math.isfinite(value) else None
         case bytes():
             return value.hex()
         case Mapping():
             return {str(name): plain(inner) for name, inner in value.items()}
-        case list() | tuple():
+        case list() | tuple() | set() | frozenset():
             return [plain(inner) for inner in value]
     return value
+
+
+def _iso(day: date) -> str:
+    """A day, or a moment in UTC."""
+    if not isinstance(day, datetime):
+        return day.isoformat()
+    moment = day if day.tzinfo is None else day.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat() + "Z"
 
 
 def text(value: Any) -> str:
     """A value in CSV: nothing for null, numbers in full."""
     match value:
-        case None:
-            return ""
         case bool():
             return "true" if value else "false"
         case Mapping() | list() | tuple():
             import json
 
             return json.dumps(plain(value), ensure_ascii=False)
-    return str(plain(value))
+    held = plain(value)
+    return "" if held is None else str(held)
 
 
 def cell(name: str, value: Any) -> str:

@@ -16,10 +16,12 @@ __all__ = ["document_at", "published"]
 
 class _Document(Protocol):
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """Its name and version, such as ``b2b/1``."""
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """What it says, as it was published."""
 
 
 _D = TypeVar("_D", bound=_Document)

@@ -12,16 +12,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from bowtie.errors import UnknownName, UsageError
 from bowtie.extras import need
+from bowtie_projections.cells import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +163,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as JSON-ready values: decimals as strings, times as ISO 8601 in UTC."""
-        meta = {name: _plain(value) for name, value in self.meta.items()}
+        meta = {name: plain(value) for name, value in self.meta.items()}
         fixed = ("definition", "parameters", "position", "as_of", "known_at")
         answer: dict[str, Any] = {"view": self.view}
         answer |= {name: meta.pop(name, None) for name in fixed}
@@ -231,29 +230,8 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _plain_table(table: pa.Table) -> dict[str, Any]:
-    rows = [{name: _plain(value) for name, value in row.items()} for row in _rows(table)]
+    rows = [{name: plain(value) for name, value in row.items()} for row in _rows(table)]
     return {"columns": list(table.column_names), "rows": rows}
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON holds it."""
-    match value:
-        case Decimal():
-            return format(value, "f")
-        case datetime():
-            moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-            return moment.isoformat() + "Z"
-        case date():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds() / 86400
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {str(name): _plain(inner) for name, inner in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_plain(inner) for inner in value]
-    return value
 
 
 def _html_paragraph(text: str, style: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -207,6 +208,7 @@ def test_cells(name, value, shown):
 
 def test_plain_values():
     assert plain({"a": [Decimal("1.10"), b"\x01"]}) == {"a": ["1.10", "01"]}
+    assert plain([math.nan, math.inf, {1.5}]) == [None, None, [1.5]]
 
 
 def test_a_name_that_no_form_is_known_by_is_refused(call, folder):

@@ -49,6 +49,7 @@ class _Counted:
     amounts: dict[str, Any] = field(default_factory=dict)
 
     def add(self, code: int, amounts: Mapping[str, Any]) -> None:
+        """Count the member by the columns of a code, a bit each, with what it adds to each."""
         self.code |= code
         for name, amount in amounts.items():
             self.amounts[name] = self.amounts.get(name, 0) + amount
